@@ -1,0 +1,3 @@
+"""Contrastive image-pair data for multimodal models: the engine behind the operators in `operators`."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,112 @@
+"""Pictures: from and to bytes, crops, squares, marks. Arrays are [H, W, 3] uint8 RGB throughout."""
+
+import io
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from imgdiff.rows import RowError
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+MAX_PIXELS = 40_000_000
+GREY = 127  # what squares are filled up with
+RED = (255, 0, 0)
+BOX_WIDTH, BOX_MARGIN, BAR_WIDTH = 3, 5, 20  # pixels at REFERENCE_SIDE (Img-Diff, section 3.4)
+REFERENCE_SIDE = 1024
+
+
+def load_rgb(image: dict[str, Any], max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode a stored image: EXIF rotation applied, transparency on white, 16-bit scaled to 8.
+
+    Args:
+        image: `{"bytes": ..., "path": ...}` as `datasets` stores it; the path only names it in messages.
+        max_pixels: larger pictures are refused before they are decoded.
+
+    Raises:
+        RowError: image_empty, image_unreadable, image_truncated, image_too_large or image_mode.
+    """
+    content, name = image["bytes"], image.get("path") or "image"
+    if not content:
+        raise RowError("image_empty", f"{name} is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is below Pillow's
+            picture = Image.open(io.BytesIO(content), formats=FORMATS)
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        if isinstance(error, Image.DecompressionBombError):
+            raise RowError("image_too_large", f"{name}: {error}") from None
+        start = content[:6].decode("ascii", "replace")
+        raise RowError("image_unreadable", f"{name} is not a JPEG, PNG or WEBP (starts with {start!r})") from None
+    wide, high = picture.size
+    if wide * high > max_pixels:
+        raise RowError(
+            "image_too_large",
+            f"{name} is {wide} x {high} ({wide * high / 1e6:.0f} MP), limit {max_pixels / 1e6:.0f} MP. "
+            "Raise limits.max_pixels if you want it.",
+        )
+    try:
+        picture.load()
+    except (OSError, SyntaxError) as error:  # Pillow's PNG reader raises SyntaxError for a broken chunk
+        raise RowError("image_truncated", f"{name} is truncated ({error})") from None
+    return np.asarray(_to_rgb(ImageOps.exif_transpose(picture), name))
+
+
+def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
+    if picture.mode in ("I;16", "I;16B", "I;16L"):
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        above = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", above.size, "white"), above).convert("RGB")
+    if picture.mode in ("1", "L", "P", "RGB", "CMYK", "YCbCr"):
+        return picture.convert("RGB")
+    raise RowError("image_mode", f"{name}: image mode {picture.mode} is not supported")
+
+
+def encode_png(array: np.ndarray) -> dict[str, Any]:
+    """Store a picture without loss: compressed noise would read as a difference later."""
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "PNG")
+    return {"bytes": buffer.getvalue(), "path": None}
+
+
+def crop(array: np.ndarray, box_xyxy: Sequence[float]) -> np.ndarray:
+    """The part inside a box whose edges are rounded outwards and clamped; at least one pixel."""
+    high, wide = array.shape[:2]
+    left, top = (int(np.clip(np.floor(v), 0, limit - 1)) for v, limit in zip(box_xyxy[:2], (wide, high), strict=True))
+    right = int(np.clip(np.ceil(box_xyxy[2]), left + 1, wide))
+    bottom = int(np.clip(np.ceil(box_xyxy[3]), top + 1, high))
+    return array[top:bottom, left:right]
+
+
+def pad_to_square(array: np.ndarray, fill: int = GREY) -> np.ndarray:
+    """Centred on a square of its longer side; processors that cut the centre then lose nothing."""
+    high, wide, channels = array.shape
+    side = max(high, wide)
+    square = np.full((side, side, channels), fill, np.uint8)
+    top, left = (side - high) // 2, (side - wide) // 2
+    square[top : top + high, left : left + wide] = array
+    return square
+
+
+def draw_box(array: np.ndarray, box_xyxy: Sequence[float]) -> np.ndarray:
+    """A copy with a red box around `box_xyxy`, margin added, clamped to the image (Img-Diff, section 3.4)."""
+    import cv2
+
+    high, wide = array.shape[:2]
+    scale = max(high, wide) / REFERENCE_SIDE
+    line = max(1, round(BOX_WIDTH * scale))
+    margin = BOX_MARGIN * scale
+    left, top = (max(0, round(v - margin)) for v in box_xyxy[:2])
+    right, bottom = (
+        min(limit - 1, round(v + margin)) for v, limit in zip(box_xyxy[2:], (wide, high), strict=True)
+    )
+    return cv2.rectangle(array.copy(), (left, top), (right, bottom), RED, line)
+
+
+def join(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Two pictures of one height side by side, with a black bar between them."""
+    bar = max(1, round(BAR_WIDTH * max(left.shape[:2]) / REFERENCE_SIDE))
+    return np.concatenate([left, np.zeros((left.shape[0], bar, 3), np.uint8), right], axis=1)

@@ -1,0 +1,134 @@
+"""The segmenter role: Segment Anything (Kirillov et al. 2023) in its everything mode."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+from safetensors.torch import load_file
+from segment_anything import SamAutomaticMaskGenerator
+from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
+
+class SamConfig(BaseModel):
+    """The sizes of a `segment_anything` model: `config.json` beside its safetensors. Defaults are ViT-B's."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    image_size: int = 1024
+    patch_size: int = 16
+    embed_dim: int = 768
+    depth: int = 12
+    num_heads: int = 12
+    global_attn_indexes: tuple[int, ...] = (2, 5, 8, 11)
+    window_size: int = 14
+    prompt_embed_dim: int = 256
+    decoder_mlp_dim: int = 2048
+    decoder_heads: int = 8
+
+
+def build_sam(config: SamConfig) -> Sam:
+    """A `Sam` of any size with random weights; `segment_anything.build_sam` fixes all but the encoder."""
+    grid = config.image_size // config.patch_size
+    return Sam(
+        image_encoder=ImageEncoderViT(
+            img_size=config.image_size,
+            patch_size=config.patch_size,
+            embed_dim=config.embed_dim,
+            depth=config.depth,
+            num_heads=config.num_heads,
+            mlp_ratio=4,
+            out_chans=config.prompt_embed_dim,
+            qkv_bias=True,
+            norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+            use_rel_pos=True,
+            window_size=config.window_size,
+            global_attn_indexes=config.global_attn_indexes,
+        ),
+        prompt_encoder=PromptEncoder(
+            embed_dim=config.prompt_embed_dim,
+            image_embedding_size=(grid, grid),
+            input_image_size=(config.image_size, config.image_size),
+            mask_in_chans=16,
+        ),
+        mask_decoder=MaskDecoder(
+            num_multimask_outputs=3,
+            transformer=TwoWayTransformer(
+                depth=2,
+                embedding_dim=config.prompt_embed_dim,
+                mlp_dim=config.decoder_mlp_dim,
+                num_heads=config.decoder_heads,
+            ),
+            transformer_dim=config.prompt_embed_dim,
+            iou_head_depth=3,
+            iou_head_hidden_dim=config.prompt_embed_dim,
+        ),
+        pixel_mean=[123.675, 116.28, 103.53],
+        pixel_std=[58.395, 57.12, 57.375],
+    )
+
+
+class Segmenter:
+    """Finds everything in an image."""
+
+    def __init__(self, sam: Sam) -> None:
+        self.sam = sam.eval()
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> "Segmenter":
+        """From `config.json` (see `SamConfig`) and `model.safetensors` in segment_anything's key names.
+
+        Raises:
+            FileNotFoundError: one of the two is missing.
+        """
+        config = SamConfig.model_validate(json.loads((folder / "config.json").read_text()))
+        sam = build_sam(config)
+        sam.load_state_dict(load_file(folder / "model.safetensors"))
+        return cls(sam.to(device=device, dtype=dtype))
+
+    def segment(
+        self,
+        image: np.ndarray,
+        points_per_side: int,
+        predicted_iou: float,
+        stability: float,
+        nms_iou: float,
+    ) -> list[dict[str, Any]]:
+        """Segments of an image.
+
+        Args:
+            image: [H, W, 3] uint8 RGB.
+            points_per_side: a grid of this many points, squared, prompts the model.
+            predicted_iou, stability: lowest quality that is kept, in [0, 1].
+            nms_iou: of two boxes that overlap more, the worse one is dropped.
+
+        Returns:
+            Dictionaries with `box_xyxy` (4 float pixels, far edges exclusive), `mask` (run lengths as in
+            `imgdiff.rows.Region`) and `score` (predicted IoU), best first.
+        """
+        everything = SamAutomaticMaskGenerator(
+            self.sam,
+            points_per_side=points_per_side,
+            pred_iou_thresh=predicted_iou,
+            stability_score_thresh=stability,
+            box_nms_thresh=nms_iou,
+            output_mode="uncompressed_rle",
+        )
+        found = sorted(everything.generate(image), key=lambda entry: -entry["predicted_iou"])
+        return [
+            {
+                "box_xyxy": _xyxy(entry["bbox"]),
+                "mask": {key: [int(v) for v in entry["segmentation"][key]] for key in ("size", "counts")},
+                "score": float(entry["predicted_iou"]),
+            }
+            for entry in found
+        ]
+
+
+def _xyxy(box_xywh: list[float]) -> tuple[float, float, float, float]:
+    x, y, wide, high = (float(v) for v in box_xywh)
+    # segment_anything's boxes end on the last pixel of the mask; ours end behind it
+    return x, y, x + wide + 1, y + high + 1

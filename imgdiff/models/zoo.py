@@ -1,0 +1,80 @@
+"""Which checkpoint plays which role: names, places and fingerprints, without loading anything."""
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+ROLES = ("diffusion", "segmenter", "clip", "matcher", "mllm")
+EMBEDDED_WEIGHTS = Path(__file__).parent.parent / "toyland" / "weights"
+
+
+class Checkpoint(BaseModel):
+    """A model to load: a local folder or a Hub name, safetensors only."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, description="local folder or Hub name")
+    revision: str | None = Field(None, description="branch, tag or commit on the Hub")
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    device: str = Field("auto", description="auto (a GPU if there is one), cpu, cuda, cuda:1")
+    trust_remote_code: bool = False
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder, or None for a name on the Hub."""
+        path = Path(self.name).expanduser()
+        return path if path.exists() or path.is_absolute() or self.name.startswith(".") else None
+
+    def problem(self) -> str | None:
+        """Why it cannot be loaded, as far as can be told without loading; None if nothing is wrong."""
+        if self.folder is not None and not self.folder.is_dir():
+            return f"no such folder: {self.name}"
+        if self.folder is None and self.name.count("/") != 1:
+            return f"{self.name} is neither a folder nor a Hub name (owner/name)"
+        if self.folder is not None and not any(self.folder.rglob("*.safetensors")):
+            return f"no safetensors weights in {self.name} (imgdiff loads no pickled weights)"
+        return None
+
+    def fingerprint(self) -> str:
+        """Changes with the weights: a hash over a folder's files, or `name@revision` on the Hub."""
+        if self.folder is None:
+            return f"{self.name}@{self.revision or 'main'}"
+        digest = hashlib.sha256()
+        for path in sorted(p for p in self.folder.rglob("*") if p.is_file()):
+            digest.update(str(path.relative_to(self.folder)).encode())
+            with path.open("rb") as content:
+                digest.update(hashlib.file_digest(content, "sha256").digest())
+        return f"sha256:{digest.hexdigest()[:16]}"
+
+
+NAMED_SETS = {
+    "embedded": {role: Checkpoint(name=str(EMBEDDED_WEIGHTS / role)) for role in ROLES},
+}
+
+
+def bind(setting: str | dict[str, str | dict[str, object]]) -> dict[str, Checkpoint]:
+    """Role -> checkpoint, from a named set or from a mapping whose values are names or `Checkpoint` fields.
+
+    Raises:
+        ValueError: an unknown set, role or field; the message says what is allowed.
+    """
+    if isinstance(setting, str):
+        if setting not in NAMED_SETS:
+            raise ValueError(f"no named set {setting!r}; there are: {', '.join(NAMED_SETS)}")
+        return dict(NAMED_SETS[setting])
+    bound = {}
+    for role, given in setting.items():
+        if role not in ROLES:
+            raise ValueError(f"no role {role!r}; the roles are: {', '.join(ROLES)}")
+        if given == "embedded":
+            bound[role] = NAMED_SETS["embedded"][role]
+            continue
+        try:
+            bound[role] = Checkpoint.model_validate({"name": given} if isinstance(given, str) else given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ValueError(f"{role}.{where}: {first['msg']}") from None
+    return bound

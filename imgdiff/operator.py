@@ -1,0 +1,184 @@
+"""What an operator is: settings, four facts and one method; and the registry that finds it by name.
+
+An operator holds no `try`, no file names, no clock and no global random numbers. The engine hands it copies of
+rows that are still ok, in order, splits a failing batch until the one bad row is alone, and keeps the rest.
+"""
+
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from imgdiff.rows import Region, Row
+
+if TYPE_CHECKING:
+    from imgdiff.models import Models
+
+
+class Params(BaseModel):
+    """Settings of an operator: every number bounded, unknown keys refused."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    batch_size: int = Field(16, ge=1, le=4096, description="rows handed over at once")
+
+
+class Range(Params):
+    """A closed range that a score must lie in."""
+
+    min_score: float = Field(-1.0, ge=-1, le=1)
+    max_score: float = Field(1.0, ge=-1, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Range":
+        if self.min_score > self.max_score:
+            raise ValueError(f"min_score {self.min_score} is above max_score {self.max_score}")
+        return self
+
+
+class Operator(ABC):
+    """One step of a recipe. Set up once per worker, then called with batches."""
+
+    name: ClassVar[str]  # in a recipe; set by `register`
+    version: ClassVar[str] = "1"  # raised when the same settings give other results
+    Params: ClassVar[type[Params]] = Params
+    reads: ClassVar[tuple[str, ...]] = ()  # fields it needs
+    writes: ClassVar[tuple[str, ...]] = ()  # fields it makes
+    roles: ClassVar[tuple[str, ...]] = ()  # models it needs
+
+    def __init__(self, params: Params) -> None:
+        self.params: Any = params
+
+    def setup(self, models: "Models") -> None:  # noqa: B027 (an operator without models needs none)
+        """Take the models of `roles`. Called once per worker."""
+
+    def needed_roles(self) -> tuple[str, ...]:
+        """The roles that these settings need; all of `roles` unless an operator says otherwise."""
+        return self.roles
+
+    @abstractmethod
+    def run(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows, same number and order, with fields written or endings set. May change `rows`."""
+
+
+class Mapper(Operator):
+    """Writes fields."""
+
+    @abstractmethod
+    def process(self, rows: Sequence[Row]) -> None:
+        """Write fields of the rows in place; a row may be rejected with a reason code."""
+
+    def run(self, rows: Sequence[Row]) -> list[Row]:
+        self.process(rows)
+        return list(rows)
+
+
+class Filter(Operator):
+    """Scores rows with a model, then decides by thresholds alone, so that these can be moved afterwards."""
+
+    scores: ClassVar[tuple[str, ...]] = ()  # names of the numbers it leaves in `row.scores`
+    region_scores: ClassVar[tuple[str, ...]] = ()  # and in `region.scores`
+
+    @abstractmethod
+    def score(self, rows: Sequence[Row]) -> None:
+        """Leave scores in the rows (or their kept regions): the model's work."""
+
+    @abstractmethod
+    def decide(self, row: Row) -> None:
+        """Reject the row, or regions of it, by its scores: no model, no random numbers."""
+
+    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
+        """Score name -> (lowest, highest) value that passes, None where there is no limit; for the report."""
+        return {}
+
+    def run(self, rows: Sequence[Row]) -> list[Row]:
+        self.score(rows)
+        for row in rows:
+            self.decide(row)
+        return list(rows)
+
+
+class RowRangeFilter(Filter):
+    """A filter with one score per row that must lie in [min_score, max_score]."""
+
+    Params: ClassVar[type[Params]] = Range
+    too_low: ClassVar[str]  # reason codes
+    too_high: ClassVar[str]
+
+    def decide(self, row: Row) -> None:
+        (name,) = self.scores
+        value, low, high = row.scores[name], self.params.min_score, self.params.max_score
+        if not low <= value <= high:
+            code = self.too_low if value < low else self.too_high
+            row.reject(self.name, code, f"{name} is {value:.3f}, wanted {low:g} to {high:g}")
+
+    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
+        return {self.scores[0]: (self.params.min_score, self.params.max_score)}
+
+
+class RegionFilter(Filter):
+    """A filter of regions; a row whose last region is refused is rejected with `nothing_left`."""
+
+    nothing_left: ClassVar[str]  # reason code of the row
+
+    @abstractmethod
+    def decide_regions(self, row: Row, regions: list[Region]) -> None:
+        """Reject regions of `regions`, the ones of the row that are still ok."""
+
+    def decide(self, row: Row) -> None:
+        regions = row.kept_regions
+        self.decide_regions(row, regions)
+        if not row.kept_regions:
+            row.reject(self.name, self.nothing_left, f"none of {len(regions)} areas passed {self.name}")
+
+
+class Composite:
+    """A name for a chain of operators: `difference_area_generator: {region_difference_filter: {...}}`."""
+
+    name: ClassVar[str]
+    steps: ClassVar[tuple[str, ...]]
+
+
+Registered = type[Operator] | type[Composite]
+_T = TypeVar("_T", bound=Registered)
+_REGISTRY: dict[str, Registered] = {}
+
+
+def register(name: str) -> Callable[[_T], _T]:
+    """Class decorator: the operator (or composite) is called `name` in recipes.
+
+    Raises:
+        ValueError: another class has that name.
+    """
+
+    def put(cls: _T) -> _T:
+        known = _REGISTRY.get(name)
+        if known is not None and known.__qualname__ != cls.__qualname__:
+            raise ValueError(f"operator {name} is defined twice, in {known.__module__} and {cls.__module__}")
+        cls.name = name
+        _REGISTRY[name] = cls
+        return cls
+
+    return put
+
+
+def registry() -> dict[str, Registered]:
+    """Every known operator by name; imports the operator set (which imports no model library)."""
+    importlib.import_module("operators")
+    return _REGISTRY
+
+
+def load_operator_file(path: Path) -> None:
+    """Run a Python file outside the package that registers operators.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    spec = importlib.util.spec_from_file_location(f"imgdiff_extra_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))

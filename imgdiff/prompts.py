@@ -1,0 +1,16 @@
+"""What the MLLM is asked. The embedded MLLM was trained on these very words; a recipe may say others.
+
+The questions follow Img-Diff (sections 3.4 and 15.4) in meaning; the wording is ours.
+"""
+
+REGION = {
+    "coordinates": "Describe clearly what the region {box} of this image shows.",
+    "box": "Describe clearly what the area inside the red box shows.",
+    "crop": "Describe clearly what this part of an image shows.",
+}
+DIFFERENCE = (
+    "The red box in the left image shows {caption_a}, and the red box in the right image shows {caption_b}. "
+    "Describe the difference between the two areas in a few concise sentences."
+)
+SCENE = "Describe this image."
+EXISTS = "Is there {thing} in the image?"

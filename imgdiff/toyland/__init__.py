@@ -1,0 +1,1 @@
+"""A toy world with exact ground truth, and the small trained models that see it."""

@@ -1,0 +1,81 @@
+"""The tokenizers of the embedded models: byte-level BPE over toyland's words, built in process.
+
+Any text can be encoded (unknown words fall into bytes). Compound names stay compound: `lighthouse` is not a
+token of its own, so that prompt-to-prompt meets nouns of one and of several tokens, as with a real vocabulary.
+"""
+
+import json
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import CLIPTokenizer, PreTrainedTokenizerFast
+
+from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, GROUNDS
+
+COMPOUNDS = {"lighthouse": "light house", "snowman": "snow man", "teapot": "tea pot", "butterfly": "butter fly"}
+SENTENCE_WORDS = (
+    "a an the of and on with in is are there photo picture drawing next to beside left right image images shows "
+    "show while both what does how differ do you see describe this region area inside red box yes no nothing but "
+    "background short caption for which different difference between black bar few concise sentences than only"
+)
+CLIP_LENGTH = 40  # tokens, start and end included
+
+
+def _corpus() -> list[str]:
+    nouns = [COMPOUNDS.get(name, name) for name in CATEGORIES]
+    words = [*nouns, *COLOURS, *GROUNDS, *SENTENCE_WORDS.split()]
+    return [f"{word} {word}" for entry in words for word in entry.split()]
+
+
+def clip_tokenizer() -> CLIPTokenizer:
+    """CLIP's tokenizer class with toyland's vocabulary (about 800 tokens, 40 at most in a text)."""
+    tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>", continuing_subword_prefix=""))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=2000, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False
+    )
+    tokenizer.train_from_iterator(_corpus(), trainer)
+    merges = _merges(tokenizer)
+    tokens = [*alphabet, *(f"{c}</w>" for c in alphabet), *("".join(pair) for pair in merges)]
+    tokens = list(dict.fromkeys(tokens)) + ["<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(
+        vocab={token: k for k, token in enumerate(tokens)}, merges=merges, model_max_length=CLIP_LENGTH
+    )
+
+
+def chat_tokenizer() -> PreTrainedTokenizerFast:
+    """The MLLM's tokenizer: byte-level BPE that restores the text exactly, with an `<image>` token."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=1200,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        special_tokens=["<pad>", "<s>", "</s>", "<image>", "USER:", "ASSISTANT:"],
+        show_progress=False,
+    )
+    sentences = [f"{line.capitalize()} {line.capitalize()}, {line}. {line}?" for line in _corpus()]
+    tokenizer.train_from_iterator(sentences, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        extra_special_tokens={"image_token": "<image>"},
+    )
+
+
+def wordpiece_vocabulary() -> dict[str, int]:
+    """BERT's kind of vocabulary, for the matcher: toyland's words, and single characters for all others."""
+    words = dict.fromkeys(word for line in _corpus() for word in line.split())
+    printable = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *printable]
+    tokens += [f"##{piece}" for piece in [*words, *printable]]
+    return {token: k for k, token in enumerate(dict.fromkeys(tokens))}
+
+
+def _merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
+    return [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]

@@ -1,0 +1,140 @@
+"""The training loop that every embedded model shares: resumable, averaged, with a curve."""
+
+import csv
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast. `lr` is the peak of a cosine that ends at a hundredth of it."""
+
+    steps: int
+    lr: float
+    warmup: int = 100
+    weight_decay: float = 0.01
+    ema: float = 0.999  # decay of the averaged weights, which are the ones that are kept
+    bf16: bool = True
+    save_seconds: float = 120.0
+
+    def rate(self, step: int, since_start: int) -> float:
+        """Learning rate at `step`; `since_start` counts steps since a (re)start, whose optimiser is fresh."""
+        cosine = 0.5 * (1 + math.cos(math.pi * min(step / self.steps, 1)))
+        return self.lr * min(1.0, (since_start + 1) / self.warmup) * (0.01 + 0.99 * cosine)
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fit(
+    model: nn.Module,
+    losses: Callable[[int], dict[str, Tensor]],
+    schedule: Schedule,
+    folder: Path,
+) -> None:
+    """Train `model` in place and leave it with its averaged weights.
+
+    Args:
+        model: every parameter that requires a gradient is trained.
+        losses: step -> named scalar losses; their sum is minimised, each is written to the curve.
+        schedule: see `Schedule`.
+        folder: holds `state.safetensors` (weights and their average), `progress.json` and `curve.csv`.
+            A run that was killed goes on from there with a fresh optimiser and a short warm-up.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    average = {k: v.detach().clone().float() for k, v in model.state_dict().items()}
+    first = _resume(model, average, folder)
+    optimiser = torch.optim.AdamW(trained, lr=schedule.lr, weight_decay=schedule.weight_decay, betas=(0.9, 0.98))
+    model.train()
+    saved = started = time.monotonic()
+    sums: dict[str, float] = {}
+    for step in range(first, schedule.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = schedule.rate(step, step - first)
+        with torch.autocast(device().type, torch.bfloat16, enabled=schedule.bf16):
+            named = losses(step)
+        optimiser.zero_grad(set_to_none=True)
+        sum(named.values(), torch.zeros((), device=device())).backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimiser.step()
+        _update_average(average, model, min(schedule.ema, (step + 1) / (step + 10)))
+        for name, value in named.items():
+            sums[name] = sums.get(name, 0.0) + float(value.detach())
+        if (step + 1) % 50 == 0:
+            _report(folder, step + 1, {k: v / 50 for k, v in sums.items()}, (step + 1 - first) / (time.monotonic() - started))
+            sums = {}
+        if time.monotonic() - saved > schedule.save_seconds or step + 1 == schedule.steps:
+            _save(model, average, step + 1, folder)
+            saved = time.monotonic()
+    model.load_state_dict({k: v.to(model.state_dict()[k].dtype) for k, v in average.items()})
+    model.eval()
+
+
+def save_curve(folder: Path, picture: Path, title: str) -> None:
+    """Draw `curve.csv` of a training folder as a PNG with one line for each loss."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    points: dict[str, list[tuple[int, float]]] = {}
+    with (folder / "curve.csv").open() as lines:
+        for step, name, value in csv.reader(lines):
+            points.setdefault(name, []).append((int(step), float(value)))
+    figure, axes = plt.subplots(figsize=(6, 3.4), dpi=90)
+    for name, line in points.items():
+        axes.plot(*zip(*line, strict=True), label=name)
+    axes.set(xlabel="step", yscale="log", title=title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(picture)
+    plt.close(figure)
+
+
+def _resume(model: nn.Module, average: dict[str, Tensor], folder: Path) -> int:
+    progress = folder / "progress.json"
+    if not progress.exists():
+        return 0
+    state = load_file(folder / "state.safetensors", device=str(device()))
+    model.load_state_dict({k.removeprefix("model/"): v for k, v in state.items() if k.startswith("model/")})
+    for name in average:
+        average[name].copy_(state[f"average/{name}"])
+    step = int(json.loads(progress.read_text())["step"])
+    log.info("%s: goes on at step %d", folder.name, step)
+    return step
+
+
+def _save(model: nn.Module, average: dict[str, Tensor], step: int, folder: Path) -> None:
+    state = {f"model/{k}": v.contiguous().clone() for k, v in model.state_dict().items()}
+    state |= {f"average/{k}": v.contiguous() for k, v in average.items()}
+    save_file(state, folder / "state.tmp")
+    os.replace(folder / "state.tmp", folder / "state.safetensors")
+    (folder / "progress.tmp").write_text(json.dumps({"step": step}))
+    os.replace(folder / "progress.tmp", folder / "progress.json")
+
+
+@torch.no_grad()
+def _update_average(average: dict[str, Tensor], model: nn.Module, decay: float) -> None:
+    for name, value in model.state_dict().items():
+        average[name].lerp_(value.float(), 1 - decay)
+
+
+def _report(folder: Path, step: int, means: dict[str, float], speed: float) -> None:
+    with (folder / "curve.csv").open("a") as lines:
+        csv.writer(lines).writerows([step, name, f"{value:.5f}"] for name, value in means.items())
+    log.info("%s step %d: %s (%.2f steps/s)", folder.name, step, " ".join(f"{k} {v:.4f}" for k, v in means.items()), speed)

@@ -1,0 +1,166 @@
+"""The embedded image-text matcher: BLIP with its contrastive (ITC) and its matching head (ITM), 96 px.
+
+Data: object crops and empty ground with nouns (`car`, `a car`) and phrases (`a red car`), right and nearly right.
+Loss: sigmoid contrastive over the batch, where a noun fits every crop of its kind, and cross-entropy for the
+matching head, on the right text and on one that errs in category, in colour, or in both.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import (
+    BertTokenizer,
+    BlipConfig,
+    BlipForImageTextRetrieval,
+    BlipImageProcessor,
+    BlipProcessor,
+)
+
+from imgdiff.toyland.scenes import generator, sample_scene
+from imgdiff.toyland.tokenizer import wordpiece_vocabulary
+from imgdiff.toyland.train.clip import MEAN, STD
+from imgdiff.toyland.train.loop import Schedule, device, fit
+from imgdiff.toyland.views import ground_crop, object_crop
+from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, GROUNDS, with_article
+
+SIDE, WIDTH = 96, 160
+BATCH = 48
+Things = tuple[str, str]  # category (or ground) and colour (empty for ground)
+
+
+def new_model() -> BlipForImageTextRetrieval:
+    tokens = BertTokenizer(vocab=wordpiece_vocabulary())
+    return BlipForImageTextRetrieval(
+        BlipConfig(
+            text_config={
+                "vocab_size": len(tokens),
+                "hidden_size": WIDTH,
+                "encoder_hidden_size": WIDTH,
+                "intermediate_size": 4 * WIDTH,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 4,
+                "max_position_embeddings": 64,
+                "bos_token_id": tokens.cls_token_id,
+                "eos_token_id": tokens.sep_token_id,
+                "pad_token_id": tokens.pad_token_id,
+                "sep_token_id": tokens.sep_token_id,
+            },
+            vision_config={
+                "image_size": SIDE,
+                "patch_size": 12,
+                "hidden_size": WIDTH,
+                "intermediate_size": 4 * WIDTH,
+                "num_hidden_layers": 3,
+                "num_attention_heads": 4,
+            },
+            image_text_hidden_size=96,
+            projection_dim=96,
+        )
+    )
+
+
+def processor() -> BlipProcessor:
+    size = {"height": SIDE, "width": SIDE}
+    pictures = BlipImageProcessor(size=size, image_mean=MEAN, image_std=STD)
+    return BlipProcessor(pictures, BertTokenizer(vocab=wordpiece_vocabulary(), model_max_length=64))
+
+
+def crops(step: int) -> tuple[np.ndarray, list[Things], np.random.Generator]:
+    """Pictures [BATCH, SIDE, SIDE, 3] uint8 and what they show: nine in ten an object, else ground."""
+    pictures, shown = [], []
+    rng = generator("train", step)
+    for _ in range(BATCH):
+        scene = sample_scene(rng)
+        if rng.random() < 0.1:
+            seen, what = ground_crop(scene, rng), (scene.ground, "")
+        else:
+            k = int(rng.integers(len(scene.objects)))
+            seen, what = object_crop(scene, rng, k), (scene.objects[k].category, scene.objects[k].colour)
+        pictures.append(cv2.resize(seen.image, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+        shown.append(what)
+    return np.stack(pictures), shown, rng
+
+
+def say(noun: str, colour: str, rng: np.random.Generator) -> str:
+    """`car`, `a car`, `red car`, `a red car.`, `nothing but grass`."""
+    stop = "." * (rng.random() < 0.3)  # an MLLM's sentences have one
+    if noun in GROUNDS:
+        return f"nothing but {noun}{stop}"
+    words = f"{colour} {noun}".strip()
+    return (with_article(words) if rng.random() < 0.6 else words) + stop
+
+
+def texts(shown: Sequence[Things], rng: np.random.Generator) -> tuple[list[Things], list[Things]]:
+    """For every picture what is said of it, rightly and wrongly; an empty colour says the noun alone."""
+    right, wrong = [], []
+    for noun, colour in shown:
+        said = (noun, colour if rng.random() < 0.6 else "")
+        right.append(said)
+        kind = rng.choice(["category", "colour", "both", "ground"], p=[0.45, 0.25, 0.2, 0.1])
+        if noun in GROUNDS or (kind == "colour" and not said[1]):
+            kind = "both" if noun in GROUNDS else "category"
+        other_noun = str(rng.choice([c for c in CATEGORIES if c != noun]))
+        other_colour = str(rng.choice([c for c in COLOURS if c != colour]))
+        wrong.append(
+            {
+                "category": (other_noun, said[1]),
+                "colour": (noun, other_colour),
+                "both": (other_noun, other_colour if rng.random() < 0.6 else ""),
+                "ground": (str(rng.choice(list(GROUNDS))), ""),
+            }[str(kind)]
+        )
+    return right, wrong
+
+
+def fits(text: Things, shown: Things) -> bool:
+    return text[0] == shown[0] and text[1] in ("", shown[1])
+
+
+class Student(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.blip = new_model()
+        self.scale = nn.Parameter(torch.tensor(2.3))  # log of the logit scale
+        self.bias = nn.Parameter(torch.tensor(-6.0))
+
+
+def train(folder: Path, steps: int) -> BlipForImageTextRetrieval:
+    torch.manual_seed(0)
+    student, process = Student().to(device()), processor()
+    mean, std = (torch.tensor(v, device=device()).view(1, 3, 1, 1) for v in (MEAN, STD))
+
+    def losses(step: int) -> dict[str, Tensor]:
+        pictures, shown, rng = crops(step)
+        right, wrong = texts(shown, rng)
+        raw = torch.from_numpy(pictures).to(device()).permute(0, 3, 1, 2).float() / 255
+        blip = student.blip
+        seen = blip.vision_model((raw - mean) / std).last_hidden_state
+        said = [say(*text, rng) for text in right + wrong]
+        tokens = process.tokenizer(said, padding=True, return_tensors="pt").to(device())
+        ids, mask = tokens["input_ids"], tokens["attention_mask"]
+
+        alone = blip.text_encoder(ids, attention_mask=mask).last_hidden_state[:, 0]
+        text = F.normalize(blip.text_proj(alone).float(), dim=-1)
+        image = F.normalize(blip.vision_proj(seen[:, 0]).float(), dim=-1)
+        logits = student.scale.exp() * image @ text.T + student.bias
+        match = torch.tensor([[fits(t, s) for t in right + wrong] for s in shown], device=device())
+        itc = F.binary_cross_entropy_with_logits(logits, match.float(), pos_weight=torch.tensor(4.0, device=device()))
+
+        both = torch.cat([seen, seen])
+        joint = blip.text_encoder(
+            ids,
+            attention_mask=mask,
+            encoder_hidden_states=both,
+            encoder_attention_mask=torch.ones(both.shape[:2], dtype=torch.long, device=device()),
+        ).last_hidden_state[:, 0]
+        verdict = blip.itm_head(joint).float()
+        truth = torch.tensor([1] * BATCH + [0] * BATCH, device=device())
+        return {"itc": itc, "itm": F.cross_entropy(verdict, truth)}
+
+    fit(student, losses, Schedule(steps=steps, lr=1e-3), folder)
+    return student.blip

@@ -1,0 +1,41 @@
+"""Trained models on disk: the formats of full-size checkpoints, fp16 safetensors."""
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+from safetensors.torch import save_file
+from segment_anything.modeling import Sam
+from transformers import BlipForImageTextRetrieval, CLIPModel, LlavaForConditionalGeneration
+
+from imgdiff.toyland.train import clip, matcher, mllm, segmenter
+
+
+def save_autoencoder(model: AutoencoderKL, folder: Path) -> None:
+    model.save_pretrained(folder)
+
+
+def save_diffusion(pipeline: StableDiffusionXLPipeline, folder: Path) -> None:
+    pipeline.to(dtype=torch.float16).save_pretrained(folder, safe_serialization=True)
+
+
+def save_clip(model: CLIPModel, folder: Path) -> None:
+    model.half().save_pretrained(folder)
+    clip.processor().save_pretrained(folder)
+
+
+def save_matcher(model: BlipForImageTextRetrieval, folder: Path) -> None:
+    model.half().save_pretrained(folder)
+    matcher.processor().save_pretrained(folder)
+
+
+def save_mllm(model: LlavaForConditionalGeneration, folder: Path) -> None:
+    model.half().save_pretrained(folder)
+    mllm.processor().save_pretrained(folder)
+
+
+def save_segmenter(model: Sam, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(segmenter.CONFIG.model_dump_json(indent=2) + "\n")
+    weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")

@@ -1,0 +1,90 @@
+"""What perception models see of a scene: whole, cut to a box, or joined with another one; with patch labels."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from imgdiff import images
+from imgdiff.toyland.captions import phrase, scene_caption
+from imgdiff.toyland.scenes import SIZE, Picture, Scene, draw, sample_scene
+from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS
+
+CATEGORY_INDEX = {name: k + 1 for k, name in enumerate(CATEGORIES)}  # 0 is the ground
+COLOUR_INDEX = {name: k + 1 for k, name in enumerate(COLOURS)}
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture, what is said about it, and for every pixel what stands there.
+
+    image: [H, W, 3] uint8 RGB. labels: [H, W, 2] uint8, category and colour numbers, 0 for the ground.
+    """
+
+    image: np.ndarray
+    text: str
+    labels: np.ndarray
+
+    def resized(self, side: int) -> np.ndarray:
+        return cv2.resize(self.image, (side, side), interpolation=cv2.INTER_AREA if side < len(self.image) else cv2.INTER_LINEAR)
+
+    def patch_labels(self, grid: int) -> np.ndarray:
+        """[grid, grid, 2] int64: the thing that fills most of a patch, if it fills two fifths of it."""
+        codes = self.labels[..., 0].astype(np.int64) * 256 + self.labels[..., 1]
+        best, result = np.full((grid, grid), 0.4), np.zeros((grid, grid, 2), np.int64)
+        for code in np.unique(codes[codes > 0]):
+            share = cv2.resize((codes == code).astype(np.float32), (grid, grid), interpolation=cv2.INTER_AREA)
+            won = share > best
+            result[won], best[won] = (code // 256, code % 256), share[won]
+        return result
+
+
+def label_map(scene: Scene, picture: Picture) -> np.ndarray:
+    """[128, 128, 2] uint8: category and colour numbers of the visible object, 0 for the ground."""
+    labels = np.zeros((SIZE, SIZE, 2), np.uint8)
+    for thing, mask in zip(scene.objects, picture.masks, strict=True):
+        labels[mask] = CATEGORY_INDEX[thing.category], COLOUR_INDEX[thing.colour]
+    return labels
+
+
+def whole(scene: Scene, rng: np.random.Generator) -> View:
+    """The scene with a caption."""
+    picture = draw(scene)
+    return View(picture.image, scene_caption(scene, rng), label_map(scene, picture))
+
+
+def shaken(box_xyxy: np.ndarray, rng: np.random.Generator, by: float = 0.12) -> np.ndarray:
+    """A box whose edges moved by up to a share of its size, as a segmenter's would."""
+    wide, high = box_xyxy[2] - box_xyxy[0], box_xyxy[3] - box_xyxy[1]
+    return box_xyxy + rng.uniform(-by, by, 4) * np.array([wide, high, wide, high])
+
+
+def object_crop(scene: Scene, rng: np.random.Generator, k: int | None = None) -> View:
+    """One object cut out by a shaken box: `a red car`."""
+    picture = draw(scene)
+    k = int(rng.integers(len(scene.objects))) if k is None else k
+    box = shaken(picture.boxes_xyxy[k], rng)
+    labels = images.pad_to_square(images.crop(label_map(scene, picture), box), fill=0)
+    return View(images.pad_to_square(images.crop(picture.image, box)), phrase(scene.objects[k]), labels)
+
+
+def ground_crop(scene: Scene, rng: np.random.Generator) -> View:
+    """A box with nothing in it: `nothing but grass`."""
+    picture = draw(scene)
+    taken = picture.masks.any(0)
+    while True:
+        wide, high = rng.uniform(20, 56, 2)
+        left, top = rng.uniform(0, SIZE - wide), rng.uniform(0, SIZE - high)
+        box = np.array([left, top, left + wide, top + high])
+        if images.crop(taken[..., None], box).mean() < 0.04:
+            labels = images.pad_to_square(images.crop(label_map(scene, picture), box), fill=0)
+            return View(images.pad_to_square(images.crop(picture.image, box)), f"nothing but {scene.ground}", labels)
+
+
+def view(rng: np.random.Generator) -> View:
+    """A whole scene (35 %), an object's crop (50 %) or empty ground (15 %)."""
+    scene = sample_scene(rng)
+    kind = rng.random()
+    if kind < 0.35:
+        return whole(scene, rng)
+    return object_crop(scene, rng) if kind < 0.85 else ground_crop(scene, rng)
