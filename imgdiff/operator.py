@@ -5,6 +5,7 @@ rows that are still ok, in order, splits a failing batch until the one bad row i
 """
 
 import importlib.util
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,8 +50,8 @@ class Operator(ABC):
     writes: ClassVar[tuple[str, ...]] = ()  # fields it makes
     roles: ClassVar[tuple[str, ...]] = ()  # models it needs
 
-    def __init__(self, params: Params) -> None:
-        self.params: Any = params
+    def __init__(self, params: BaseModel) -> None:
+        self.params: Any = params  # of the class's `Params`
 
     def setup(self, models: "Models") -> None:  # noqa: B027 (an operator without models needs none)
         """Take the models of `roles`. Called once per worker."""
@@ -155,14 +156,18 @@ def register(name: str) -> Callable[[_T], _T]:
     """
 
     def put(cls: _T) -> _T:
-        known = _REGISTRY.get(name)
-        if known is not None and known.__qualname__ != cls.__qualname__:
-            raise ValueError(f"operator {name} is defined twice, in {known.__module__} and {cls.__module__}")
+        known = _REGISTRY.get(name, cls)
+        if _address(known) != _address(cls):  # a file that is read again replaces its own
+            raise ValueError(f"operator {name} is in both {_address(known)} and {_address(cls)}")
         cls.name = name
         _REGISTRY[name] = cls
         return cls
 
     return put
+
+
+def _address(cls: Registered) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def registry() -> dict[str, Registered]:
@@ -181,4 +186,6 @@ def load_operator_file(path: Path) -> None:
         raise FileNotFoundError(path)
     spec = importlib.util.spec_from_file_location(f"imgdiff_extra_{path.stem}", path)
     assert spec is not None and spec.loader is not None
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses and pydantic look up a class's annotations
+    spec.loader.exec_module(module)

@@ -1,16 +1,19 @@
 """The segmenter role: Segment Anything (Kirillov et al. 2023) in its everything mode."""
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub import snapshot_download
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file
 from segment_anything import SamAutomaticMaskGenerator
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
+from imgdiff.models.loading import device_of, dtype_of
+from imgdiff.models.zoo import Checkpoint
 
 
 class SamConfig(BaseModel):
@@ -78,16 +81,19 @@ class Segmenter:
         self.sam = sam.eval()
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> "Segmenter":
+    def load(cls, checkpoint: Checkpoint) -> "Segmenter":
         """From `config.json` (see `SamConfig`) and `model.safetensors` in segment_anything's key names.
 
         Raises:
             FileNotFoundError: one of the two is missing.
         """
-        config = SamConfig.model_validate(json.loads((folder / "config.json").read_text()))
-        sam = build_sam(config)
+        folder = checkpoint.folder
+        if folder is None:
+            patterns = ["config.json", "*.safetensors"]
+            folder = Path(snapshot_download(checkpoint.name, revision=checkpoint.revision, allow_patterns=patterns))
+        sam = build_sam(SamConfig.model_validate_json((folder / "config.json").read_text()))
         sam.load_state_dict(load_file(folder / "model.safetensors"))
-        return cls(sam.to(device=device, dtype=dtype))
+        return cls(sam.to(device_of(checkpoint), dtype_of(checkpoint)))
 
     def segment(
         self,

@@ -1,0 +1,98 @@
+"""`imgdiff VERB`, the same as `python -m imgdiff VERB`."""
+
+import argparse
+import inspect
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from imgdiff import run
+from imgdiff.check import check
+from imgdiff.errors import RefusedError
+from imgdiff.operator import Composite, Filter, Registered, registry
+from imgdiff.recipe import did_you_mean
+
+BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+
+
+def check_recipes(arguments: argparse.Namespace) -> int:
+    """Report every problem of every recipe."""
+    code = run.COMPLETE
+    for path in arguments.recipes:
+        try:
+            plan = check(path)
+            print(f"{path}: fine, {len(plan.operators)} operators")
+        except RefusedError as problem:
+            print(problem, file=sys.stderr)
+            code = run.REFUSED
+    return code
+
+
+def list_operators(arguments: argparse.Namespace) -> int:
+    """Describe one operator, or all."""
+    known = registry()
+    if arguments.name and arguments.name not in known:
+        hint = did_you_mean(arguments.name, known)
+        print(f"{arguments.name}: unknown operator.{hint}", file=sys.stderr)
+        return run.REFUSED
+    names = [arguments.name] if arguments.name else sorted(known)
+    print("\n\n".join("\n".join(_describe(known[name])) for name in names))
+    return run.COMPLETE
+
+
+def _describe(operator: Registered) -> Iterator[str]:
+    yield operator.name
+    yield from (f"  {line}" for line in (inspect.getdoc(operator) or "").splitlines())
+    if issubclass(operator, Composite):
+        yield f"  steps: {', '.join(operator.steps)}"
+        return
+    facts = {"reads": operator.reads, "writes": operator.writes, "models": operator.roles}
+    if issubclass(operator, Filter):
+        facts["scores"] = (*operator.scores, *operator.region_scores)
+    yield from (f"  {fact}: {', '.join(names)}" for fact, names in facts.items() if names)
+    schema = operator.Params.model_json_schema()
+    required = schema.get("required", ())
+    for name, setting in schema.get("properties", {}).items():
+        yield f"    {name}: {', '.join(_describe_setting(setting, name in required))}"
+
+
+def _describe_setting(setting: dict[str, Any], required: bool) -> Iterable[str]:
+    """Its type, bounds, default and meaning, from a JSON schema."""
+    kinds = setting.get("anyOf", [setting])
+    yield " or ".join(_kind(kind) for kind in kinds)
+    for kind in kinds:
+        yield from (f"{words} {kind[key]}" for key, words in BOUNDS.items() if key in kind)
+    yield "required" if required else f"default {setting.get('default')}"
+    if meaning := setting.get("description"):
+        yield meaning
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    choices = schema.get("enum", [schema["const"]] if "const" in schema else [])
+    return " or ".join(map(str, choices)) or str(schema.get("type", "mapping"))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="imgdiff", description="Contrastive image-pair data.")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    running = verbs.add_parser("run", help="run a recipe; the same command resumes it")
+    run.add_arguments(running)
+    running.set_defaults(verb=run.run)
+    checking = verbs.add_parser("check", help="report every problem of recipes, without running")
+    checking.add_argument("recipes", nargs="+", metavar="RECIPE")
+    checking.set_defaults(verb=check_recipes)
+    listing = verbs.add_parser("operators", help="list operators, their settings and fields")
+    listing.add_argument("name", nargs="?", help="one operator only")
+    listing.set_defaults(verb=list_operators)
+    parsed = parser.parse_args(arguments)
+    code: int = parsed.verb(parsed)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""What a model said: whether it is an answer at all, and how it is quoted."""
+
+import re
+
+_REFUSAL = re.compile(
+    r"^\s*(i'?m sorry|i am sorry|sorry\b|i (can'?t|cannot|am unable|'?m unable)|as an ai\b|unfortunately, i)",
+    re.IGNORECASE,
+)
+_NOT_PROSE = re.compile(r"https?://|<\|?[a-z_]+\|?>|\b(USER|ASSISTANT):", re.IGNORECASE)
+
+
+def is_refusal(answer: str) -> bool:
+    """True for an empty answer, an apology, or one that holds a link or chat-template tokens."""
+    return not answer.strip() or bool(_REFUSAL.search(answer) or _NOT_PROSE.search(answer))
+
+
+def as_phrase(caption: str) -> str:
+    """`A red car.` -> `a red car`, to stand within a sentence; capitals of names and acronyms stay."""
+    phrase = caption.strip().rstrip(".")
+    first, _, rest = phrase.partition(" ")
+    return f"{first.lower()} {rest}".strip() if first in ("A", "An", "The", "Nothing", "Two", "Some") else phrase

@@ -1,0 +1,252 @@
+"""The whole-recipe check: every problem in one report, before any model library is imported."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from imgdiff.engines import Plan, phases_of, written_columns
+from imgdiff.input import peek
+from imgdiff.lines import InputError, kind
+from imgdiff.models.zoo import Checkpoint, bind
+from imgdiff.operator import Composite, Operator, registry
+from imgdiff.recipe import Key, Recipe, RecipeError, Source, did_you_mean, find_recipe, read_source
+from imgdiff.rows import FIELDS
+
+M = TypeVar("M", bound=BaseModel)
+EXPECTED = {  # pydantic's error -> what a setting takes
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+Step = tuple[Key, Operator]  # an operator of the recipe, and where its settings stand
+
+
+def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
+    """The plan of a recipe that can be run.
+
+    Raises:
+        RefusedError: there is no such recipe.
+        RecipeError: every problem that can be told without loading a model.
+    """
+    source = read_source(find_recipe(path), overrides)
+    recipe = _validated(source, Recipe, source.data, ())
+    steps = list(_operators(source))
+    _refuse_repeats(source, steps)
+    dataset = _dataset(source)
+    models = _bound_models(source, steps)
+    given = _given_fields(source, dataset)
+    needed, made = _follow_fields(source, steps, given)
+    if source.problems or recipe is None or dataset is None:
+        raise RecipeError(source.path, source.problems)
+    operators = [operator for _, operator in steps]
+    resolved = [{op.name: op.params.model_dump(mode="json")} for op in operators]
+    return Plan(
+        path=source.path,
+        recipe=recipe.model_copy(update={"process": resolved}),
+        dataset=dataset,
+        phases=phases_of(operators),
+        models=models,
+        needed=needed,
+        made=made,
+    )
+
+
+def _operators(source: Source) -> Iterator[Step]:
+    """The recipe's operators in order, composites expanded; what cannot be made is reported."""
+    for index, entry in enumerate(source.process()):
+        key: Key = ("process", index)
+        if not isinstance(entry, dict):
+            source.add(key, f"{kind(entry)}, expected the name of an operator")
+        elif len(entry) != 1:
+            names = ", ".join(map(str, entry))
+            text = f"{len(entry)} keys ({names}), expected one operator with its settings indented"
+            source.add(key, text)
+        else:
+            ((name, settings),) = entry.items()
+            yield from _expanded(source, key, str(name), settings)
+
+
+def _expanded(source: Source, key: Key, name: str, settings: Any) -> Iterator[Step]:
+    known, inner = registry(), (*key, name)
+    if name not in known:
+        hint = did_you_mean(name, known)
+        source.add(inner, f"unknown operator.{hint} See: imgdiff operators")
+    elif not isinstance(settings, dict):
+        source.add(inner, f"{kind(settings)}, expected settings")
+    elif issubclass(cls := known[name], Composite):
+        for unknown in settings.keys() - set(cls.steps):
+            source.add((*inner, unknown), f"unknown step.{did_you_mean(str(unknown), cls.steps)}")
+        for step in cls.steps:
+            yield from _expanded(source, inner, step, settings.get(step) or {})
+    else:
+        params = _validated(source, cls.Params, settings, inner)
+        if params is not None:
+            yield inner, cls(params)
+
+
+def _refuse_repeats(source: Source, steps: Sequence[Step]) -> None:
+    first: dict[str, Key] = {}
+    for key, operator in steps:
+        if operator.name in first:
+            before = f"process[{first[operator.name][1]}]"
+            source.add(key, f"named twice, first in {before}; scores are kept by operator")
+        first.setdefault(operator.name, key)
+
+
+def _dataset(source: Source) -> Path | None:
+    """The input file: as given, else from where the folder of recipes is (installed ones)."""
+    name = source.data.get("dataset_path")
+    if not isinstance(name, str) or not name:
+        return None  # reported with the schema
+    for path in (Path(name), source.path.parent.parent / name):
+        if path.is_file():
+            return path
+    source.add(("dataset_path",), f"no such file: {name}")
+    return None
+
+
+def _given_fields(source: Source, dataset: Path | None) -> frozenset[str] | None:
+    """Fields that the input gives; None if that cannot be known."""
+    try:
+        return peek(dataset) if dataset is not None else None
+    except InputError as error:
+        source.add(("dataset_path",), str(error))
+        return None
+
+
+def _follow_fields(
+    source: Source, steps: Sequence[Step], given: frozenset[str] | None
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Follow the fields from operator to operator; returns (needed from the input, made here).
+
+    A step that could not be made may have been the one to make a field, so nothing is said about
+    missing fields then.
+    """
+    complete = given is not None and not any(p.key.startswith("process") for p in source.problems)
+    needed, made = set[str](), set[str]()
+    for key, operator in steps:
+        for name in dict.fromkeys((*operator.reads, *operator.writes)):
+            if name not in FIELDS:
+                source.add(key, f"{name} is no field of a row.{did_you_mean(name, FIELDS)}")
+        missing = [name for name in operator.reads if name in FIELDS and name not in made]
+        needed.update(missing)
+        for name in missing:
+            if complete and name not in (given or ()):
+                source.add(key, f"needs {name}, which nothing before it makes.{_makers(name)}")
+        made.update(operator.writes)
+    written = set(itertools.chain.from_iterable(written_columns(op) for _, op in steps))
+    return frozenset(needed), frozenset(written - needed)
+
+
+def _makers(field: str) -> str:
+    makers = [
+        name
+        for name, known in sorted(registry().items())
+        if issubclass(known, Operator) and field in known.writes
+    ]
+    return f" Made by: {', '.join(makers)}" if makers else ""
+
+
+def _bound_models(source: Source, steps: Sequence[Step]) -> dict[str, Checkpoint]:
+    """The checkpoint of every role that the operators need."""
+    setting = source.data.get("models", "embedded")
+    if not isinstance(setting, str | dict):
+        return {}  # reported with the schema
+    try:
+        bound = bind(setting)
+    except ValueError as error:
+        source.add(("models",), str(error))
+        return {}
+    used: dict[str, Checkpoint] = {}
+    for key, operator in steps:
+        for role in operator.needed_roles():
+            if role not in bound:
+                source.add(key, f"needs the model {role}, which models does not name")
+            elif role not in used and (problem := bound[role].problem()):
+                source.add(("models", role), problem)
+            if role in bound:
+                used[role] = bound[role]
+    return used
+
+
+def _validated(source: Source, model: type[M], values: Any, key: Key) -> M | None:
+    """`values` as a `model`, or None and its problems in the report."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        seen = set[Key]()
+        for detail in error.errors():
+            place = _place(values, detail["loc"])
+            if place not in seen:  # each member of a union complains
+                source.add((*key, *place), _explain(detail, model))
+            seen.add(place)
+        return None
+
+
+def _place(values: Any, location: Sequence[str | int]) -> Key:
+    """Where a complaint belongs: pydantic's location up to the first key that is not there."""
+    place: list[str | int] = []
+    for part in location:
+        known = isinstance(values, dict) and part in values
+        known = known or (isinstance(values, list) and isinstance(part, int))
+        if not known and not isinstance(values, dict):
+            break  # the name of a member of a union
+        place.append(part)
+        values = values[part] if known else None
+    return tuple(place)
+
+
+def _explain(detail: Any, model: type[BaseModel]) -> str:
+    """One of pydantic's errors in a user's words."""
+    value, context = detail["input"], detail.get("ctx", {})
+    match detail["type"]:
+        case "extra_forbidden":
+            inner = model.model_fields.get(str(detail["loc"][0]))
+            known = getattr(inner and inner.annotation, "model_fields", model.model_fields)
+            return f"unknown setting.{did_you_mean(str(detail['loc'][-1]), known)}"
+        case "missing":
+            return "is required"
+        case "less_than_equal" | "less_than":
+            return f"{value} is above {_bound(context)}"
+        case "greater_than_equal" | "greater_than":
+            return f"{value} is below {_bound(context)}"
+        case "literal_error":
+            return f"{_quoted(value)} is not one of {context['expected']}"
+        case "value_error":
+            return str(context["error"])
+        case name if name in EXPECTED:
+            text = f"{_quoted(value)} is {kind(value)}, expected {EXPECTED[name]}."
+            return text + _hint(value, name)
+    return str(detail["msg"])
+
+
+def _bound(context: dict[str, Any]) -> str:
+    (bound,) = context.values()
+    return str(bound)
+
+
+def _quoted(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _hint(value: Any, expected: str) -> str:
+    """How to write a number that YAML takes for text."""
+    if not isinstance(value, str) or expected not in ("float_type", "int_type"):
+        return ""
+    try:
+        float(value)
+    except ValueError:
+        return ""
+    mantissa, e, exponent = value.lower().partition("e")
+    if not e:
+        return f" Write {value}, without quotes."
+    point = "" if "." in mantissa else ".0"
+    sign = "" if exponent[:1] in "+-" else "+"
+    return f" Write {mantissa}{point}e{sign}{exponent}."

@@ -1,0 +1,1 @@
+"""The numerics behind the image operators; knows nothing of recipes or rows."""

@@ -1,0 +1,79 @@
+"""Which words two captions differ in, and where they stand."""
+
+import difflib
+import re
+from dataclasses import dataclass
+
+WORD = re.compile(r"[\w'-]+")
+ARTICLES = ("a", "an", "the")
+# words that a noun phrase does not run across
+BOUNDARIES = frozenset(
+    "a an the and or but with without on in at of to from by near next beside behind under over above below "
+    "inside outside between into onto is are was were that which who while as for there".split()
+)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Part of a text: characters [start, end)."""
+
+    start: int
+    end: int
+
+    def of(self, text: str) -> str:
+        return text[self.start : self.end]
+
+
+def changed_spans(caption_a: str, caption_b: str) -> tuple[Span, Span] | None:
+    """The stretch of each caption, in whole words, outside of which the two are the same.
+
+    Case, spacing and a leading article are ignored (`a car` -> `an apple` changes `car` into `apple`).
+    None if no word differs; one of the spans is empty (start == end) if words were only added or removed.
+    """
+    words_a, words_b = list(WORD.finditer(caption_a)), list(WORD.finditer(caption_b))
+    plain_a, plain_b = ([m.group().lower() for m in words] for words in (words_a, words_b))
+    blocks = difflib.SequenceMatcher(None, plain_a, plain_b, autojunk=False).get_opcodes()
+    changes = [block for block in blocks if block[0] != "equal"]
+    if not changes:
+        return None
+    first_a, last_a, first_b, last_b = changes[0][1], changes[-1][2], changes[0][3], changes[-1][4]
+    while (
+        last_a - first_a > 1
+        and last_b - first_b > 1
+        and plain_a[first_a] in ARTICLES
+        and plain_b[first_b] in ARTICLES
+    ):
+        first_a, first_b = first_a + 1, first_b + 1
+    if plain_a[first_a:last_a] == plain_b[first_b:last_b] or (
+        set(plain_a[first_a:last_a]) <= set(ARTICLES) and set(plain_b[first_b:last_b]) <= set(ARTICLES)
+    ):
+        return None
+    return _span(words_a, first_a, last_a, caption_a), _span(words_b, first_b, last_b, caption_b)
+
+
+def changed_phrases(caption_a: str, caption_b: str) -> tuple[str, str] | None:
+    """What the changed words name: each span, run on to the end of its noun phrase.
+
+    `a red car on grass` -> `a blue car on grass` gives (`red car`, `blue car`). None if nothing changed.
+    """
+    spans = changed_spans(caption_a, caption_b)
+    if spans is None:
+        return None
+    return _to_phrase_end(caption_a, spans[0]), _to_phrase_end(caption_b, spans[1])
+
+
+def _span(words: list[re.Match[str]], first: int, last: int, text: str) -> Span:
+    if first < last:
+        return Span(words[first].start(), words[last - 1].end())
+    place = words[first].start() if first < len(words) else len(text)
+    return Span(place, place)
+
+
+def _to_phrase_end(caption: str, span: Span) -> str:
+    end = span.end
+    for word in WORD.finditer(caption, span.end):
+        joined_by = caption[end : word.start()]
+        if joined_by.strip() or word.group().lower() in BOUNDARIES:
+            break
+        end = word.end()
+    return caption[span.start : end]

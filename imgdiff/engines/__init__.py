@@ -1,0 +1,124 @@
+"""Engines run a plan, phases over shards. What they share: the plan and the tallies."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgdiff.operator import Filter, Operator, RegionFilter
+from imgdiff.recipe import Recipe
+from imgdiff.rows import FIELDS
+
+if TYPE_CHECKING:
+    from imgdiff.models.zoo import Checkpoint
+
+OPERATOR_SET = "operators"  # the package whose folders name the phases
+FIRST_OUTSIDE = "extra"  # the phase of a file outside it, when no phase goes before
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Operators that are run together over a shard, with their models in memory at one time."""
+
+    name: str
+    operators: tuple[Operator, ...]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(r for op in self.operators for r in op.needed_roles()))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The fields that its files hold: those that its operators write."""
+        written = {column for operator in self.operators for column in written_columns(operator)}
+        return tuple(name for name in FIELDS if name in written)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked recipe, ready to run.
+
+    recipe: as resolved, `process` with every operator and every setting.
+    models: role -> checkpoint, for the roles that the operators need.
+    needed, made: fields, see `imgdiff.input.Demand`.
+    """
+
+    path: Path
+    recipe: Recipe
+    dataset: Path
+    phases: tuple[Phase, ...]
+    models: dict[str, "Checkpoint"]
+    needed: frozenset[str]
+    made: frozenset[str]
+
+    @property
+    def operators(self) -> list[Operator]:
+        return [operator for phase in self.phases for operator in phase.operators]
+
+
+def phases_of(operators: Iterable[Operator]) -> tuple[Phase, ...]:
+    """Consecutive operators of one folder of the operator set, as phases named by the folder."""
+    groups: list[tuple[str, list[Operator]]] = []
+    for operator in operators:
+        package, *inside = type(operator).__module__.split(".")
+        if package == OPERATOR_SET and len(inside) > 1:
+            name = inside[0]
+        else:
+            name = groups[-1][0] if groups else FIRST_OUTSIDE
+        if not groups or groups[-1][0] != name:
+            groups.append((name, []))
+        groups[-1][1].append(operator)
+    return tuple(Phase(name, tuple(members)) for name, members in groups)
+
+
+def written_columns(operator: Operator) -> set[str]:
+    """The fields of a row that an operator changes; its regions count as one field."""
+    columns = {name.partition(".")[0] for name in operator.writes}
+    if isinstance(operator, RegionFilter) or region_scores(operator):
+        columns.add("regions")
+    return columns
+
+
+def row_scores(operator: Operator) -> tuple[str, ...]:
+    return operator.scores if isinstance(operator, Filter) else ()
+
+
+def region_scores(operator: Operator) -> tuple[str, ...]:
+    return operator.region_scores if isinstance(operator, Filter) else ()
+
+
+@dataclass
+class Tally:
+    """What one operator did: to the rows of a shard, or, added up, to all rows.
+
+    Regions in are those still ok in rows still ok; regions kept likewise, after the operator.
+    scores: name -> [lowest, highest] of what it scored.
+    """
+
+    name: str
+    rows_in: int = 0
+    rows_ok: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    regions_in: int = 0
+    regions_kept: int = 0
+    regions_refused: Counter[str] = field(default_factory=Counter)
+    scores: dict[str, list[float]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def add(self, other: "Tally | dict[str, Any]") -> None:
+        """Add another shard's tally, as it is or as a manifest holds it."""
+        values = other if isinstance(other, dict) else vars(other)
+        for key in ("rows_in", "rows_ok", "regions_in", "regions_kept", "seconds"):
+            setattr(self, key, getattr(self, key) + values[key])
+        for key in ("rejected", "failed", "regions_refused"):
+            getattr(self, key).update(values[key])
+        for name, span in values["scores"].items():
+            self.widen(name, span)
+
+    def widen(self, name: str, values: Sequence[float]) -> None:
+        """Take scores into account for the span of `name`."""
+        if values:
+            both = [*self.scores.get(name, ()), *map(float, values)]
+            self.scores[name] = [min(both), max(both)]

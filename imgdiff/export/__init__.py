@@ -1,0 +1,22 @@
+"""What a finished run hands out; one file a format."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from imgdiff.rows import Row
+
+
+class FinishedRun(Protocol):
+    """A run whose shards are all complete, as exports and the report see it.
+
+    path: the run folder. info: `run.json`. report: `report.json`.
+    """
+
+    path: Path
+    info: dict[str, Any]
+    report: dict[str, Any]
+    shard_count: int
+
+    def rows(self, shard: int) -> list[Row]:
+        """The final rows of one shard: every field, every region, images as bytes."""
+        ...

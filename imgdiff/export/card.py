@@ -1,0 +1,106 @@
+"""The dataset card: the README.md that tells people, `datasets` and the Hub what a folder holds."""
+
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from imgdiff.export import FinishedRun
+from imgdiff.export.tables import Table, public_name
+from imgdiff.rows import Row
+
+EXAMPLES = 5
+SIZES = {  # below this many rows -> the Hub's name for the size
+    1_000: "n<1K",
+    10_000: "1K<n<10K",
+    100_000: "10K<n<100K",
+    1_000_000: "100K<n<1M",
+    10_000_000: "1M<n<10M",
+    100_000_000: "10M<n<100M",
+}
+MARKUP = re.compile(r"([\\`*_{}\[\]#|~])")
+COLUMNS = {
+    "id": "unique; that of a region is `{id of the pair}-{number}`",
+    "pair_id": "the pair, in `pairs`, that holds the images",
+    "row_id": "the pair that the region belongs to",
+    "caption_a": "what image A (or its box) should show",
+    "caption_b": "what image B (or its box) should show",
+    "edit": "what was changed between the captions: kind, source words, target words",
+    "image_a": "image A",
+    "image_b": "image B, of the same size",
+    "seed": "every random number of the pair came from it",
+    "scores": "the numbers that filters compared; null where a filter was not reached",
+    "regions": "list of regions, with the columns of a region",
+    "box_xyxy": "left, top, right, bottom in pixels of image A's frame",
+    "source": "the image the box was found in: a or b",
+    "difference": "a sentence that says how A and B differ in the box",
+    "conversations": "turns of question (`human`) and answer (`gpt`)",
+    "provenance": "operators in order: name, version, hash of the parameters, models",
+    "status": "ok, rejected (a rule said no) or failed (something broke)",
+    "reason": "`operator: code`",
+    "message": "the reason as a sentence",
+}
+
+
+def write_card(path: Path, run: FinishedRun, *, kept: bool, tables: Sequence[Table]) -> None:
+    """Write the card of `data/` (kept) or of `dropped/`. `tables` are the ones that hold rows."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"plain": plain, "limits": limits, "public_name": public_name}
+    counts = run.report["rows"]
+    head = _head(run, tables, counts["ok"] if kept else counts["rejected"] + counts["failed"])
+    card = environment.get_template("card.md.jinja").render(
+        head=yaml.safe_dump(head, sort_keys=False, allow_unicode=True),
+        info=run.info,
+        report=run.report,
+        kept=kept,
+        tables=tables,
+        columns=COLUMNS,
+        examples=list(islice(_kept_rows(run), EXAMPLES)) if kept else [],
+    )
+    path.write_text(card, encoding="utf-8")
+
+
+def plain(text: object) -> str:
+    """Text that Markdown shows as it is, on one line: captions are model output, untrusted."""
+    return MARKUP.sub(r"\\\1", escape(" ".join(str(text).split()), quote=False))
+
+
+def limits(bounds: Sequence[float | None]) -> str:
+    """`0.9 to 0.98`, `at least 0.4`, `at most 0.85`."""
+    low, high = bounds
+    if low is None:
+        return "any" if high is None else f"at most {high:g}"
+    return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+
+
+def _head(run: FinishedRun, tables: Sequence[Table], rows: int) -> dict[str, Any]:
+    """What the Hub and `datasets` read. Nobody has chosen a licence yet, and the card says so."""
+    configs: list[dict[str, Any]] = [
+        {"config_name": table.config, "data_files": f"{table.config}/*.parquet"} for table in tables
+    ]
+    if configs:
+        configs[0]["default"] = True
+    return {
+        "pretty_name": run.info["project_name"],
+        "license": "unknown",
+        "size_categories": [
+            next((name for limit, name in SIZES.items() if rows < limit), "n>100M")
+        ],
+        "tags": ["image-difference", "image-pairs", "imgdiff"],
+        "configs": configs,
+    }
+
+
+def _kept_rows(run: FinishedRun) -> Iterator[Row]:
+    return (row for shard in range(run.shard_count) for row in run.rows(shard) if row.ok)

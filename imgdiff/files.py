@@ -1,0 +1,60 @@
+"""Files that are whole or absent, and a lock that dies with its process."""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+TEMPORARY = ".tmp"
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write beside the target, reach the disk, rename: readers see the old file or the new one."""
+    temporary = path.with_name(path.name + TEMPORARY)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # else the rename itself may be lost with the power
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def locked(file: TextIO) -> Iterator[str | None]:
+    """Hold a file's lock, saying who does; gives None, or in words who else has it.
+
+    The system frees the lock when the process ends, however it ends.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield _holder(file)
+        return
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    file.truncate(0)
+    json.dump({"host": socket.gethostname(), "pid": os.getpid(), "started": now}, file)
+    file.flush()
+    yield None
+
+
+def _holder(file: TextIO) -> str:
+    file.seek(0)
+    with contextlib.suppress(ValueError, KeyError):
+        held = json.load(file)
+        since = datetime.fromisoformat(held["started"])
+        return f"process {held['pid']} on {held['host']} since {since:%Y-%m-%d %H:%M}"
+    return "another process"  # which has not yet written its name

@@ -1,0 +1,70 @@
+"""Models by role. An operator asks for `models.clip()` and never learns which checkpoint plays it."""
+
+import gc
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from imgdiff.models.zoo import Checkpoint
+
+if TYPE_CHECKING:
+    from imgdiff.models.clip import Clip
+    from imgdiff.models.diffusion import Diffusion
+    from imgdiff.models.matcher import Matcher
+    from imgdiff.models.mllm import Mllm
+    from imgdiff.models.segmenter import Segmenter
+
+
+class Models:
+    """Loads each role's model on first use and keeps it until `close`."""
+
+    def __init__(self, bindings: Mapping[str, Checkpoint]) -> None:
+        self._bindings = bindings
+        self._loaded: dict[str, Any] = {}
+
+    def diffusion(self) -> "Diffusion":
+        from imgdiff.models.diffusion import Diffusion
+
+        return self._get("diffusion", Diffusion.load)
+
+    def clip(self) -> "Clip":
+        from imgdiff.models.clip import Clip
+
+        return self._get("clip", Clip.load)
+
+    def matcher(self) -> "Matcher":
+        from imgdiff.models.matcher import Matcher
+
+        return self._get("matcher", Matcher.load)
+
+    def segmenter(self) -> "Segmenter":
+        from imgdiff.models.segmenter import Segmenter
+
+        return self._get("segmenter", Segmenter.load)
+
+    def mllm(self) -> "Mllm":
+        from imgdiff.models.mllm import Mllm
+
+        return self._get("mllm", Mllm.load)
+
+    def prompt_limit(self) -> Callable[[str], tuple[int, int]]:
+        """Counts a caption's tokens against what the diffusion model reads, without loading its weights."""
+        from imgdiff.models.diffusion import load_prompt_limit
+
+        return self._get("prompt_limit", load_prompt_limit, self._bindings["diffusion"])
+
+    def close(self) -> None:
+        """Free the models and the GPU memory they held."""
+        self._loaded.clear()
+        gc.collect()
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _get(self, key: str, load: Callable[[Checkpoint], Any], checkpoint: Checkpoint | None = None) -> Any:
+        if key not in self._loaded:
+            # telemetry and update checks have no place on a machine that makes data
+            os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+            self._loaded[key] = load(checkpoint or self._bindings[key])
+        return self._loaded[key]

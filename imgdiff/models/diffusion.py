@@ -1,0 +1,45 @@
+"""The diffusion role: a Stable Diffusion XL pipeline of diffusers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from imgdiff.models.loading import device_of, dtype_of, place
+from imgdiff.models.zoo import Checkpoint
+
+
+class Diffusion:
+    """Holds the pipeline; `imgdiff.editing` works on it."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self.pipeline = pipeline
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint) -> "Diffusion":
+        from diffusers import StableDiffusionXLPipeline
+
+        source = place(checkpoint)
+        source.pop("trust_remote_code")
+        pipeline = StableDiffusionXLPipeline.from_pretrained(
+            **source,
+            torch_dtype=dtype_of(checkpoint),
+            use_safetensors=True,
+            # half the download, where a checkpoint on the Hub has it
+            variant="fp16" if checkpoint.folder is None and dtype_of(checkpoint) == torch.float16 else None,
+            add_watermarker=False,  # else it depends on whether a package happens to be installed
+        ).to(device_of(checkpoint))
+        pipeline.set_progress_bar_config(disable=True)
+        return cls(pipeline)
+
+
+def load_prompt_limit(checkpoint: Checkpoint) -> Callable[[str], tuple[int, int]]:
+    """A function: caption -> (its tokens, the tokens the text encoder reads), start and end not counted."""
+    from transformers import CLIPTokenizer
+
+    tokenizer = CLIPTokenizer.from_pretrained(**place(checkpoint), subfolder="tokenizer")
+
+    def count(caption: str) -> tuple[int, int]:
+        return len(tokenizer(caption, add_special_tokens=False)["input_ids"]), tokenizer.model_max_length - 2
+
+    return count

@@ -1,0 +1,32 @@
+"""Arguments that every `from_pretrained` gets: safetensors only, remote code off, dtype explicit."""
+
+from typing import Any
+
+import torch
+
+from imgdiff.models.zoo import Checkpoint
+
+
+def device_of(checkpoint: Checkpoint) -> torch.device:
+    """The device it asks for; `auto` is a GPU if there is one."""
+    if checkpoint.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(checkpoint.device)
+
+
+def dtype_of(checkpoint: Checkpoint) -> torch.dtype:
+    return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[checkpoint.dtype]
+
+
+def place(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Where a processor or tokenizer comes from."""
+    return {
+        "pretrained_model_name_or_path": str(checkpoint.folder or checkpoint.name),
+        "revision": checkpoint.revision,
+        "trust_remote_code": checkpoint.trust_remote_code,
+    }
+
+
+def weights(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Where a model's weights come from, and in which dtype."""
+    return place(checkpoint) | {"dtype": dtype_of(checkpoint), "use_safetensors": True}

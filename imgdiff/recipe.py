@@ -1,0 +1,262 @@
+"""A recipe: its schema, its text with line numbers, and overrides from the command line."""
+
+import difflib
+import importlib.resources
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from imgdiff.errors import RefusedError
+from imgdiff.operator import Composite, load_operator_file, registry
+
+MAX_BYTES = 256 * 1024
+COMMAND_LINE = 0  # stands for the line of a setting that came as key=value
+Key = tuple[str | int, ...]  # ("process", 2, "image_pair_similarity_filter", "min_score")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Limits(_Section):
+    max_failed_fraction: float = Field(default=0.02, ge=0, le=1)  # above it, exit code 3
+    max_pixels: int = Field(default=40_000_000, ge=1)  # of an imported image
+
+
+class Recipe(_Section):
+    project_name: str = Field(min_length=1)
+    dataset_path: str = Field(min_length=1)
+    export_path: str = Field(min_length=1)
+    executor_type: Literal["local"] = "local"
+    seed: int = Field(42, ge=0, lt=2**63)
+    shard_rows: int = Field(16, ge=1, le=100_000)  # the unit of work and of resume
+    limit: int | None = Field(None, ge=1)  # the first rows only; may be raised later
+    models: str | dict[str, str | dict[str, Any]] = "embedded"  # a named set, or role: checkpoint
+    operators: list[str] = []  # Python files that register operators of one's own
+    limits: Limits = Field(default_factory=Limits)
+    process: list[Any] = Field(min_length=1)  # operators, each a name or {name: settings}
+
+
+@dataclass(frozen=True)
+class Problem:
+    line: int
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        place = "command line" if self.line == COMMAND_LINE else f"line {self.line}"
+        return f"{place}, {self.key}: {self.text}" if self.key else f"{place}: {self.text}"
+
+
+class RecipeError(RefusedError):
+    """A recipe that cannot be run; as text, the report of every problem in the order of lines."""
+
+    def __init__(self, path: Path, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda problem: problem.line)
+        count = f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}"
+        super().__init__("\n  ".join([f"{path}: {count}", *map(str, self.problems)]))
+
+
+@dataclass
+class Source:
+    """A recipe's text as plain values, the line of each key, and what is wrong so far.
+
+    Entries of `process` are one-key mappings where the text allows: `name` becomes {name: {}}.
+    """
+
+    path: Path
+    data: dict[str, Any] = field(default_factory=dict)
+    lines: dict[Key, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, key: Key, text: str) -> None:
+        """Note a problem with the setting `key`, at its line or that of the key around it."""
+        known = key
+        while known and known not in self.lines:
+            known = known[:-1]
+        self.problems.append(Problem(self.lines.get(known, 1), dotted(key), text))
+
+    def process(self) -> list[Any]:
+        entries = self.data.get("process")
+        return entries if isinstance(entries, list) else []
+
+
+def dotted(key: Key) -> str:
+    """`process[2].image_pair_similarity_filter.min_score`"""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
+    return "".join(parts).removeprefix(".")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence naming the nearest known word, or nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def find_recipe(path: str | Path) -> Path:
+    """The recipe at `path`, else the one of that name which ships with the package.
+
+    Raises:
+        RefusedError: there is neither.
+    """
+    shipped = importlib.resources.files("imgdiff") / str(path)
+    for candidate in (Path(path), Path(str(shipped))):
+        if candidate.is_file():
+            return candidate
+    raise RefusedError(f"{path}: no such recipe")
+
+
+def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
+    """Read a recipe, load the operator files it names, apply `key=value` overrides.
+
+    Raises:
+        RecipeError: the text is no YAML mapping, or repeats a key.
+    """
+    source = _parse(path)
+    source.data["process"] = [_one_key(entry) for entry in source.process()] or source.data.get(
+        "process"
+    )
+    splits = [_split(source, text) for text in overrides]
+    changes = [change for change in splits if change is not None]
+    for key, value in changes:  # these first: `operators` decides which names the others can use
+        if key[0] in Recipe.model_fields and key[0] != "process":
+            _set(source, tuple(key), value)
+    _load_operators(source)
+    for key, value in changes:
+        if key[0] not in Recipe.model_fields or key[0] == "process":
+            _override_step(source, key, value)
+    return source
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML without aliases, which can make a small text grow without bound."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not allowed", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+
+def _parse(path: Path) -> Source:
+    raw = path.read_bytes()
+    if len(raw) > MAX_BYTES:
+        raise RecipeError(path, [Problem(1, "", f"a recipe has at most {MAX_BYTES // 1024} kB")])
+    source = Source(path)
+    try:
+        loader = _Loader(raw)
+        node = loader.get_single_node()
+        _walk(node, (), source)
+        source.data = loader.construct_document(node) if node else {}
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise RecipeError(path, [Problem(line, "", f"not valid YAML: {error.problem}")]) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise RecipeError(path, [Problem(1, "", f"not valid YAML: {reason}")]) from None
+    if not isinstance(source.data, dict):
+        raise RecipeError(path, [Problem(1, "", "a recipe is a mapping of settings")])
+    if source.problems:  # repeated keys: which value is meant cannot be known
+        raise RecipeError(path, source.problems)
+    return source
+
+
+def _walk(node: Any, key: Key, source: Source) -> None:
+    """Note the line of every key under `node`, and keys that are given twice."""
+    if isinstance(node, yaml.SequenceNode):
+        for index, child in enumerate(node.value):
+            source.lines[(*key, index)] = child.start_mark.line + 1
+            _walk(child, (*key, index), source)
+    elif isinstance(node, yaml.MappingNode):
+        for name, child in node.value:
+            inner, line = (*key, str(name.value)), name.start_mark.line + 1
+            if inner in source.lines:
+                first = source.lines[inner]
+                source.problems.append(
+                    Problem(line, dotted(inner), f"given twice, first on line {first}")
+                )
+            source.lines.setdefault(inner, line)
+            _walk(child, inner, source)
+
+
+def _one_key(entry: Any) -> Any:
+    """An entry of `process` with settings: `name` and {name: null} become {name: {}}."""
+    if isinstance(entry, str):
+        return {entry: {}}
+    if isinstance(entry, dict):
+        return {name: {} if settings is None else settings for name, settings in entry.items()}
+    return entry
+
+
+def _load_operators(source: Source) -> None:
+    files = source.data.get("operators")
+    for index, name in enumerate(files if isinstance(files, list) else []):
+        beside = source.path.parent / str(name)
+        try:
+            load_operator_file(beside if beside.is_file() else Path(str(name)))
+        except FileNotFoundError:
+            source.add(("operators", index), f"no such file: {name}")
+        except Exception as error:  # a user's file: anything may be wrong in it
+            source.add(("operators", index), f"{name}: {type(error).__name__}: {error}")
+
+
+def _split(source: Source, text: str) -> tuple[list[str], Any] | None:
+    """`a.b=1` as (["a", "b"], 1); `a[0].b` may be written too."""
+    name, equals, value = text.partition("=")
+    parts = re.sub(r"\[(\d+)\]", r".\1", name).split(".")
+    try:
+        if not equals or not all(parts):
+            raise ValueError
+        return parts, yaml.load(value, _Loader)  # a SafeLoader
+    except (yaml.YAMLError, ValueError):
+        source.problems.append(Problem(COMMAND_LINE, text, "expected key=value"))
+        return None
+
+
+def _override_step(source: Source, parts: list[str], value: Any) -> None:
+    """Set `process.1.key`, `process.name.key`, `name.key`, or the same of a step of a composite."""
+    names = parts[1:] if parts[0] == "process" else parts
+    entries = [(i, *entry) for i, entry in enumerate(source.process()) if len(_names(entry)) == 1]
+    for index, name in entries:
+        if names and names[0] in (str(index), name):
+            rest = names[2:] if names[1:2] == [name] else names[1:]
+            _set(source, ("process", index, name, *rest), value)
+            return
+        if names and names[0] in _steps(name):
+            _set(source, ("process", index, name, *names), value)
+            return
+    steps = itertools.chain.from_iterable((name, *_steps(name)) for _, name in entries)
+    hint = did_you_mean(names[0] if names else "", [*Recipe.model_fields, *steps])
+    text = f"no such setting, and no such operator in process.{hint}"
+    source.problems.append(Problem(COMMAND_LINE, ".".join(parts), text))
+
+
+def _names(entry: Any) -> tuple[str, ...]:
+    return tuple(entry) if isinstance(entry, dict) else ()
+
+
+def _steps(name: str) -> tuple[str, ...]:
+    known = registry().get(name)
+    return known.steps if known is not None and issubclass(known, Composite) else ()
+
+
+def _set(source: Source, key: Key, value: Any) -> None:
+    place: Any = source.data
+    for depth, part in enumerate(key):
+        if not (isinstance(place, dict) or (isinstance(place, list) and isinstance(part, int))):
+            text = f"{dotted(key[:depth])} has no settings of its own"
+            source.problems.append(Problem(COMMAND_LINE, dotted(key), text))
+            return
+        source.lines.setdefault(key[: depth + 1], COMMAND_LINE)
+        if depth == len(key) - 1:
+            place[part] = value
+        elif isinstance(place, dict) and place.get(part) is None:
+            place[part] = {}
+        place = place[part]
+    source.lines[key] = COMMAND_LINE

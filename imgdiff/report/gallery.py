@@ -1,0 +1,117 @@
+"""Which pairs a person sees: the kept ones first, then some of every reason for a refusal."""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from imgdiff.export import FinishedRun
+from imgdiff.report.thumbnails import Thumbnail, thumbnail
+from imgdiff.rows import Region, Row
+
+SHOWN_PAIRS = 250  # in the whole page; two thumbnails each
+KEPT_PAIRS = 150  # of them for the kept ones, even where refused ones wait
+
+Words = list[tuple[str, bool]]  # (some words, whether the other caption has them not)
+
+
+@dataclass(frozen=True, order=True)
+class Group:
+    """Kept pairs, pairs refused for one reason, or pairs with regions refused for one reason."""
+
+    kind: Literal["kept", "pairs", "regions"]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One pair as the page shows it. regions: (number in the row, region), the ones to be drawn."""
+
+    row: Row
+    regions: list[tuple[int, Region]]
+    image_a: Thumbnail | None
+    image_b: Thumbnail | None
+    caption_a: Words
+    caption_b: Words
+
+
+@dataclass
+class Shelf:
+    """The cards of one group, and how many more pairs belong to it."""
+
+    group: Group
+    pairs: int
+    cards: list[Card] = field(default_factory=list)
+
+    @property
+    def more(self) -> int:
+        return self.pairs - len(self.cards)
+
+
+def groups(row: Row) -> dict[Group, list[int]]:
+    """The groups that a row is shown in, and its regions (by number) to be drawn there."""
+    found: dict[Group, list[int]] = {}
+    if row.ok:
+        found[Group("kept")] = [k for k, region in enumerate(row.regions) if region.status == "ok"]
+    else:
+        found[Group("pairs", row.reason)] = list(range(len(row.regions)))
+    for k, region in enumerate(row.regions):
+        if region.status != "ok":
+            found.setdefault(Group("regions", region.reason), []).append(k)
+    return found
+
+
+def gallery(run: FinishedRun, pairs: Counter[Group]) -> list[Shelf]:
+    """Fill shelves with the first pairs of every group. `pairs` counts the pairs of each."""
+    places = share(pairs)
+    shelves = {group: Shelf(group, pairs[group]) for group in sorted(pairs)}
+    for row in _rows(run):
+        for group, numbers in groups(row).items():
+            if places[group]:
+                places[group] -= 1
+                shelves[group].cards.append(_card(row, numbers))
+        if not any(places.values()):
+            break
+    return list(shelves.values())
+
+
+def share(pairs: Counter[Group]) -> dict[Group, int]:
+    """Places by group: kept pairs first, the others share what remains evenly."""
+    kept, refused = pairs[Group("kept")], {g: n for g, n in pairs.items() if g.kind != "kept"}
+    places = {Group("kept"): min(kept, max(KEPT_PAIRS, SHOWN_PAIRS - sum(refused.values())))}
+    left = SHOWN_PAIRS - places[Group("kept")]
+    for waiting, group in enumerate(sorted(refused, key=lambda group: refused[group])):
+        places[group] = min(refused[group], left // (len(refused) - waiting))
+        left -= places[group]
+    return places
+
+
+def _card(row: Row, numbers: list[int]) -> Card:
+    before, after = changed_words(row.values.get("caption_a", ""), row.values.get("caption_b", ""))
+    return Card(
+        row,
+        [(k, row.regions[k]) for k in numbers],
+        thumbnail(row.values.get("image_a")),
+        thumbnail(row.values.get("image_b")),
+        before,
+        after,
+    )
+
+
+def changed_words(before: str, after: str) -> tuple[Words, Words]:
+    """Both captions cut where they part; a missing one marks nothing in the other."""
+    old, new = before.split(), after.split()
+    if not old or not new:
+        return [(before, False)], [(after, False)]
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    left: Words = []
+    right: Words = []
+    for tag, a, b, c, d in matcher.get_opcodes():
+        left += [(" ".join(old[a:b]), tag != "equal")] if a < b else []
+        right += [(" ".join(new[c:d]), tag != "equal")] if c < d else []
+    return left, right
+
+
+def _rows(run: FinishedRun) -> Iterator[Row]:
+    return (row for shard in range(run.shard_count) for row in run.rows(shard))

@@ -1,0 +1,41 @@
+"""Small pictures that travel inside the page."""
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from imgdiff.images import load_rgb
+from imgdiff.rows import RowError
+
+SIDE = 256  # pixels of the longer side, at most
+QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """uri: a `data:` address. width, height: of the full picture, the pixels of its boxes."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def thumbnail(image: dict[str, Any] | None) -> Thumbnail | None:
+    """The picture, small; None if there is none or it cannot be decoded."""
+    if image is None:
+        return None
+    try:
+        picture = Image.fromarray(load_rgb(image))
+    except RowError:
+        return None
+    width, height = picture.size
+    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(
+        buffer, "JPEG", quality=QUALITY, subsampling=0
+    )  # full colour: toy edges stay sharp
+    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Thumbnail(uri, width, height)

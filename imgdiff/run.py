@@ -1,0 +1,141 @@
+"""`python -m imgdiff.run RECIPE [key=value ...]`: from a recipe to a finished run folder."""
+
+import argparse
+import errno
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from imgdiff.check import check
+from imgdiff.engines import Plan
+from imgdiff.errors import RefusedError, StoppedError
+from imgdiff.identity import describe
+from imgdiff.input import Input
+from imgdiff.progress import Progress, logging_to, make_console
+from imgdiff.run_dir import RunDir, open_run
+from imgdiff.summary import build_report, hints, print_plan, print_summary
+
+COMPLETE, STOPPED, REFUSED, TOO_MANY_FAILED = range(4)  # exit codes
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", help="a YAML file, for example recipes/replace.yaml")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="a setting of the recipe: limit=64 or process.1.num_inference_steps=20",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    parser.add_argument(
+        "--restart", action="store_true", help="delete what the run folder holds and begin again"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the recipe, then run it or print its plan; returns the exit code."""
+    console = make_console()
+    try:
+        plan = check(arguments.recipe, arguments.overrides)
+        source = Input(plan.dataset)
+        info = describe(plan, source)
+        if arguments.dry_run:
+            print_plan(console, plan, source, info)
+            return COMPLETE
+        with open_run(Path(plan.recipe.export_path), info, arguments.restart) as folder:
+            return execute(console, plan, source, folder)
+    except RefusedError as refusal:
+        print(refusal, file=sys.stderr)
+        return REFUSED
+    except StoppedError as reason:
+        print(f"stopped: {reason}", file=sys.stderr)
+        return STOPPED
+    except KeyboardInterrupt:
+        print("stopped at once. Run again to resume.", file=sys.stderr)
+        return STOPPED
+
+
+def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
+    """Do the shards that are to do, then write data, report and page."""
+    from imgdiff.engines import local
+
+    with logging_to(folder.path / "run.log", console), _stop_on_signals() as stop:
+        if source.ignored:
+            log.warning("%s: columns not used: %s", source.path, ", ".join(source.ignored))
+        if folder.done_count:
+            done, total = folder.done_count, folder.total_count
+            counts = f"{done} of {total} shards complete, {total - done} to do"
+            log.info("resuming %s: %s", folder.path, counts)
+        try:
+            with Progress(console) as progress:
+                local.run(plan, source, folder, progress, stop)
+            finish(folder)
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            raise StoppedError(folder.no_space_left()) from error
+    print_summary(console, folder.report)
+    for hint in hints(folder.info, folder.report):
+        console.print(hint, soft_wrap=True)
+    console.print(f"{folder.path}/report.html", soft_wrap=True)
+    return _judge(folder)
+
+
+def finish(folder: RunDir) -> None:
+    """Turn complete shards into what people use: `report.json`, data and the page."""
+    from imgdiff.export.dataset import write_dataset
+    from imgdiff.report.page import write_report
+
+    folder.write_report(build_report(folder))
+    write_dataset(folder)
+    write_report(folder)
+
+
+def _judge(folder: RunDir) -> int:
+    failed, total = folder.report["rows"]["failed"], folder.report["rows"]["total"]
+    limit = folder.info["recipe"]["limits"]["max_failed_fraction"]
+    if failed <= limit * total:
+        return COMPLETE
+    text = f"{failed} of {total} rows failed, limits.max_failed_fraction is {limit:g}."
+    print(f"{text} See {folder.path}/dropped.", file=sys.stderr)
+    return TOO_MANY_FAILED
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C (or SIGTERM) sets; the second one stops at once."""
+    stop = threading.Event()
+
+    def first(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        for each in before:
+            signal.signal(each, signal.default_int_handler)
+        log.warning("stopping after the shard in hand; once more stops at once")
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in before:
+        signal.signal(each, first)
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m imgdiff.run", description=__doc__)
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""The run folder: stage files with manifests, atomic writes, the lock, and what may be resumed."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from imgdiff.engines import Tally
+from imgdiff.errors import RefusedError, StoppedError
+from imgdiff.files import TEMPORARY, locked, write_atomic
+from imgdiff.identity import changes
+from imgdiff.rows import Row, features, from_table, to_table
+
+RUN, LOCK, REPORT = "run.json", "run.lock", "report.json"
+
+
+class RunDir:
+    """A run's files. Each shard of a phase is a parquet file and, written last, its manifest.
+
+    info: what `run.json` holds. report: what `report.json` holds, once every shard is complete.
+    """
+
+    def __init__(self, path: Path, info: dict[str, Any]) -> None:
+        self.path, self.info = path, info
+        self.report: dict[str, Any] = {}
+        recipe, rows = info["recipe"], info["input"]["rows"]
+        self.row_count: int = min(recipe["limit"] or rows, rows)
+        self.shard_count: int = -(-self.row_count // recipe["shard_rows"])
+        self._done: dict[tuple[int, int], dict[str, Any]] = {}  # (phase, shard) -> valid manifest
+        self._schema = cache(self._make_schema)
+        self._find_done()
+
+    @property
+    def done_count(self) -> int:
+        """Complete shards, those of each phase counted."""
+        return len(self._done)
+
+    @property
+    def total_count(self) -> int:
+        return self.shard_count * len(self.info["phases"])
+
+    def span(self, shard: int) -> tuple[int, int]:
+        """First row of a shard, and the row after its last: shards are cut from the whole input."""
+        size = self.info["recipe"]["shard_rows"]
+        return shard * size, min((shard + 1) * size, self.row_count)
+
+    def todo(self, phase: int) -> list[int]:
+        """Shards without a valid manifest."""
+        return [shard for shard in range(self.shard_count) if (phase, shard) not in self._done]
+
+    def manifests(self, phase: int) -> list[dict[str, Any]]:
+        """Manifests of the phase's complete shards."""
+        done = (self._done.get((phase, shard)) for shard in range(self.shard_count))
+        return [manifest for manifest in done if manifest is not None]
+
+    def rows(self, shard: int, phases: int | None = None) -> list[Row]:
+        """A shard's rows after the first `phases` phases (all, if not given), with every field."""
+        import pyarrow.parquet as pq
+
+        rows: list[Row] = []
+        for phase in range(len(self.info["phases"]) if phases is None else phases):
+            later = from_table(pq.read_table(self._file(phase, shard, "parquet")))
+            if rows and [row.id for row in rows] != [row.id for row in later]:
+                raise StoppedError(f"{self._file(phase, shard, 'parquet')} belongs to other rows")
+            for before, after in zip(rows, later, strict=bool(rows)):
+                after.values = before.values | after.values
+                if "regions" not in self.info["phases"][phase]["columns"]:
+                    after.regions = before.regions
+            rows = later
+        return rows
+
+    def write_shard(
+        self, phase: int, shard: int, rows: Sequence[Row], tallies: Sequence[Tally], seconds: float
+    ) -> dict[str, Any]:
+        """Store what a phase made of a shard; returns its manifest."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        sink = pa.BufferOutputStream()
+        pq.write_table(to_table(rows, self._schema(phase)), sink)
+        content = sink.getvalue().to_pybytes()
+        target = self._file(phase, shard, "json")
+        manifest = {
+            "rows": len(rows),
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "previous": self._previous(phase, shard),
+            "counts": Counter(row.status for row in rows),
+            "reasons": Counter(row.reason for row in rows if not row.ok),
+            "samples": sum(len(row.kept_regions) for row in rows if row.ok),
+            "operators": [vars(tally) for tally in tallies],
+            "seconds": seconds,
+            "attempt": (_read_json(target) or {}).get("attempt", 0) + 1,
+        }
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(self._file(phase, shard, "parquet"), content)
+        write_atomic(target, _to_json(manifest))
+        self._done[phase, shard] = manifest
+        return manifest
+
+    def write_report(self, report: dict[str, Any]) -> None:
+        self.report = report
+        write_atomic(self.path / REPORT, _to_json(report))
+
+    def check_space(self, phase: int) -> None:
+        """Stop before the disk is full, judging by what the phase's rows have taken so far.
+
+        Raises:
+            StoppedError: the rows that are left will not fit.
+        """
+        if self.space_needed(phase) > shutil.disk_usage(self.path).free:
+            raise StoppedError(self.no_space_left())
+
+    def space_needed(self, phase: int) -> float:
+        """Bytes for the phase's shards that are to do; 0 while nothing has been measured."""
+        done = self.manifests(phase)
+        rows_done = sum(manifest["rows"] for manifest in done)
+        size = sum(manifest["bytes"] for manifest in done)
+        return size / rows_done * (self.row_count - rows_done) if rows_done else 0.0
+
+    def no_space_left(self) -> str:
+        needed = sum(self.space_needed(phase) for phase in range(len(self.info["phases"])))
+        free = f"{shutil.disk_usage(self.path).free / 1e9:.1f} GB free"
+        figures = f"needs about {needed / 1e9:.1f} GB, {free}" if needed else free
+        safe = f"{self.done_count} of {self.total_count} shards are safe"
+        return f"no space left on {self.path} ({figures}). {safe}. Free space and run again."
+
+    def _file(self, phase: int, shard: int, suffix: str) -> Path:
+        name = self.info["phases"][phase]["name"]
+        return self.path / "stages" / f"{phase:02d}_{name}" / f"{shard:05d}.{suffix}"
+
+    def _previous(self, phase: int, shard: int) -> str | None:
+        return self._done[phase - 1, shard]["sha256"] if phase else None
+
+    def _find_done(self) -> None:
+        """Take the manifests whose file is as it was written and follows from the phase before."""
+        for phase in range(len(self.info["phases"])):
+            for shard in range(self.shard_count):
+                if phase and (phase - 1, shard) not in self._done:
+                    continue
+                manifest = _read_json(self._file(phase, shard, "json"))
+                if manifest and self._is_valid(manifest, phase, shard):
+                    self._done[phase, shard] = manifest
+
+    def _is_valid(self, manifest: dict[str, Any], phase: int, shard: int) -> bool:
+        start, stop = self.span(shard)
+        if manifest.get("rows") != stop - start:  # `limit` was raised
+            return False
+        if manifest.get("previous") != self._previous(phase, shard):
+            return False
+        file = self._file(phase, shard, "parquet")
+        if not file.is_file():
+            return False
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest() == manifest.get("sha256")
+
+    def _make_schema(self, phase: int) -> Any:
+        """Arrow schema of a phase's files: its columns, and all scores made so far."""
+        phases = self.info["phases"][: phase + 1]
+        so_far = {name for each in phases for name in each["operators"]}
+        operators = [each for each in self.info["operators"] if each["name"] in so_far]
+        row_scores = [score for each in operators for score in each["scores"]]
+        region_scores = [score for each in operators for score in each["region_scores"]]
+        return features(phases[-1]["columns"], row_scores, region_scores).arrow_schema
+
+
+@contextmanager
+def open_run(path: Path, info: dict[str, Any], restart: bool = False) -> Iterator[RunDir]:
+    """The run folder at `path`, begun or resumed, locked until the context ends.
+
+    Raises:
+        RefusedError: another process holds it, it is no run folder, or it was begun from another
+            recipe or input.
+    """
+    _refuse_foreign(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / LOCK).open("a+")
+    except OSError as error:
+        raise RefusedError(f"cannot write to {path}: {error.strerror}") from None
+    with lock, locked(lock) as holder:
+        if holder is not None:
+            way_out = "Wait for it, or choose another export_path."
+            raise RefusedError(f"{path} is in use by {holder}. {way_out}")
+        if restart:
+            _clear(path)
+        _remove_leftovers(path)
+        begun = _read_json(path / RUN)
+        if begun is None:
+            begun = info | {"started": datetime.now().astimezone().isoformat(timespec="seconds")}
+        else:
+            if changed := changes(begun, info):
+                raise RefusedError(f"{path}: {changed}")
+            begun["recipe"]["limit"] = info["recipe"]["limit"]
+        write_atomic(path / RUN, _to_json(begun))
+        yield RunDir(path, begun)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """A folder with other things in it is nobody's to write to, or to clear."""
+    if path.is_dir() and not (path / RUN).is_file():
+        others = {entry.name for entry in path.iterdir()} - {LOCK, RUN + TEMPORARY}
+        if others:
+            text = f"{path} is no run folder ({min(others)} is in it)"
+            raise RefusedError(f"{text}. Choose another export_path.")
+
+
+def _clear(path: Path) -> None:
+    """Empty the folder; `run.json` goes last, so that a clearing cut short can be done again."""
+    entries = [entry for entry in path.iterdir() if entry.name != LOCK]
+    for entry in sorted(entries, key=lambda entry: entry.name == RUN):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _remove_leftovers(path: Path) -> None:
+    for leftover in path.rglob(f"*{TEMPORARY}"):
+        leftover.unlink()
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _to_json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,24 @@
+"""Helpers for tests of operators: rows in a line, and batches run as the engine runs them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from imgdiff.engines.batches import Batches
+from imgdiff.operator import Operator
+from imgdiff.rows import Region, Row, derive_seed
+
+
+def make_row(id: str = "row-0", regions: Iterable[Region] = (), **values: Any) -> Row:
+    """A row that is still ok; `values` are its fields."""
+    return Row(id=id, seed=derive_seed(42, id), values=values, regions=list(regions))
+
+
+def run_operator(
+    operator: type[Operator], rows: Sequence[Row], models: Any = None, **params: Any
+) -> list[Row]:
+    """What a run would make of the rows: batches, endings, bad rows alone."""
+    instance = operator(operator.Params(**params))
+    instance.setup(models)
+    after = list(rows)
+    Batches(instance).run(after)
+    return after

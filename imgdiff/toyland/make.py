@@ -1,0 +1,57 @@
+"""Files made from toyland: captions for `recipes/replace.yaml`, rendered pairs for `recipes/pairs.yaml`.
+
+    python -m imgdiff.toyland.make captions recipes/data/captions.jsonl --count 240
+    python -m imgdiff.toyland.make pairs outputs/toyland-pairs --count 64
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from imgdiff.toyland.pairs import RenderedPair, replaced_pair
+from imgdiff.toyland.captions import scene_caption
+from imgdiff.toyland.scenes import generator, sample_scene
+
+
+def captions(count: int) -> Iterator[dict[str, Any]]:
+    """Captions of scenes that no training saw."""
+    for seed in range(count):
+        rng = generator("validation", seed)
+        yield {"id": f"toyland-{seed:04d}", "caption": scene_caption(sample_scene(rng), rng)}
+
+
+def write_pairs(folder: Path, pairs: list[tuple[str, RenderedPair]]) -> None:
+    """PNG files and `pairs.jsonl`, whose lines name them and say which box changed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "pairs.jsonl").open("w") as lines:
+        for name, pair in pairs:
+            record: dict[str, Any] = {"id": name, "caption_a": pair.caption_a, "caption_b": pair.caption_b}
+            for side, picture in zip("ab", pair.images, strict=True):
+                cv2.imwrite(str(folder / f"{name}-{side}.png"), picture[:, :, ::-1])
+                record[f"image_{side}"] = f"{name}-{side}.png"
+            lines.write(json.dumps(record) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m imgdiff.toyland.make", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("what", choices=("captions", "pairs"))
+    parser.add_argument("target", type=Path, help="a .jsonl file, or a folder for pairs")
+    parser.add_argument("--count", type=int, default=64)
+    given = parser.parse_args()
+    if given.what == "captions":
+        given.target.parent.mkdir(parents=True, exist_ok=True)
+        given.target.write_text("".join(json.dumps(record) + "\n" for record in captions(given.count)))
+    else:
+        pairs = [(f"pair-{k:04d}", replaced_pair(generator("validation", k))) for k in range(given.count)]
+        write_pairs(given.target, pairs)
+    print(f"wrote {given.count} {given.what} to {given.target}")
+
+
+if __name__ == "__main__":
+    main()

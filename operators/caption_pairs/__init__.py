@@ -1,0 +1,1 @@
+"""Captions in, caption pairs out."""

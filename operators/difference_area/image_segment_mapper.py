@@ -1,0 +1,59 @@
+"""Find everything that stands in either image."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from imgdiff import images
+from imgdiff.models import Models
+from imgdiff.operator import Mapper, Params, register
+from imgdiff.rows import Region, Row
+
+
+class ImageSegmentParams(Params):
+    points_per_side: int = Field(16, ge=1, le=64, description="a grid of this many points, squared, prompts the model")
+    min_predicted_iou: float = Field(0.88, ge=0, le=1)
+    min_stability: float = Field(0.90, ge=0, le=1)
+    nms_iou: float = Field(0.7, ge=0, le=1, description="of two boxes in one image that overlap more, one is dropped")
+    min_side: int = Field(8, ge=1, description="pixels; thinner boxes are dropped")
+    max_area: float = Field(0.9, gt=0, le=1, description="share of the image; a larger box is the ground")
+
+
+@register("image_segment_mapper")
+class ImageSegmentMapper(Mapper):
+    """Write regions: the boxes of all segments of image A and of image B (Img-Diff, section 3.3)."""
+
+    Params = ImageSegmentParams
+    reads = ("image_a", "image_b")
+    writes = ("regions", "regions.mask")
+    roles = ("segmenter",)
+
+    def setup(self, models: Models) -> None:
+        self.segmenter = models.segmenter()
+
+    def process(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            pictures = [images.load_rgb(row[key]) for key in self.reads]
+            sizes = [f"{p.shape[1]} x {p.shape[0]}" for p in pictures]
+            if sizes[0] != sizes[1]:
+                row.reject(self.name, "pair_size_differs", f"images are {sizes[0]} and {sizes[1]}")
+                continue
+            row.regions = self._regions(pictures[0], "a") + self._regions(pictures[1], "b")
+            if not row.regions:
+                row.reject(self.name, "nothing_found", "no segment in either image")
+
+    def _regions(self, picture: np.ndarray, source: Literal["a", "b"]) -> list[Region]:
+        p = self.params
+        segments = self.segmenter.segment(
+            picture, p.points_per_side, p.min_predicted_iou, p.min_stability, p.nms_iou
+        )
+        high, wide = picture.shape[:2]
+        kept = []
+        for segment in segments:
+            left, top, right, bottom = segment["box_xyxy"]
+            small = min(right - left, bottom - top) < p.min_side
+            if not small and (right - left) * (bottom - top) <= p.max_area * wide * high:
+                kept.append(Region(segment["box_xyxy"], source, segment["mask"]))
+        return kept

@@ -1,0 +1,53 @@
+"""Keep the boxes that hold what the captions say was changed."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from imgdiff.editing.words import changed_phrases
+from imgdiff.operator import register
+from imgdiff.region_matching import MatchingParams, RegionMatchingFilter
+from imgdiff.rows import Region, Row
+
+
+class RegionTextMatchingParams(MatchingParams):
+    rule: Literal["any", "all"] = Field("any", description="one crop must match its noun, or both must")
+    min_itc: float | None = Field(0.35, ge=-1, le=1, description="cosine of the contrastive heads; null: not asked")
+    min_itm: float | None = Field(None, ge=0, le=1, description="probability of the matching head; null: not asked")
+
+
+@register("region_text_matching_filter")
+class RegionTextMatchingFilter(RegionMatchingFilter):
+    """Match A's crop with A's changed noun and B's crop with B's, for the boxes of both images.
+
+    The nouns come from the edit, or from the words that differ between the captions (Img-Diff, section 3.3).
+    """
+
+    Params = RegionTextMatchingParams
+    reads = ("image_a", "image_b", "caption_a", "caption_b", "regions")
+    region_scores = ("noun_itc_a", "noun_itc_b", "noun_itm_a", "noun_itm_b")
+    prefix = "noun"
+    too_low = "noun_absent"
+    nothing_left = "no_changed_object"
+
+    def score(self, rows: Sequence[Row]) -> None:
+        named = []
+        for row in rows:
+            if changed_phrases(row["caption_a"], row["caption_b"]) is None:
+                row.reject(self.name, "captions_identical", "no word differs between the captions")
+            else:
+                named.append(row)
+        super().score(named)
+
+    def texts(self, row: Row, region: Region) -> tuple[str, str]:
+        edit = row.values.get("edit")
+        if edit is not None:
+            return edit["source"], edit["target"]
+        phrases = changed_phrases(row["caption_a"], row["caption_b"])
+        assert phrases is not None  # `score` rejected the row otherwise
+        return phrases
+
+    def decide(self, row: Row) -> None:
+        if row.ok:
+            super().decide(row)

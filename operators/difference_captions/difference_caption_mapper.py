@@ -1,0 +1,59 @@
+"""Say how the two images differ in a box."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from imgdiff import images, prompts
+from imgdiff.answers import as_phrase, is_refusal
+from imgdiff.models import Models
+from imgdiff.operator import Mapper, Params, register
+from imgdiff.rows import Row
+
+
+class DifferenceCaptionParams(Params):
+    batch_size: int = Field(8, ge=1, le=64, description="rows; all their regions go to the model at once")
+    prompt: str = Field(
+        prompts.DIFFERENCE,
+        min_length=1,
+        description="the question; {caption_a} and {caption_b} stand for the region captions",
+    )
+    max_new_tokens: int = Field(128, ge=1, le=1024)
+
+
+@register("difference_caption_mapper")
+class DifferenceCaptionMapper(Mapper):
+    """Write the difference of every region: red boxes, a black bar between, one question (section 3.4).
+
+    The joined picture is padded to a square, because LLaVA-type processors cut the centre out of a wide one.
+    """
+
+    Params = DifferenceCaptionParams
+    reads = ("image_a", "image_b", "regions.caption_a", "regions.caption_b")
+    writes = ("regions.difference",)
+    roles = ("mllm",)
+
+    def setup(self, models: Models) -> None:
+        self.mllm = models.mllm()
+
+    def process(self, rows: Sequence[Row]) -> None:
+        seen, asked, regions = [], [], []
+        for row in rows:
+            pictures = [images.load_rgb(row[key]) for key in ("image_a", "image_b")]
+            for region in row.kept_regions:
+                marked = [images.draw_box(picture, region.box_xyxy) for picture in pictures]
+                seen.append(images.pad_to_square(images.join(*marked)))
+                said = {"{caption_a}": region.caption_a, "{caption_b}": region.caption_b}
+                question = self.params.prompt
+                for place, caption in said.items():
+                    question = question.replace(place, as_phrase(caption))
+                asked.append(question)
+                regions.append(region)
+        answers = self.mllm.answer(seen, asked, self.params.max_new_tokens) if regions else []
+        for region, answer in zip(regions, answers, strict=True):
+            region.difference = answer
+            if is_refusal(answer):
+                region.reject(self.name, "answer_form")
+        for row in rows:
+            if not row.kept_regions:
+                row.reject(self.name, "no_difference_caption", "the model described no difference")

@@ -1,0 +1,44 @@
+"""Keep the boxes whose two captions say different things."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import Field
+
+from imgdiff.models import Models
+from imgdiff.operator import Params, RegionFilter, register
+from imgdiff.rows import Region, Row
+
+
+class RegionCaptionSimilarityParams(Params):
+    max_similarity: float = Field(0.85, ge=-1, le=1, description="CLIP cosine of the two captions")
+
+
+@register("region_caption_similarity_filter")
+class RegionCaptionSimilarityFilter(RegionFilter):
+    """Drop boxes whose captions are nearly the same by CLIP's text encoder (Img-Diff, section 3.4)."""
+
+    Params = RegionCaptionSimilarityParams
+    reads = ("regions.caption_a", "regions.caption_b")
+    region_scores = ("caption_similarity",)
+    roles = ("clip",)
+    nothing_left = "no_different_captions"
+
+    def setup(self, models: Models) -> None:
+        self.clip = models.clip()
+
+    def score(self, rows: Sequence[Row]) -> None:
+        regions = [region for row in rows for region in row.kept_regions]
+        if not regions:
+            return
+        vectors = self.clip.embed_texts([text for r in regions for text in (r.caption_a, r.caption_b)])
+        for region, cosine in zip(regions, np.sum(vectors[0::2] * vectors[1::2], axis=1), strict=True):
+            region.scores["caption_similarity"] = float(cosine)
+
+    def decide_regions(self, row: Row, regions: list[Region]) -> None:
+        for region in regions:
+            if region.scores["caption_similarity"] > self.params.max_similarity:
+                region.reject(self.name, "captions_alike")
+
+    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
+        return {"caption_similarity": (None, self.params.max_similarity)}

@@ -1,0 +1,1 @@
+"""Caption pairs in, image pairs out."""

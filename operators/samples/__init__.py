@@ -1,0 +1,1 @@
+"""Described differences in, training examples out."""

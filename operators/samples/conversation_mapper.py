@@ -1,0 +1,47 @@
+"""Turn described differences into question and answer turns."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from imgdiff.operator import Mapper, Params, register
+from imgdiff.rows import Row
+
+QUESTIONS = {
+    "joined": (
+        "<image>\nThe picture shows two images side by side with a black bar between them. What differs between "
+        "the areas in the red boxes? Answer in a few concise sentences."
+    ),
+    "two_images": (
+        "<image>\n<image>\nWhat differs between the two images in the areas marked by red boxes? "
+        "Answer in a few concise sentences."
+    ),
+}
+
+
+class ConversationParams(Params):
+    form: Literal["joined", "two_images"] = Field(
+        "joined", description="one picture of both images (as in the paper) or two; one <image> for each"
+    )
+    question: str | None = Field(None, description="the human's turn without <image>; null: the form's own")
+
+
+@register("conversation_mapper")
+class ConversationMapper(Mapper):
+    """Write conversations: for every region a question about the marked images and its difference as the answer."""
+
+    Params = ConversationParams
+    reads = ("regions.difference",)
+    writes = ("regions.conversations",)
+
+    def process(self, rows: Sequence[Row]) -> None:
+        question = QUESTIONS[self.params.form]
+        if self.params.question is not None:
+            question = "<image>\n" * question.count("<image>") + self.params.question
+        for row in rows:
+            for region in row.kept_regions:
+                region.conversations = [
+                    {"from": "human", "value": question},
+                    {"from": "gpt", "value": region.difference},
+                ]

@@ -1,0 +1,114 @@
+"""Operators without models, for tests of the engine: a file outside the package."""
+
+import time
+
+import numpy as np
+from pydantic import Field
+
+from imgdiff.images import encode_png
+from imgdiff.operator import (
+    Composite,
+    Filter,
+    Mapper,
+    Params,
+    Range,
+    RegionFilter,
+    RowRangeFilter,
+    register,
+)
+from imgdiff.rows import Region, RowError
+
+
+class SuffixParams(Params):
+    suffix: str = Field("!", description="put behind the caption")
+    seconds: float = Field(0.0, ge=0, le=1, description="to sleep, per row")
+
+
+@register("light_edit_mapper")
+class LightEditMapper(Mapper):
+    """Write caption_b: caption_a with a suffix; the caption `bad` breaks it."""
+
+    Params = SuffixParams
+    reads = ("caption_a",)
+    writes = ("caption_b",)
+
+    def process(self, rows):
+        for row in rows:
+            time.sleep(self.params.seconds)
+            if row["caption_a"] == "bad":
+                raise RowError("caption_bad", "this caption is bad")
+            row["caption_b"] = row["caption_a"] + self.params.suffix
+
+
+@register("light_image_mapper")
+class LightImageMapper(Mapper):
+    """Make two pictures of random pixels."""
+
+    reads = ("caption_a", "caption_b")
+    writes = ("image_a", "image_b")
+
+    def process(self, rows):
+        for row in rows:
+            random = row.random(self.name)
+            for name in self.writes:
+                row[name] = encode_png(random.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+
+
+class LengthParams(Range):
+    min_score: float = Field(0.0, ge=0, le=1, description="captions below it are too short")
+
+
+@register("light_length_filter")
+class LightLengthFilter(RowRangeFilter):
+    """Keep rows by the length of caption_a, as a share of 100 characters."""
+
+    Params = LengthParams
+    reads = ("caption_a",)
+    scores = ("caption_length",)
+    too_low, too_high = "caption_short", "caption_long"
+
+    def score(self, rows):
+        for row in rows:
+            row.scores["caption_length"] = len(row["caption_a"]) / 100
+
+
+@register("light_area_mapper")
+class LightAreaMapper(Mapper):
+    """Find as many areas as the caption has words."""
+
+    reads = ("caption_a",)
+    writes = ("regions",)
+
+    def process(self, rows):
+        for row in rows:
+            words = range(len(row["caption_a"].split()))
+            row.regions = [Region((0.0, 0.0, 8.0 * (n + 1), 8.0), "a") for n in words]
+
+
+@register("light_area_filter")
+class LightAreaFilter(RegionFilter, Filter):
+    """Keep areas whose width, as a share of 100 pixels, lies in the range."""
+
+    Params = Range
+    reads = ("regions",)
+    region_scores = ("area_width",)
+    nothing_left = "no_area"
+
+    def score(self, rows):
+        for region in (region for row in rows for region in row.kept_regions):
+            region.scores["area_width"] = (region.box_xyxy[2] - region.box_xyxy[0]) / 100
+
+    def decide_regions(self, row, regions):
+        for region in regions:
+            if not self.params.min_score <= region.scores["area_width"] <= self.params.max_score:
+                region.reject(self.name, "width_out_of_range")
+
+    def thresholds(self):
+        return {"area_width": (self.params.min_score, self.params.max_score)}
+
+
+@register("light_areas")
+class LightAreas(Composite):
+    """Find areas, then keep the wide ones."""
+
+    steps = ("light_area_mapper", "light_area_filter")

@@ -1,0 +1,229 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgdiff.images import encode_png
+from imgdiff.input import Demand, Input
+from imgdiff.lines import InputError
+
+CAPTIONS = Demand(42, 40_000_000, frozenset(["caption_a"]), frozenset())
+PAIRS = Demand(42, 1000, frozenset(["image_a", "image_b"]), frozenset())
+
+
+def read(path, demand=CAPTIONS):
+    source = Input(path)
+    return source.rows(0, len(source), demand)
+
+
+def write_picture(path, width=8, height=8):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_bytes(encode_png(np.full((height, width, 3), 90, np.uint8))["bytes"])
+
+
+def test_rows_of_jsonl(project):
+    edit = {"kind": "replace", "source": "ball", "target": "cup"}
+    path = project.write_captions(
+        [
+            {"id": "a", "caption": " a ball ", "other": 1},
+            "",
+            {"id": 7, "caption_a": "a ball", "caption_b": "a cup", "edit": edit},
+        ]
+    )
+    source = Input(path)
+    assert source.ids == ["a", "7"]
+    assert source.columns == ("caption_a", "caption_b", "edit")
+    assert source.ignored == ["other"]
+    first, second = source.rows(0, 2, CAPTIONS)
+    assert (first.values, first.ok) == ({"caption_a": "a ball"}, True)
+    assert second.values == {"caption_a": "a ball", "caption_b": "a cup", "edit": edit}
+    assert first.seed != second.seed
+
+
+def test_rows_of_csv(project):
+    path = project.write_captions(
+        ["\ufeffid,caption,note", 'a,"a ball,\nred",x', "", "b,a cup,"], "rows.csv"
+    )
+    source = Input(path)
+    assert (source.ids, source.columns, source.ignored) == (["a", "b"], ("caption_a",), ["note"])
+    assert [row["caption_a"] for row in source.rows(0, 2, CAPTIONS)] == ["a ball,\nred", "a cup"]
+    assert [row["caption_a"] for row in source.rows(1, 2, CAPTIONS)] == ["a cup"]
+
+
+def test_a_slice_equals_the_part_of_the_whole(project):
+    source = Input(project.write_captions([{"caption": f"caption {k}"} for k in range(9)]))
+    assert source.rows(3, 7, CAPTIONS) == source.rows(0, 9, CAPTIONS)[3:7]
+
+
+def test_ids_are_made_from_the_content(project):
+    lines = [{"caption": "a ball"}, {"caption": "a cup"}, {"caption": "a ball"}]
+    first, second, third = Input(project.write_captions(lines)).ids
+    assert len({first, second, third}) == 3
+    assert third == f"{first}-2"
+    assert Input(project.write_captions(lines[1:])).ids == [second, first]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ('{"caption": "a', "input_line", "not valid JSON (Unterminated string"),
+        ('{"caption": "a",}', "input_line", "not valid JSON ("),
+        ("[1]", "input_line", "a list, expected a mapping"),
+        ('{"id": [1], "caption": "a"}', "input_line", "id is a list, expected text"),
+        ('{"id": true, "caption": "a"}', "input_line", "id is true or false, expected text"),
+        ('{"caption": "\\ud800"}', "input_line", "not valid JSON ("),
+        ("[" * 100_000, "input_line", "not valid JSON ("),
+        ('{"caption": 9}', "caption_type", "caption_a is a number, expected text"),
+        ('{"caption": "a", "edit": "x"}', "edit_form", "edit is text, expected kind, source"),
+        ('{"caption": "a", "image_a": 5}', "image_path", "image_a is a number, expected a path"),
+    ],
+)
+def test_a_line_that_cannot_be_read_fails_alone(project, line, code, message):
+    path = project.write_captions([{"caption": "before"}, line, {"caption": "after"}])
+    before, row, after = read(path)
+    assert before.ok
+    assert after.ok
+    assert (row.status, row.reason) == ("failed", f"input: {code}")
+    assert row.message.startswith("captions.jsonl:2: ")
+    assert message in row.message
+
+
+def test_bytes_that_are_no_text_fail_alone(project):
+    path = project.write_captions([{"caption": "before"}])
+    path.write_bytes(path.read_bytes() + b'{"caption": "\xff"}\n' + path.read_bytes())
+    assert [row.status for row in read(path)] == ["ok", "failed", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("b", "1 columns, expected 2"),
+        ("b,cup,x", "3 columns, expected 2"),
+        ('b,"open', "not valid CSV (unexpected end of data)"),
+        ('b,"closed"x', "not valid CSV ("),
+    ],
+)
+def test_a_record_that_cannot_be_read_fails_alone(project, line, message):
+    path = project.write_captions(["id,caption", "a,ball", line, "c,tree", "d,boat"], "rows.csv")
+    rows = read(path)
+    assert [row.status for row in rows] == ["ok", "failed", "ok", "ok"]
+    assert rows[1].reason == "input: input_line"
+    assert rows[1].message.startswith(f"rows.csv:3: {message}")
+    assert rows[3]["caption_a"] == "boat"
+
+
+@pytest.mark.parametrize("given", [{}, {"caption": ""}, {"caption": "  "}, {"caption": None}])
+def test_a_row_without_a_caption_is_rejected(project, given):
+    (row,) = read(project.write_captions([{"id": "a"} | given]))
+    assert (row.status, row.reason) == ("rejected", "input: caption_empty")
+    assert row.message == "captions.jsonl:1: caption_a is empty"
+
+
+def test_repeated_ids_are_refused_with_both_lines(project):
+    path = project.write_captions([{"id": "a"}, {"id": "b"}, {"id": 1}, {"id": "a"}])
+    with pytest.raises(InputError) as error:
+        Input(path)
+    assert str(error.value) == (
+        'captions.jsonl: id "a" appears on lines 1 and 4. Ids must be unique.'
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "message"),
+    [
+        ("rows.jsonl", [], "rows.jsonl has no rows"),
+        ("rows.csv", ["id,caption"], "rows.csv has no rows"),
+        ("rows.csv", ["id,id"], "rows.csv:1: the first line must name the columns, each once"),
+        ("rows.csv", [""], "rows.csv:1: the first line must name the columns, each once"),
+        ("rows.csv", ['id,"x'], "rows.csv:1: not valid CSV (unexpected end of data)"),
+        ("rows.txt", ["x"], "rows.txt: expected a file whose name ends in .jsonl or .csv"),
+    ],
+)
+def test_files_that_cannot_be_used_are_refused(project, name, lines, message):
+    with pytest.raises(InputError) as error:
+        Input(project.write_captions(lines, name))
+    assert str(error.value) == message
+
+
+def test_an_absent_file_is_refused(project):
+    with pytest.raises(InputError, match=r"none\.jsonl: No such file or directory"):
+        Input(Path("none.jsonl"))
+
+
+def test_pictures_are_read_from_the_folder_of_the_input(project):
+    write_picture("data/images/a.png")
+    names = {"image_a": "images/a.png", "image_b": "images/a.png"}
+    (row,) = read(project.write_captions([names], "data/pairs.jsonl"), PAIRS)
+    assert row["image_a"] == {
+        "bytes": Path("data/images/a.png").read_bytes(),
+        "path": "images/a.png",
+    }
+
+
+def test_fields_that_the_recipe_makes_are_not_read(project):
+    demand = Demand(42, 1000, frozenset(["caption_a"]), frozenset(["image_a"]))
+    (row,) = read(project.write_captions([{"caption": "a", "image_a": "none.png"}]), demand)
+    assert row.values == {"caption_a": "a"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secret.png",
+        "images/../../secret.png",
+        "/etc/passwd",
+        "link.png",
+        "linked/secret.png",
+        "C:\\x.png",
+        "C:x.png",
+        "\\\\server\\share\\x.png",
+        "images\\..\\..\\secret.png",
+        "images/\0.png",
+    ],
+)
+def test_paths_that_leave_the_folder_fail(project, name):
+    write_picture("secret.png")
+    write_picture("elsewhere/secret.png")
+    Path("data").mkdir()
+    Path("data/link.png").symlink_to(Path("secret.png").absolute())
+    Path("data/linked").symlink_to(Path("elsewhere").absolute())
+    path = project.write_captions([{"image_a": name, "image_b": name}], "data/pairs.jsonl")
+    (row,) = read(path, PAIRS)
+    assert (row.status, row.reason) == ("failed", "input: path_outside")
+    assert row.message == f"data/pairs.jsonl:1: image path {name} is outside data/"
+    assert "image_a" not in row.values
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "message"),
+    [
+        ({}, "failed input: image_missing", "no image_"),
+        ({"image_a": "none.png"}, "failed input: image_missing", "cannot read none.png: No such"),
+        ({"image_a": "empty.png"}, "failed input: image_empty", "empty.png is empty"),
+        ({"image_a": "text.png"}, "failed input: image_unreadable", "text.png is not a JPEG"),
+        ({"image_a": "big.png"}, "failed input: image_too_large", "Raise limits.max_pixels"),
+        ({"image_a": "huge.png"}, "failed input: image_too_large", "too large for 1000 pixels"),
+        (
+            {"image_a": "a.png", "image_b": "wide.png"},
+            "rejected input: pair_size_differs",
+            "images are 8 x 8 and 9 x 8",
+        ),
+    ],
+)
+def test_pictures_that_cannot_be_used(project, fields, reason, message):
+    for name, width, height in (("a", 8, 8), ("wide", 9, 8), ("big", 100, 11)):
+        write_picture(f"{name}.png", width, height)
+    Path("empty.png").write_bytes(b"")
+    Path("text.png").write_bytes(b"<html>")
+    Path("huge.png").write_bytes(bytes(8001))
+    (row,) = read(project.write_captions([{"id": "x"} | fields], "pairs.jsonl"), PAIRS)
+    assert f"{row.status} {row.reason}" == reason
+    assert message in row.message
+
+
+def test_input_is_known_by_its_hash(project):
+    path = project.write_captions([{"caption": "a"}])
+    before = Input(path).sha256
+    path.write_text(json.dumps({"caption": "b"}))
+    assert Input(path).sha256 != before

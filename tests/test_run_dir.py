@@ -1,0 +1,327 @@
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections import namedtuple
+
+import pytest
+
+from imgdiff import files, run
+from imgdiff.check import check
+from imgdiff.errors import RefusedError, StoppedError
+from imgdiff.files import write_atomic
+from imgdiff.identity import describe
+from imgdiff.input import Input
+from imgdiff.rows import Region, Row
+from imgdiff.run_dir import open_run
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def info(project):
+    plan = check("mine.yaml")
+    return describe(plan, Input(plan.dataset))
+
+
+def make_rows(folder, shard):
+    start, stop = folder.span(shard)
+    return [Row(f"cap-{k}", k, {"caption_a": f"caption {k}"}) for k in range(start, stop)]
+
+
+def fill(path, info):
+    """Every shard complete, with rows that no operator made."""
+    with open_run(path, info) as folder:
+        for shard in folder.todo(0):
+            folder.write_shard(0, shard, make_rows(folder, shard), [], 1.0)
+    return folder
+
+
+def todo(path, info):
+    with open_run(path, info) as folder:
+        return folder.todo(0)
+
+
+def raised_limit(info, limit):
+    return info | {"recipe": info["recipe"] | {"limit": limit}}
+
+
+def test_run_json_says_what_is_run(project, info):
+    with open_run(project.run_path, info) as folder:
+        stored = json.loads((folder.path / "run.json").read_text())
+    assert stored["started"]
+    assert stored["input"]["rows"] == 30
+    assert stored["phases"] == [
+        {
+            "name": "extra",
+            "operators": [operator["name"] for operator in stored["operators"]],
+            "columns": ["caption_a", "caption_b", "image_a", "image_b", "regions"],
+        }
+    ]
+    length_filter = stored["operators"][2]
+    assert length_filter["scores"] == ["caption_length"]
+    assert length_filter["thresholds"] == {"caption_length": [0.15, 1.0]}
+    assert stored["operators"][4]["region_scores"] == ["area_width"]
+
+
+def test_shards_cover_the_input(project, info):
+    with open_run(project.run_path, info) as folder:
+        assert [folder.span(shard) for shard in folder.todo(0)] == [
+            (0, 8),
+            (8, 16),
+            (16, 24),
+            (24, 30),
+        ]
+
+
+def test_rows_come_back_as_they_were_written(project, info):
+    row = Row("cap-0", 5, {"caption_a": "a"}, [Region((0.0, 0.0, 2.0, 2.0), "b")], {})
+    row.regions[0].reject("light_area_filter", "width_out_of_range")
+    with open_run(project.run_path, info) as folder:
+        folder.write_shard(0, 0, [row], [], 1.0)
+        assert folder.rows(0) == [row]
+
+
+def test_manifests_count(project, info):
+    with open_run(project.run_path, info) as folder:
+        rows = make_rows(folder, 0)
+        rows[0].reject("light_length_filter", "caption_short", "")
+        rows[1].fail("input", "input_line", "")
+        rows[2].regions = [Region((0.0, 0.0, 2.0, 2.0), "a")]
+        manifest = folder.write_shard(0, 0, rows, [], 1.5)
+    assert manifest["counts"] == {"ok": 6, "rejected": 1, "failed": 1}
+    assert manifest["reasons"] == {"light_length_filter: caption_short": 1, "input: input_line": 1}
+    assert (manifest["rows"], manifest["samples"], manifest["seconds"]) == (8, 1, 1.5)
+
+
+def test_complete_shards_are_not_done_again(project, info):
+    fill(project.run_path, info)
+    assert todo(project.run_path, info) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.with_suffix(".json").unlink(),
+        lambda file: file.with_suffix(".json").write_text("{"),
+        lambda file: file.with_suffix(".json").write_text("[]"),
+        lambda file: file.unlink(),
+        lambda file: file.write_bytes(file.read_bytes()[:-1]),
+        lambda file: file.write_bytes(file.read_bytes()[:-1] + b"x"),
+    ],
+)
+def test_a_shard_without_a_valid_manifest_is_done_again(project, info, damage):
+    fill(project.run_path, info)
+    damage(project.run_path / "stages" / "00_extra" / "00002.parquet")
+    assert todo(project.run_path, info) == [2]
+
+
+def test_attempts_are_counted(project, info):
+    fill(project.run_path, info)
+    (project.run_path / "stages" / "00_extra" / "00002.parquet").unlink()
+    assert [each["attempt"] for each in fill(project.run_path, info).manifests(0)] == [1, 1, 2, 1]
+
+
+def test_a_raised_limit_redoes_the_last_part_and_adds(project, info):
+    fill(project.run_path, raised_limit(info, 12))
+    assert todo(project.run_path, raised_limit(info, 12)) == []
+    assert todo(project.run_path, raised_limit(info, 20)) == [1, 2]
+    assert todo(project.run_path, info) == [1, 2, 3]
+
+
+def test_a_lowered_limit_is_refused(project, info):
+    fill(project.run_path, info)
+    with pytest.raises(RefusedError, match=r"limit: none -> 12 \(it can only be raised\)"):
+        fill(project.run_path, raised_limit(info, 12))
+
+
+def test_leftovers_of_a_killed_run_are_removed(project, info):
+    fill(project.run_path, info)
+    leftover = project.run_path / "stages" / "00_extra" / "00002.parquet.tmp"
+    leftover.touch()
+    todo(project.run_path, info)
+    assert not leftover.exists()
+
+
+def test_another_recipe_is_refused_with_the_difference(project, info):
+    fill(project.run_path, info)
+    project.write_recipe(seed=7)
+    plan = check("mine.yaml", ["light_length_filter.min_score=0.2"])
+    with pytest.raises(RefusedError) as error:
+        fill(project.run_path, describe(plan, Input(plan.dataset)))
+    assert str(error.value) == (
+        "outputs/try: this folder was made by another recipe:\n"
+        "  seed: 42 -> 7\n"
+        "  process[2].light_length_filter.min_score: 0.15 -> 0.2\n"
+        "Use a new export_path, or --restart to delete it."
+    )
+
+
+def test_other_operators_models_and_many_changes_are_shown(project, info):
+    fill(project.run_path, info)
+    recipe = info["recipe"] | {"process": info["recipe"]["process"][:-1]}
+    models = {f"role-{k}": {"name": "x", "fingerprint": "f"} for k in range(15)}
+    with pytest.raises(RefusedError) as error:
+        fill(project.run_path, info | {"recipe": recipe, "models": models})
+    assert "  process[4]: light_area_filter -> none\n" in str(error.value)
+    assert "  fingerprint.role-0: none -> f\n" in str(error.value)
+    assert "  and 4 more\n" in str(error.value)
+
+
+def test_another_input_is_refused_with_the_difference(project, info):
+    fill(project.run_path, info)
+    changed = info | {"input": info["input"] | {"rows": 5012, "sha256": "other"}}
+    with pytest.raises(RefusedError) as error:
+        fill(project.run_path, changed)
+    assert str(error.value) == (
+        "outputs/try: this folder was made from another input: captions.jsonl has 5,012 rows, "
+        "had 30 (sha256 differs). Use a new export_path, or --restart to delete it."
+    )
+
+
+def test_restart_empties_the_folder(project, info):
+    fill(project.run_path, info)
+    (project.run_path / "data").mkdir()
+    with open_run(project.run_path, info | {"models": {}}, restart=True) as folder:
+        assert folder.todo(0) == [0, 1, 2, 3]
+        assert sorted(path.name for path in folder.path.iterdir()) == ["run.json", "run.lock"]
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_a_folder_of_other_things_is_left_alone(project, info, restart):
+    project.run_path.mkdir(parents=True)
+    (project.run_path / "thesis.tex").touch()
+    with (
+        pytest.raises(RefusedError, match=r"outputs/try is no run folder \(thesis.tex is in it\)"),
+        open_run(project.run_path, info, restart),
+    ):
+        pass
+    assert (project.run_path / "thesis.tex").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_refused(project, info):
+    project.run_path.parent.mkdir()
+    project.run_path.touch()
+    with (
+        pytest.raises(RefusedError, match="cannot write to outputs/try: File exists"),
+        open_run(project.run_path, info),
+    ):
+        pass
+
+
+HOLD_LOCK = """
+import sys, time
+from imgdiff.files import locked
+with open(sys.argv[1], "a+") as file, locked(file) as holder:
+    print(holder, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_in_use_is_refused_until_its_process_dies(project, info):
+    project.run_path.mkdir(parents=True)
+    command = [sys.executable, "-c", textwrap.dedent(HOLD_LOCK), project.run_path / "run.lock"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "None\n"
+        with pytest.raises(RefusedError) as error:
+            fill(project.run_path, info)
+        other.kill()
+    assert f"outputs/try is in use by process {other.pid} on {os.uname().nodename} since " in str(
+        error.value
+    )
+    assert str(error.value).endswith(". Wait for it, or choose another export_path.")
+    fill(project.run_path, info)
+
+
+def test_a_holder_that_has_not_written_its_name(project, info):
+    project.run_path.mkdir(parents=True)
+    with (
+        open(project.run_path / "run.lock", "a+") as file,
+        files.locked(file),
+        pytest.raises(RefusedError, match="in use by another process"),
+    ):
+        file.truncate(0)
+        fill(project.run_path, info)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(project, monkeypatch):
+    path = project.folder / "file"
+    write_atomic(path, b"old")
+    monkeypatch.setattr(files.os, "fsync", raise_disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert not list(project.folder.glob("*.tmp"))
+
+
+def raise_disk_full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_stops_the_run_and_keeps_what_is_done(project, monkeypatch, capsys):
+    assert run.main(["mine.yaml", "limit=12"]) == run.COMPLETE
+    written = []
+
+    def write(path, content):
+        if written and path.suffix == ".parquet":
+            raise_disk_full()
+        written.append(path.suffix == ".parquet")
+        write_atomic(path, content)
+
+    monkeypatch.setattr("imgdiff.run_dir.write_atomic", write)
+    assert run.main(["mine.yaml"]) == run.STOPPED
+    text = capsys.readouterr().err
+    assert text.startswith("stopped: no space left on outputs/try (needs about 0.0 GB, ")
+    assert text.endswith(" GB free). 1 of 4 shards are safe. Free space and run again.\n")
+    monkeypatch.undo()
+    os.chdir(project.folder)
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+
+
+def test_a_run_stops_before_the_disk_is_full(project, info, monkeypatch):
+    with open_run(project.run_path, info) as folder:
+        folder.check_space(0)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10, 10, 10))
+        folder.check_space(0)  # nothing measured yet
+        folder.write_shard(0, 0, make_rows(folder, 0), [], 1.0)
+        with pytest.raises(StoppedError, match="1 of 4 shards are safe. Free space and run again"):
+            folder.check_space(0)
+
+
+def test_rows_of_another_shard_are_not_merged(project, info):
+    names = ["one", "two"]
+    phases = [
+        {"name": name, "operators": [], "columns": columns}
+        for name, columns in zip(names, (["caption_a"], ["caption_b", "regions"]), strict=True)
+    ]
+    with open_run(project.run_path, info | {"phases": phases, "operators": []}) as folder:
+        first, second = make_rows(folder, 0), make_rows(folder, 0)
+        for row in second:
+            row.values = {"caption_b": "b"}
+        second[0].reject("x", "code", "text")
+        folder.write_shard(0, 0, first, [], 1.0)
+        folder.write_shard(1, 0, second, [], 1.0)
+        merged = folder.rows(0)
+        assert merged[0].values == {"caption_a": "caption 0", "caption_b": "b"}
+        assert merged[0].reason == "x: code"
+        assert folder.rows(0, phases=1) == first
+        folder.write_shard(1, 0, second[1:], [], 1.0)
+        with pytest.raises(StoppedError, match=r"01_two/00000\.parquet belongs to other rows"):
+            folder.rows(0)
+
+
+def test_a_phase_is_done_again_when_the_one_before_changed(project, info):
+    phases = [{"name": name, "operators": [], "columns": ["caption_a"]} for name in ("one", "two")]
+    two = info | {"phases": phases, "operators": []}
+    with open_run(project.run_path, two) as folder:
+        for phase in (0, 1):
+            folder.write_shard(phase, 0, make_rows(folder, 0), [], 1.0)
+        changed = make_rows(folder, 0)
+        changed[0]["caption_a"] = "other"
+        folder.write_shard(0, 0, changed, [], 1.0)
+    with open_run(project.run_path, two) as folder:
+        assert 0 not in folder.todo(0)
+        assert 0 in folder.todo(1)
