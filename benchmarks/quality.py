@@ -9,28 +9,21 @@ IoU with the old object's box in A or the new one's in B is at least 0.5.
 """
 
 import argparse
-import io
 import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
+from rendered import make_pairs, run_recipe
 from rich.console import Console
 from rich.table import Table
 
 from imgdiff.boxes import iou
-from imgdiff.models import Models
-from imgdiff.models.zoo import bind
 from imgdiff.rows import Region, Row
-from imgdiff.toyland.make import write_pairs
-from imgdiff.toyland.pairs import RenderedPair, recoloured_pair, replaced_pair, unchanged_pair
-from imgdiff.toyland.scenes import generator
+from imgdiff.toyland.pairs import RenderedPair
 
 AREA_OPERATORS = ("image_segment_mapper", "region_text_matching_filter", "region_difference_filter")
-KINDS = (replaced_pair, unchanged_pair, replaced_pair, recoloured_pair)
 
 
 @dataclass(frozen=True)
@@ -48,42 +41,6 @@ class Judged:
         """The sentence says the old object of the left image and the new one of the right image."""
         left, _, right = region.difference.partition("right image")
         return self.pair.old.name in left and self.pair.new.name in right and self.right_box(region)
-
-
-def disturbed(image: np.ndarray, number: int, vae: "torch.nn.Module") -> np.ndarray:
-    """[H, W, 3] uint8: moved by a pixel and JPEG-coded (even numbers), or encoded and decoded (odd ones)."""
-    if number % 2 == 0:
-        buffer = io.BytesIO()
-        Image.fromarray(np.roll(image, (1, 1), (0, 1))).save(buffer, "JPEG", quality=90)
-        return np.asarray(Image.open(buffer).convert("RGB"))
-    pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-    with torch.inference_mode():
-        restored = vae.decode(vae.encode(pixels).latent_dist.mean).sample[0]
-    return ((restored.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-
-
-def make_pairs(count: int) -> list[tuple[str, RenderedPair]]:
-    vae = Models(bind("embedded")).diffusion().pipeline.vae
-    pairs = []
-    for k in range(count):
-        pair = KINDS[k % len(KINDS)](generator("test", k))
-        second = disturbed(pair.images[1], k // len(KINDS), vae)
-        pairs.append((f"pair-{k:04d}", RenderedPair(**{**vars(pair), "images": (pair.images[0], second)})))
-    return pairs
-
-
-def run_recipe(recipe: Path, pairs: list[tuple[str, RenderedPair]], folder: Path) -> list[Row]:
-    """The rows that the recipe's run ends with, all of them, in order."""
-    from imgdiff.run import main as run
-    from imgdiff.run_dir import RunDir
-
-    write_pairs(folder / "pairs", pairs)
-    target = folder / "run"
-    code = run([str(recipe), f"dataset_path={folder}/pairs/pairs.jsonl", f"export_path={target}"])
-    if code:
-        raise SystemExit(f"the run ended with exit code {code}")
-    finished = RunDir(target, json.loads((target / "run.json").read_text()))
-    return [row for shard in range(finished.shard_count) for row in finished.rows(shard)]
 
 
 def judge(pair: RenderedPair, row: Row) -> Judged:
@@ -112,12 +69,14 @@ def figures(judged: list[Judged]) -> dict[str, tuple[float, int]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="60 pairs instead of 300")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
     parser.add_argument("--recipe", type=Path, default=Path("recipes/pairs.yaml"))
     given = parser.parse_args()
-    pairs = make_pairs(60 if given.quick else 300)
+    pairs = make_pairs("test", 60 if given.quick else 300)
     with tempfile.TemporaryDirectory() as folder:
         rows = run_recipe(given.recipe, pairs, Path(folder))
     measured = figures([judge(pair, row) for (_, pair), row in zip(pairs, rows, strict=True)])
@@ -126,7 +85,9 @@ def main() -> None:
         table.add_row(name, f"{value:.3f}", str(cases))
     Console().print(table)
     if given.json:
-        given.json.write_text(json.dumps({name: value for name, (value, _) in measured.items()}, indent=2) + "\n")
+        given.json.write_text(
+            json.dumps({name: value for name, (value, _) in measured.items()}, indent=2) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -47,7 +48,7 @@ def list_operators(arguments: argparse.Namespace) -> int:
 
 def _describe(operator: Registered) -> Iterator[str]:
     yield operator.name
-    yield from (f"  {line}" for line in (inspect.getdoc(operator) or "").splitlines())
+    yield from (f"  {line}".rstrip() for line in (inspect.getdoc(operator) or "").splitlines())
     if issubclass(operator, Composite):
         yield f"  steps: {', '.join(operator.steps)}"
         return
@@ -67,7 +68,11 @@ def _describe_setting(setting: dict[str, Any], required: bool) -> Iterable[str]:
     yield " or ".join(_kind(kind) for kind in kinds)
     for kind in kinds:
         yield from (f"{words} {kind[key]}" for key, words in BOUNDS.items() if key in kind)
-    yield "required" if required else f"default {setting.get('default')}"
+    default = setting.get("default")
+    shown = (
+        default if isinstance(default, str) else json.dumps(default)
+    )  # null and true, as in YAML
+    yield "required" if required else f"default {shown}"
     if meaning := setting.get("description"):
         yield meaning
 
@@ -78,18 +83,19 @@ def _kind(schema: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["run"]:  # parsed there: under a verb, options may not stand between overrides
+        return run.main(given[1:], prog="imgdiff run")
     parser = argparse.ArgumentParser(prog="imgdiff", description="Contrastive image-pair data.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    running = verbs.add_parser("run", help="run a recipe; the same command resumes it")
-    run.add_arguments(running)
-    running.set_defaults(verb=run.run)
+    verbs.add_parser("run", help="run a recipe; the same command resumes it")
     checking = verbs.add_parser("check", help="report every problem of recipes, without running")
     checking.add_argument("recipes", nargs="+", metavar="RECIPE")
     checking.set_defaults(verb=check_recipes)
     listing = verbs.add_parser("operators", help="list operators, their settings and fields")
     listing.add_argument("name", nargs="?", help="one operator only")
     listing.set_defaults(verb=list_operators)
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_args(given)
     code: int = parsed.verb(parsed)
     return code
 

@@ -18,4 +18,8 @@ def as_phrase(caption: str) -> str:
     """`A red car.` -> `a red car`, to stand within a sentence; capitals of names and acronyms stay."""
     phrase = caption.strip().rstrip(".")
     first, _, rest = phrase.partition(" ")
-    return f"{first.lower()} {rest}".strip() if first in ("A", "An", "The", "Nothing", "Two", "Some") else phrase
+    return (
+        f"{first.lower()} {rest}".strip()
+        if first in ("A", "An", "The", "Nothing", "Two", "Some")
+        else phrase
+    )

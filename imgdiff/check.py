@@ -1,6 +1,7 @@
 """The whole-recipe check: every problem in one report, before any model library is imported."""
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -81,10 +82,11 @@ def _expanded(source: Source, key: Key, name: str, settings: Any) -> Iterator[St
     elif not isinstance(settings, dict):
         source.add(inner, f"{kind(settings)}, expected settings")
     elif issubclass(cls := known[name], Composite):
-        for unknown in settings.keys() - set(cls.steps):
+        for unknown in (name for name in settings if name not in cls.steps):
             source.add((*inner, unknown), f"unknown step.{did_you_mean(str(unknown), cls.steps)}")
         for step in cls.steps:
-            yield from _expanded(source, inner, step, settings.get(step) or {})
+            given = settings.get(step)
+            yield from _expanded(source, inner, step, {} if given is None else given)
     else:
         params = _validated(source, cls.Params, settings, inner)
         if params is not None:
@@ -166,7 +168,7 @@ def _bound_models(source: Source, steps: Sequence[Step]) -> dict[str, Checkpoint
         return {}
     used: dict[str, Checkpoint] = {}
     for key, operator in steps:
-        for role in operator.needed_roles():
+        for role in operator.roles:
             if role not in bound:
                 source.add(key, f"needs the model {role}, which models does not name")
             elif role not in used and (problem := bound[role].problem()):
@@ -213,10 +215,14 @@ def _explain(detail: Any, model: type[BaseModel]) -> str:
             return f"unknown setting.{did_you_mean(str(detail['loc'][-1]), known)}"
         case "missing":
             return "is required"
-        case "less_than_equal" | "less_than":
-            return f"{value} is above {_bound(context)}"
-        case "greater_than_equal" | "greater_than":
-            return f"{value} is below {_bound(context)}"
+        case "less_than_equal":
+            return f"{value} is above {context['le']}"
+        case "greater_than_equal":
+            return f"{value} is below {context['ge']}"
+        case "less_than":
+            return f"{value} is not below {context['lt']}"
+        case "greater_than":
+            return f"{value} is not above {context['gt']}"
         case "literal_error":
             return f"{_quoted(value)} is not one of {context['expected']}"
         case "value_error":
@@ -227,26 +233,19 @@ def _explain(detail: Any, model: type[BaseModel]) -> str:
     return str(detail["msg"])
 
 
-def _bound(context: dict[str, Any]) -> str:
-    (bound,) = context.values()
-    return str(bound)
-
-
 def _quoted(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _hint(value: Any, expected: str) -> str:
-    """How to write a number that YAML takes for text."""
-    if not isinstance(value, str) or expected not in ("float_type", "int_type"):
+    """How to write a number that YAML takes for text: quoted, or 1e-4 without a point."""
+    pattern = r"([+-]?[0-9]+)(\.[0-9]*)?(?:[eE]([+-]?)([0-9]+))?"
+    match = re.fullmatch(pattern, value) if isinstance(value, str) else None
+    if match is None or expected not in ("float_type", "int_type"):
         return ""
-    try:
-        float(value)
-    except ValueError:
-        return ""
-    mantissa, e, exponent = value.lower().partition("e")
-    if not e:
+    whole, fraction, sign, exponent = match.groups()
+    if exponent is None:
         return f" Write {value}, without quotes."
-    point = "" if "." in mantissa else ".0"
-    sign = "" if exponent[:1] in "+-" else "+"
-    return f" Write {mantissa}{point}e{sign}{exponent}."
+    if expected == "int_type":
+        return f" Write {float(value):.0f}."
+    return f" Write {whole}{fraction or '.0'}e{sign or '+'}{exponent}."

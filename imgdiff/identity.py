@@ -100,7 +100,7 @@ def _describe_operator(operator: Operator, phase: str) -> dict[str, Any]:
         "phase": phase,
         "params": operator.params.model_dump(mode="json"),
         "params_sha256": hashlib.sha256(params.encode()).hexdigest(),
-        "roles": list(operator.needed_roles()),
+        "roles": list(operator.roles),
         "reads": list(operator.reads),
         "writes": list(operator.writes),
         "scores": list(row_scores(operator)),

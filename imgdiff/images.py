@@ -11,19 +11,19 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from imgdiff.rows import RowError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-MAX_PIXELS = 40_000_000
 GREY = 127  # what squares are filled up with
 RED = (255, 0, 0)
 BOX_WIDTH, BOX_MARGIN, BAR_WIDTH = 3, 5, 20  # pixels at REFERENCE_SIDE (Img-Diff, section 3.4)
 REFERENCE_SIDE = 1024
 
 
-def load_rgb(image: dict[str, Any], max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def load_rgb(image: dict[str, Any], max_pixels: int | None = None) -> np.ndarray:
     """Decode a stored image: EXIF rotation applied, transparency on white, 16-bit scaled to 8.
 
     Args:
         image: `{"bytes": ..., "path": ...}` as `datasets` stores it; the path only names it in messages.
-        max_pixels: larger pictures are refused before they are decoded.
+        max_pixels: larger pictures are refused before they are decoded. The reader asks for that; a picture of a
+            row was read by it, or made here.
 
     Raises:
         RowError: image_empty, image_unreadable, image_truncated, image_too_large or image_mode.
@@ -33,15 +33,19 @@ def load_rgb(image: dict[str, Any], max_pixels: int = MAX_PIXELS) -> np.ndarray:
         raise RowError("image_empty", f"{name} is empty")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is below Pillow's
+            warnings.simplefilter(
+                "ignore", Image.DecompressionBombWarning
+            )  # our own limit is below Pillow's
             picture = Image.open(io.BytesIO(content), formats=FORMATS)
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
         if isinstance(error, Image.DecompressionBombError):
             raise RowError("image_too_large", f"{name}: {error}") from None
         start = content[:6].decode("ascii", "replace")
-        raise RowError("image_unreadable", f"{name} is not a JPEG, PNG or WEBP (starts with {start!r})") from None
+        raise RowError(
+            "image_unreadable", f"{name} is not a JPEG, PNG or WEBP (starts with {start!r})"
+        ) from None
     wide, high = picture.size
-    if wide * high > max_pixels:
+    if max_pixels is not None and wide * high > max_pixels:
         raise RowError(
             "image_too_large",
             f"{name} is {wide} x {high} ({wide * high / 1e6:.0f} MP), limit {max_pixels / 1e6:.0f} MP. "
@@ -49,7 +53,10 @@ def load_rgb(image: dict[str, Any], max_pixels: int = MAX_PIXELS) -> np.ndarray:
         )
     try:
         picture.load()
-    except (OSError, SyntaxError) as error:  # Pillow's PNG reader raises SyntaxError for a broken chunk
+    except (
+        OSError,
+        SyntaxError,
+    ) as error:  # Pillow's PNG reader raises SyntaxError for a broken chunk
         raise RowError("image_truncated", f"{name} is truncated ({error})") from None
     return np.asarray(_to_rgb(ImageOps.exif_transpose(picture), name))
 
@@ -75,7 +82,10 @@ def encode_png(array: np.ndarray) -> dict[str, Any]:
 def crop(array: np.ndarray, box_xyxy: Sequence[float]) -> np.ndarray:
     """The part inside a box whose edges are rounded outwards and clamped; at least one pixel."""
     high, wide = array.shape[:2]
-    left, top = (int(np.clip(np.floor(v), 0, limit - 1)) for v, limit in zip(box_xyxy[:2], (wide, high), strict=True))
+    left, top = (
+        int(np.clip(np.floor(v), 0, limit - 1))
+        for v, limit in zip(box_xyxy[:2], (wide, high), strict=True)
+    )
     right = int(np.clip(np.ceil(box_xyxy[2]), left + 1, wide))
     bottom = int(np.clip(np.ceil(box_xyxy[3]), top + 1, high))
     return array[top:bottom, left:right]
@@ -101,7 +111,8 @@ def draw_box(array: np.ndarray, box_xyxy: Sequence[float]) -> np.ndarray:
     margin = BOX_MARGIN * scale
     left, top = (max(0, round(v - margin)) for v in box_xyxy[:2])
     right, bottom = (
-        min(limit - 1, round(v + margin)) for v, limit in zip(box_xyxy[2:], (wide, high), strict=True)
+        min(limit - 1, round(v + margin))
+        for v, limit in zip(box_xyxy[2:], (wide, high), strict=True)
     )
     return cv2.rectangle(array.copy(), (left, top), (right, bottom), RED, line)
 

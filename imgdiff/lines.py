@@ -135,12 +135,14 @@ class LineFile:
 
 
 def _json_record(line: int, offset: int, raw: bytes) -> Record:
-    digest = _digest(raw.strip())
+    raw = raw.removeprefix(BYTE_ORDER_MARK).strip()
+    digest = _digest(raw)
     try:
-        fields = json.loads(raw.removeprefix(BYTE_ORDER_MARK))
+        fields = json.loads(raw)
         json.dumps(fields, ensure_ascii=False).encode()  # a lone surrogate cannot be stored
     except json.JSONDecodeError as error:
-        problem = f"not valid JSON ({error.msg} at column {error.colno})"
+        reason = error.msg.removesuffix(" at")
+        problem = f"not valid JSON ({reason} at column {error.colno})"
         return Record(line, offset, digest, {}, problem)
     except (ValueError, RecursionError) as error:
         return Record(line, offset, digest, {}, f"not valid JSON ({error})")

@@ -56,10 +56,6 @@ class Operator(ABC):
     def setup(self, models: "Models") -> None:  # noqa: B027 (an operator without models needs none)
         """Take the models of `roles`. Called once per worker."""
 
-    def needed_roles(self) -> tuple[str, ...]:
-        """The roles that these settings need; all of `roles` unless an operator says otherwise."""
-        return self.roles
-
     @abstractmethod
     def run(self, rows: Sequence[Row]) -> list[Row]:
         """The rows, same number and order, with fields written or endings set. May change `rows`."""
@@ -133,7 +129,9 @@ class RegionFilter(Filter):
         regions = row.kept_regions
         self.decide_regions(row, regions)
         if not row.kept_regions:
-            row.reject(self.name, self.nothing_left, f"none of {len(regions)} areas passed {self.name}")
+            row.reject(
+                self.name, self.nothing_left, f"none of {len(regions)} areas passed {self.name}"
+            )
 
 
 class Composite:

@@ -37,7 +37,7 @@ class Recipe(_Section):
     seed: int = Field(42, ge=0, lt=2**63)
     shard_rows: int = Field(16, ge=1, le=100_000)  # the unit of work and of resume
     limit: int | None = Field(None, ge=1)  # the first rows only; may be raised later
-    models: str | dict[str, str | dict[str, Any]] = "embedded"  # a named set, or role: checkpoint
+    models: str | dict[str, Any] = "embedded"  # a named set, or role: checkpoint
     operators: list[str] = []  # Python files that register operators of one's own
     limits: Limits = Field(default_factory=Limits)
     process: list[Any] = Field(min_length=1)  # operators, each a name or {name: settings}
@@ -119,9 +119,8 @@ def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
         RecipeError: the text is no YAML mapping, or repeats a key.
     """
     source = _parse(path)
-    source.data["process"] = [_one_key(entry) for entry in source.process()] or source.data.get(
-        "process"
-    )
+    if isinstance(source.data.get("process"), list):
+        source.data["process"] = [_one_key(entry) for entry in source.data["process"]]
     splits = [_split(source, text) for text in overrides]
     changes = [change for change in splits if change is not None]
     for key, value in changes:  # these first: `operators` decides which names the others can use
@@ -222,7 +221,11 @@ def _split(source: Source, text: str) -> tuple[list[str], Any] | None:
 def _override_step(source: Source, parts: list[str], value: Any) -> None:
     """Set `process.1.key`, `process.name.key`, `name.key`, or the same of a step of a composite."""
     names = parts[1:] if parts[0] == "process" else parts
-    entries = [(i, *entry) for i, entry in enumerate(source.process()) if len(_names(entry)) == 1]
+    entries = [
+        (index, *entry)
+        for index, entry in enumerate(source.process())
+        if isinstance(entry, dict) and len(entry) == 1
+    ]
     for index, name in entries:
         if names and names[0] in (str(index), name):
             rest = names[2:] if names[1:2] == [name] else names[1:]
@@ -232,13 +235,9 @@ def _override_step(source: Source, parts: list[str], value: Any) -> None:
             _set(source, ("process", index, name, *names), value)
             return
     steps = itertools.chain.from_iterable((name, *_steps(name)) for _, name in entries)
-    hint = did_you_mean(names[0] if names else "", [*Recipe.model_fields, *steps])
+    hint = did_you_mean(names[0] if names else "", [*Recipe.model_fields, *map(str, steps)])
     text = f"no such setting, and no such operator in process.{hint}"
     source.problems.append(Problem(COMMAND_LINE, ".".join(parts), text))
-
-
-def _names(entry: Any) -> tuple[str, ...]:
-    return tuple(entry) if isinstance(entry, dict) else ()
 
 
 def _steps(name: str) -> tuple[str, ...]:
@@ -249,7 +248,7 @@ def _steps(name: str) -> tuple[str, ...]:
 def _set(source: Source, key: Key, value: Any) -> None:
     place: Any = source.data
     for depth, part in enumerate(key):
-        if not (isinstance(place, dict) or (isinstance(place, list) and isinstance(part, int))):
+        if not _has_settings(place, part):
             text = f"{dotted(key[:depth])} has no settings of its own"
             source.problems.append(Problem(COMMAND_LINE, dotted(key), text))
             return
@@ -260,3 +259,7 @@ def _set(source: Source, key: Key, value: Any) -> None:
             place[part] = {}
         place = place[part]
     source.lines[key] = COMMAND_LINE
+
+
+def _has_settings(place: Any, part: str | int) -> bool:
+    return isinstance(place, dict) or (isinstance(place, list) and isinstance(part, int))

@@ -20,7 +20,9 @@ class MatchingParams(Params):
     @model_validator(mode="after")
     def _asks_something(self) -> "MatchingParams":
         if self.min_itc is None and self.min_itm is None:
-            raise ValueError("min_itc and min_itm are both null, so nothing is asked. Set one of them")
+            raise ValueError(
+                "min_itc and min_itm are both null, so nothing is asked. Set one of them"
+            )
         return self
 
 
@@ -63,7 +65,9 @@ class RegionMatchingFilter(RegionFilter):
     def _fits(self, region: Region, side: str) -> bool:
         limits = (("itc", self.params.min_itc), ("itm", self.params.min_itm))
         return all(
-            region.scores[f"{self.prefix}_{kind}_{side}"] >= limit for kind, limit in limits if limit is not None
+            region.scores[f"{self.prefix}_{kind}_{side}"] >= limit
+            for kind, limit in limits
+            if limit is not None
         )
 
     def thresholds(self) -> dict[str, tuple[float | None, float | None]]:

@@ -8,7 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 Status = Literal["ok", "rejected", "failed"]
-Image = dict[str, Any]  # {"bytes": encoded picture or None, "path": its name or None}, as `datasets` stores it
+Image = dict[
+    str, Any
+]  # {"bytes": encoded picture or None, "path": its name or None}, as `datasets` stores it
 
 # field -> what it holds; an operator names the ones it reads and writes ("regions.caption_a" for a region's)
 FIELDS = {
@@ -118,7 +120,9 @@ def derive_seed(seed: int, name: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def features(columns: Sequence[str], row_scores: Iterable[str], region_scores: Iterable[str]) -> Any:
+def features(
+    columns: Sequence[str], row_scores: Iterable[str], region_scores: Iterable[str]
+) -> Any:
     """The `datasets.Features` of rows that carry `columns` (names of `FIELDS` without a dot).
 
     id, seed, status, reason, message and scores come with every row. Scores differ from recipe to recipe,
@@ -165,7 +169,9 @@ def from_table(table: Any) -> list[Row]:
     names = {f.name for f in fields(Row)}
     for record in table.to_pylist():
         values = {k: v for k, v in record.items() if k not in names and v is not None}
-        row = Row(**{k: v for k, v in record.items() if k in names - {"regions", "scores"}}, values=values)
+        row = Row(
+            **{k: v for k, v in record.items() if k in names - {"regions", "scores"}}, values=values
+        )
         row.scores = _present(record["scores"])
         row.regions = [_region(entry) for entry in record.get("regions") or []]
         rows.append(row)
@@ -173,7 +179,9 @@ def from_table(table: Any) -> list[Row]:
 
 
 def _as_dict(row: Row) -> dict[str, Any]:
-    record = {f.name: getattr(row, f.name) for f in fields(Row) if f.name not in ("values", "regions")}
+    record = {
+        f.name: getattr(row, f.name) for f in fields(Row) if f.name not in ("values", "regions")
+    }
     return record | row.values | {"regions": [asdict(region) for region in row.regions]}
 
 

@@ -24,10 +24,11 @@ from imgdiff.summary import build_report, hints, print_plan, print_summary
 
 COMPLETE, STOPPED, REFUSED, TOO_MANY_FAILED = range(4)  # exit codes
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-log = logging.getLogger(__name__)
+log = logging.getLogger("imgdiff.run")  # by name: run as a module, `__name__` is another
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m imgdiff.run") -> int:
+    parser = argparse.ArgumentParser(prog=prog, description="Run a recipe, or resume its run.")
     parser.add_argument("recipe", help="a YAML file, for example recipes/replace.yaml")
     parser.add_argument(
         "overrides",
@@ -39,19 +40,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--restart", action="store_true", help="delete what the run folder holds and begin again"
     )
+    given = parser.parse_intermixed_args(arguments)  # options may stand between overrides
+    return run(given.recipe, given.overrides, dry_run=given.dry_run, restart=given.restart)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bool) -> int:
     """Check the recipe, then run it or print its plan; returns the exit code."""
     console = make_console()
     try:
-        plan = check(arguments.recipe, arguments.overrides)
+        plan = check(recipe, overrides)
         source = Input(plan.dataset)
         info = describe(plan, source)
-        if arguments.dry_run:
+        if dry_run:
             print_plan(console, plan, source, info)
             return COMPLETE
-        with open_run(Path(plan.recipe.export_path), info, arguments.restart) as folder:
+        with open_run(Path(plan.recipe.export_path), info, restart) as folder:
             return execute(console, plan, source, folder)
     except RefusedError as refusal:
         print(refusal, file=sys.stderr)
@@ -129,12 +132,6 @@ def _stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m imgdiff.run", description=__doc__)
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

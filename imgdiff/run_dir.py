@@ -14,7 +14,7 @@ from typing import Any
 from imgdiff.engines import Tally
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.files import TEMPORARY, locked, write_atomic
-from imgdiff.identity import changes
+from imgdiff.identity import WAY_OUT, changes
 from imgdiff.rows import Row, features, from_table, to_table
 
 RUN, LOCK, REPORT = "run.json", "run.lock", "report.json"
@@ -67,7 +67,8 @@ class RunDir:
         for phase in range(len(self.info["phases"]) if phases is None else phases):
             later = from_table(pq.read_table(self._file(phase, shard, "parquet")))
             if rows and [row.id for row in rows] != [row.id for row in later]:
-                raise StoppedError(f"{self._file(phase, shard, 'parquet')} belongs to other rows")
+                file = self._file(phase, shard, "parquet")
+                raise StoppedError(f"{file} belongs to other rows. Delete it and run again.")
             for before, after in zip(rows, later, strict=bool(rows)):
                 after.values = before.values | after.values
                 if "regions" not in self.info["phases"][phase]["columns"]:
@@ -191,15 +192,22 @@ def open_run(path: Path, info: dict[str, Any], restart: bool = False) -> Iterato
         if restart:
             _clear(path)
         _remove_leftovers(path)
-        begun = _read_json(path / RUN)
-        if begun is None:
-            begun = info | {"started": datetime.now().astimezone().isoformat(timespec="seconds")}
-        else:
-            if changed := changes(begun, info):
-                raise RefusedError(f"{path}: {changed}")
-            begun["recipe"]["limit"] = info["recipe"]["limit"]
+        begun = _begin_or_resume(path, info)
         write_atomic(path / RUN, _to_json(begun))
         yield RunDir(path, begun)
+
+
+def _begin_or_resume(path: Path, info: dict[str, Any]) -> dict[str, Any]:
+    """The new content of `run.json`: of a run begun earlier, only `limit` may change."""
+    if not (path / RUN).exists():
+        return info | {"started": datetime.now().astimezone().isoformat(timespec="seconds")}
+    begun = _read_json(path / RUN)
+    if begun is None:
+        raise RefusedError(f"{path / RUN} cannot be read. {WAY_OUT}")
+    if changed := changes(begun, info):
+        raise RefusedError(f"{path}: {changed}")
+    begun["recipe"]["limit"] = info["recipe"]["limit"]
+    return begun
 
 
 def _refuse_foreign(path: Path) -> None:

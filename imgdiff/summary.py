@@ -48,13 +48,14 @@ def hints(info: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[str]:
         kind, what = ("regions", "areas") if operator["region_scores"] else ("rows", "pairs")
         count, kept = tally[f"{kind}_in"], tally["regions_kept" if kind == "regions" else "rows_ok"]
         thresholds = operator["thresholds"]
-        spans = [
-            f"{name} {low:.2f} to {high:.2f}, wanted {_range(*thresholds[name])}"
+        spans = {
+            name: f"{low:.2f} to {high:.2f}, wanted {_range(*thresholds[name])}"
             for name, (low, high) in tally["scores"].items()
             if name in thresholds
-        ]
+        }
         if spans and count and not kept:
-            text = "; ".join(spans)
+            several = len(spans) > 1
+            text = "; ".join(f"{k if several else 'scores'} {span}" for k, span in spans.items())
             yield f"0 of {count} {what} passed {operator['name']} ({text})"
 
 
@@ -71,7 +72,7 @@ def print_plan(console: Console, plan: Plan, source: Input, info: Mapping[str, A
         table.add_column(name, no_wrap=name in ("phase", "operator"))
     for phase in plan.phases:
         for number, each in enumerate(phase.operators):
-            cells = (", ".join(names) for names in (each.reads, each.writes, each.needed_roles()))
+            cells = (", ".join(names) for names in (each.reads, each.writes, each.roles))
             table.add_row("" if number else phase.name, each.name, *cells)
     console.print(table)
     lines = [f"model {role}: {checkpoint.name}" for role, checkpoint in plan.models.items()]

@@ -19,9 +19,12 @@ from imgdiff.operator import (
 from imgdiff.rows import Region, RowError
 
 
-class SuffixParams(Params):
-    suffix: str = Field("!", description="put behind the caption")
+class SlowParams(Params):
     seconds: float = Field(0.0, ge=0, le=1, description="to sleep, per row")
+
+
+class SuffixParams(SlowParams):
+    suffix: str = Field("!", description="put behind the caption")
 
 
 @register("light_edit_mapper")
@@ -76,11 +79,14 @@ class LightLengthFilter(RowRangeFilter):
 class LightAreaMapper(Mapper):
     """Find as many areas as the caption has words."""
 
+    __module__ = "operators.light_areas.light_area_mapper"  # as if it were in a folder of its own
+    Params = SlowParams
     reads = ("caption_a",)
     writes = ("regions",)
 
     def process(self, rows):
         for row in rows:
+            time.sleep(self.params.seconds)
             words = range(len(row["caption_a"].split()))
             row.regions = [Region((0.0, 0.0, 8.0 * (n + 1), 8.0), "a") for n in words]
 
@@ -89,6 +95,7 @@ class LightAreaMapper(Mapper):
 class LightAreaFilter(RegionFilter, Filter):
     """Keep areas whose width, as a share of 100 pixels, lies in the range."""
 
+    __module__ = "operators.light_areas.light_area_filter"
     Params = Range
     reads = ("regions",)
     region_scores = ("area_width",)

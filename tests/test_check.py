@@ -47,11 +47,14 @@ def test_every_problem_is_in_one_report(project):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seed": "1e4"}, '"1e4" is text, expected a whole number. Write 1.0e+4.'),
+        ({"seed": "1e4"}, '"1e4" is text, expected a whole number. Write 10000.'),
         ({"seed": "20"}, '"20" is text, expected a whole number. Write 20, without quotes.'),
         ({"seed": True}, "True is true or false, expected a whole number."),
         ({"seed": None}, "None is empty, expected a whole number."),
         ({"seed": -1}, "-1 is below 0"),
+        ({"seed": 2**63}, "is not below 9223372036854775808"),
+        ({"limits": {"max_failed_fraction": "1e4"}}, "expected a number. Write 1.0e+4."),
+        ({"limits": {"max_failed_fraction": "x"}}, '"x" is text, expected a number.'),
         ({"shard_rows": 0}, "0 is below 1"),
         ({"project_name": 5}, "5 is a number, expected text."),
         ({"executor_type": "slurm"}, "\"slurm\" is not one of 'local'"),

@@ -67,7 +67,11 @@ def test_ids_are_made_from_the_content(project):
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
-        ('{"caption": "a', "input_line", "not valid JSON (Unterminated string"),
+        (
+            '{"caption": "a',
+            "input_line",
+            "not valid JSON (Unterminated string starting at column 13)",
+        ),
         ('{"caption": "a",}', "input_line", "not valid JSON ("),
         ("[1]", "input_line", "a list, expected a mapping"),
         ('{"id": [1], "caption": "a"}', "input_line", "id is a list, expected text"),

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from imgdiff.check import check
@@ -63,7 +65,10 @@ def test_settings_of_the_recipe_are_overridden(project):
         ("a..b=1", "command line, a..b=1: expected key=value"),
         ("limit=[", "command line, limit=[: expected key=value"),
         ("seed.x=1", "command line, seed: {'x': 1} is a mapping, expected a whole number."),
-        ("dataset_path.x=1", "command line, dataset_path.x: dataset_path has no settings of its own"),
+        (
+            "dataset_path.x=1",
+            "command line, dataset_path.x: dataset_path has no settings of its own",
+        ),
         ("operators.0=1", "command line, operators.0: operators has no settings of its own"),
         ("limit=0", "command line, limit: 0 is below 1"),
         (
@@ -111,3 +116,31 @@ def test_text_that_is_no_recipe_is_refused_with_its_line(project, text, message)
 def test_an_absent_recipe_is_named(project):
     with pytest.raises(RefusedError, match=r"recipes/none\.yaml: no such recipe"):
         find_recipe("recipes/none.yaml")
+
+
+@pytest.fixture
+def installed(project, monkeypatch):
+    """The recipe and its data as if they came with the package, in `site/imgdiff/recipes`."""
+    package = project.folder / "site" / "imgdiff"
+    (package / "recipes" / "data").mkdir(parents=True)
+    project.write_recipe(dataset_path="recipes/data/captions.jsonl")
+    project.folder.joinpath("mine.yaml").rename(package / "recipes" / "mine.yaml")
+    project.folder.joinpath("captions.jsonl").rename(
+        package / "recipes" / "data" / "captions.jsonl"
+    )
+    monkeypatch.setattr("importlib.resources.files", {"imgdiff": package}.get)
+    return package
+
+
+def test_recipes_that_are_installed_are_found_with_their_data(installed):
+    plan = check("recipes/mine.yaml")
+    assert plan.path == installed / "recipes" / "mine.yaml"
+    assert plan.dataset == installed / "recipes" / "data" / "captions.jsonl"
+
+
+def test_operator_files_may_lie_beside_the_recipe(project):
+    folder = project.folder / "recipes"
+    folder.mkdir()
+    shutil.copy(project.settings["operators"][0], folder / "light_operators.py")
+    path = project.write_recipe(operators=["light_operators.py"]).rename(folder / "mine.yaml")
+    assert len(check(path).operators) == 5

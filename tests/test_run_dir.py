@@ -57,9 +57,14 @@ def test_run_json_says_what_is_run(project, info):
     assert stored["phases"] == [
         {
             "name": "extra",
-            "operators": [operator["name"] for operator in stored["operators"]],
-            "columns": ["caption_a", "caption_b", "image_a", "image_b", "regions"],
-        }
+            "operators": ["light_edit_mapper", "light_image_mapper", "light_length_filter"],
+            "columns": ["caption_a", "caption_b", "image_a", "image_b"],
+        },
+        {
+            "name": "light_areas",
+            "operators": ["light_area_mapper", "light_area_filter"],
+            "columns": ["regions"],
+        },
     ]
     length_filter = stored["operators"][2]
     assert length_filter["scores"] == ["caption_length"]
@@ -81,7 +86,8 @@ def test_rows_come_back_as_they_were_written(project, info):
     row = Row("cap-0", 5, {"caption_a": "a"}, [Region((0.0, 0.0, 2.0, 2.0), "b")], {})
     row.regions[0].reject("light_area_filter", "width_out_of_range")
     with open_run(project.run_path, info) as folder:
-        folder.write_shard(0, 0, [row], [], 1.0)
+        for phase in (0, 1):
+            folder.write_shard(phase, 0, [row], [], 1.0)
         assert folder.rows(0) == [row]
 
 
@@ -182,6 +188,13 @@ def test_another_input_is_refused_with_the_difference(project, info):
     )
 
 
+def test_a_run_json_that_cannot_be_read_is_refused(project, info):
+    fill(project.run_path, info)
+    (project.run_path / "run.json").write_text("{")
+    with pytest.raises(RefusedError, match=r"outputs/try/run\.json cannot be read\. Use a new"):
+        fill(project.run_path, info)
+
+
 def test_restart_empties_the_folder(project, info):
     fill(project.run_path, info)
     (project.run_path / "data").mkdir()
@@ -238,13 +251,10 @@ def test_a_folder_in_use_is_refused_until_its_process_dies(project, info):
 
 def test_a_holder_that_has_not_written_its_name(project, info):
     project.run_path.mkdir(parents=True)
-    with (
-        open(project.run_path / "run.lock", "a+") as file,
-        files.locked(file),
-        pytest.raises(RefusedError, match="in use by another process"),
-    ):
+    with open(project.run_path / "run.lock", "a+") as file, files.locked(file):
         file.truncate(0)
-        fill(project.run_path, info)
+        with pytest.raises(RefusedError, match="in use by another process"):
+            fill(project.run_path, info)
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(project, monkeypatch):
@@ -266,7 +276,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_done(project, monkeypatch, 
     written = []
 
     def write(path, content):
-        if written and path.suffix == ".parquet":
+        if any(written) and path.suffix == ".parquet":
             raise_disk_full()
         written.append(path.suffix == ".parquet")
         write_atomic(path, content)
@@ -275,7 +285,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_done(project, monkeypatch, 
     assert run.main(["mine.yaml"]) == run.STOPPED
     text = capsys.readouterr().err
     assert text.startswith("stopped: no space left on outputs/try (needs about 0.0 GB, ")
-    assert text.endswith(" GB free). 1 of 4 shards are safe. Free space and run again.\n")
+    assert text.endswith(" GB free). 3 of 8 shards are safe. Free space and run again.\n")
     monkeypatch.undo()
     os.chdir(project.folder)
     assert run.main(["mine.yaml"]) == run.COMPLETE
@@ -287,7 +297,9 @@ def test_a_run_stops_before_the_disk_is_full(project, info, monkeypatch):
         monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10, 10, 10))
         folder.check_space(0)  # nothing measured yet
         folder.write_shard(0, 0, make_rows(folder, 0), [], 1.0)
-        with pytest.raises(StoppedError, match="1 of 4 shards are safe. Free space and run again"):
+        with pytest.raises(
+            StoppedError, match=r"1 of 8 shards are safe\. Free space and run again\."
+        ):
             folder.check_space(0)
 
 

@@ -48,7 +48,12 @@ class Windows:
 
 
 def generate_pairs(
-    pipeline: Any, pairs: Sequence[CaptionPair], steps: int, guidance: float, side: int | None, windows: Windows
+    pipeline: Any,
+    pairs: Sequence[CaptionPair],
+    steps: int,
+    guidance: float,
+    side: int | None,
+    windows: Windows,
 ) -> np.ndarray:
     """Make image pairs: A is what the pipeline makes of caption_a alone, B is A with the span replaced.
 
@@ -64,7 +69,9 @@ def generate_pairs(
     """
     captions = [pair.caption_a for pair in pairs] + [pair.caption_b for pair in pairs]
     maps = torch.stack([replacement_map(pipeline.tokenizer, pair) for pair in pairs])
-    latent_side = (side or pipeline.default_sample_size * pipeline.vae_scale_factor) // pipeline.vae_scale_factor
+    latent_side = (
+        side or pipeline.default_sample_size * pipeline.vae_scale_factor
+    ) // pipeline.vae_scale_factor
     edit = _Edit(
         maps=maps.to(pipeline.device, pipeline.unet.dtype),
         guided=guidance > 1,
@@ -115,7 +122,9 @@ def _token_range(tokenizer: Any, caption: str, span: Span) -> tuple[int, int]:
     encoded = tokenizer(caption, return_offsets_mapping=True)
     offsets, limit = encoded["offset_mapping"], tokenizer.model_max_length
     if len(offsets) > limit:
-        raise ValueError(f"caption has {len(offsets) - 2} tokens, the text encoder reads {limit - 2}")
+        raise ValueError(
+            f"caption has {len(offsets) - 2} tokens, the text encoder reads {limit - 2}"
+        )
     inside = [k for k, (start, end) in enumerate(offsets) if start < span.end and end > span.start]
     if not inside:
         raise ValueError(f"characters {span.start} to {span.end} of the caption hold no token")
@@ -133,7 +142,9 @@ class _Edit:
     largest_map: int  # queries
     step: int = 0
 
-    def advance(self, pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+    def advance(
+        self, pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]
+    ) -> dict[str, Any]:
         self.step = step + 1
         return tensors
 

@@ -8,8 +8,7 @@ WORD = re.compile(r"[\w'-]+")
 ARTICLES = ("a", "an", "the")
 # words that a noun phrase does not run across
 BOUNDARIES = frozenset(
-    "a an the and or but with without on in at of to from by near next beside behind under over above below "
-    "inside outside between into onto is are was were that which who while as for there".split()
+    ["a", "an", "the", "and", "or", "but", "with", "without", "on", "in", "at", "of", "to", "from", "by", "near", "next", "beside", "behind", "under", "over", "above", "below", "inside", "outside", "between", "into", "onto", "is", "are", "was", "were", "that", "which", "who", "while", "as", "for", "there"]
 )
 
 
@@ -45,7 +44,8 @@ def changed_spans(caption_a: str, caption_b: str) -> tuple[Span, Span] | None:
     ):
         first_a, first_b = first_a + 1, first_b + 1
     if plain_a[first_a:last_a] == plain_b[first_b:last_b] or (
-        set(plain_a[first_a:last_a]) <= set(ARTICLES) and set(plain_b[first_b:last_b]) <= set(ARTICLES)
+        set(plain_a[first_a:last_a]) <= set(ARTICLES)
+        and set(plain_b[first_b:last_b]) <= set(ARTICLES)
     ):
         return None
     return _span(words_a, first_a, last_a, caption_a), _span(words_b, first_b, last_b, caption_b)

@@ -1,7 +1,7 @@
 """Engines run a plan, phases over shards. What they share: the plan and the tallies."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ class Phase:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(r for op in self.operators for r in op.needed_roles()))
+        return tuple(dict.fromkeys(r for op in self.operators for r in op.roles))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -107,9 +107,8 @@ class Tally:
     scores: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
 
-    def add(self, other: "Tally | dict[str, Any]") -> None:
-        """Add another shard's tally, as it is or as a manifest holds it."""
-        values = other if isinstance(other, dict) else vars(other)
+    def add(self, values: Mapping[str, Any]) -> None:
+        """Add the tally of a shard, as its manifest holds it."""
         for key in ("rows_in", "rows_ok", "regions_in", "regions_kept", "seconds"):
             setattr(self, key, getattr(self, key) + values[key])
         for key in ("rejected", "failed", "regions_refused"):

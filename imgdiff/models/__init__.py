@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -57,12 +58,13 @@ class Models:
         """Free the models and the GPU memory they held."""
         self._loaded.clear()
         gc.collect()
-        import torch
-
-        if torch.cuda.is_available():
+        torch = sys.modules.get("torch")  # where nothing was loaded, it need not be imported now
+        if torch is not None and torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _get(self, key: str, load: Callable[[Checkpoint], Any], checkpoint: Checkpoint | None = None) -> Any:
+    def _get(
+        self, key: str, load: Callable[[Checkpoint], Any], checkpoint: Checkpoint | None = None
+    ) -> Any:
         if key not in self._loaded:
             # telemetry and update checks have no place on a machine that makes data
             os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

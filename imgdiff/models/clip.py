@@ -34,7 +34,9 @@ class Clip:
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """[N, D] float32 unit vectors; what exceeds the text encoder's length is cut."""
-        batch = self.processor.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+        batch = self.processor.tokenizer(
+            list(texts), padding=True, truncation=True, return_tensors="pt"
+        )
         return _unit(self.model.get_text_features(**batch.to(self.model.device)).pooler_output)
 
 

@@ -26,7 +26,9 @@ class Diffusion:
             torch_dtype=dtype_of(checkpoint),
             use_safetensors=True,
             # half the download, where a checkpoint on the Hub has it
-            variant="fp16" if checkpoint.folder is None and dtype_of(checkpoint) == torch.float16 else None,
+            variant="fp16"
+            if checkpoint.folder is None and dtype_of(checkpoint) == torch.float16
+            else None,
             add_watermarker=False,  # else it depends on whether a package happens to be installed
         ).to(device_of(checkpoint))
         pipeline.set_progress_bar_config(disable=True)
@@ -40,6 +42,8 @@ def load_prompt_limit(checkpoint: Checkpoint) -> Callable[[str], tuple[int, int]
     tokenizer = CLIPTokenizer.from_pretrained(**place(checkpoint), subfolder="tokenizer")
 
     def count(caption: str) -> tuple[int, int]:
-        return len(tokenizer(caption, add_special_tokens=False)["input_ids"]), tokenizer.model_max_length - 2
+        return len(
+            tokenizer(caption, add_special_tokens=False)["input_ids"]
+        ), tokenizer.model_max_length - 2
 
     return count

@@ -15,7 +15,9 @@ def device_of(checkpoint: Checkpoint) -> torch.device:
 
 
 def dtype_of(checkpoint: Checkpoint) -> torch.dtype:
-    return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[checkpoint.dtype]
+    return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[
+        checkpoint.dtype
+    ]
 
 
 def place(checkpoint: Checkpoint) -> dict[str, Any]:

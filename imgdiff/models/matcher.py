@@ -25,19 +25,27 @@ class Matcher:
     def load(cls, checkpoint: Checkpoint) -> "Matcher":
         from transformers import BlipForImageTextRetrieval, BlipProcessor
 
-        model = BlipForImageTextRetrieval.from_pretrained(**weights(checkpoint)).to(device_of(checkpoint))
+        model = BlipForImageTextRetrieval.from_pretrained(**weights(checkpoint)).to(
+            device_of(checkpoint)
+        )
         return cls(model, BlipProcessor.from_pretrained(**place(checkpoint)))
 
     @torch.inference_mode()
-    def match(self, pictures: Sequence[np.ndarray], texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def match(
+        self, pictures: Sequence[np.ndarray], texts: Sequence[str]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """`itc` and `itm` of each picture with the text beside it: two arrays [N] float32.
 
         Pictures are [H, W, 3] uint8 RGB; the processor stretches them to its square.
         """
         model = self.model
         batch = self.processor.image_processor(list(pictures), return_tensors="pt")
-        seen = model.vision_model(batch["pixel_values"].to(model.device, model.dtype)).last_hidden_state
-        tokens = self.processor.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+        seen = model.vision_model(
+            batch["pixel_values"].to(model.device, model.dtype)
+        ).last_hidden_state
+        tokens = self.processor.tokenizer(
+            list(texts), padding=True, truncation=True, return_tensors="pt"
+        )
         ids, mask = (tokens[name].to(model.device) for name in ("input_ids", "attention_mask"))
 
         alone = model.text_encoder(ids, attention_mask=mask).last_hidden_state[:, 0]
@@ -48,7 +56,9 @@ class Matcher:
             ids,
             attention_mask=mask,
             encoder_hidden_states=seen,
-            encoder_attention_mask=torch.ones(seen.shape[:2], dtype=torch.long, device=model.device),
+            encoder_attention_mask=torch.ones(
+                seen.shape[:2], dtype=torch.long, device=model.device
+            ),
         ).last_hidden_state[:, 0]
         probability = model.itm_head(joint).float().softmax(dim=-1)[:, 1]
         return (image * text).sum(-1).cpu().numpy(), probability.cpu().numpy()

@@ -21,11 +21,15 @@ class Mllm:
     def load(cls, checkpoint: Checkpoint) -> "Mllm":
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
-        model = AutoModelForImageTextToText.from_pretrained(**weights(checkpoint)).to(device_of(checkpoint))
+        model = AutoModelForImageTextToText.from_pretrained(**weights(checkpoint)).to(
+            device_of(checkpoint)
+        )
         return cls(model, AutoProcessor.from_pretrained(**place(checkpoint)))
 
     @torch.inference_mode()
-    def answer(self, pictures: Sequence[np.ndarray], questions: Sequence[str], max_new_tokens: int) -> list[str]:
+    def answer(
+        self, pictures: Sequence[np.ndarray], questions: Sequence[str], max_new_tokens: int
+    ) -> list[str]:
         """One answer for each picture ([H, W, 3] uint8 RGB) and the question beside it."""
         conversations = [
             [

@@ -10,7 +10,13 @@ from huggingface_hub import snapshot_download
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file
 from segment_anything import SamAutomaticMaskGenerator
-from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from segment_anything.modeling import (
+    ImageEncoderViT,
+    MaskDecoder,
+    PromptEncoder,
+    Sam,
+    TwoWayTransformer,
+)
 
 from imgdiff.models.loading import device_of, dtype_of
 from imgdiff.models.zoo import Checkpoint
@@ -90,7 +96,11 @@ class Segmenter:
         folder = checkpoint.folder
         if folder is None:
             patterns = ["config.json", "*.safetensors"]
-            folder = Path(snapshot_download(checkpoint.name, revision=checkpoint.revision, allow_patterns=patterns))
+            folder = Path(
+                snapshot_download(
+                    checkpoint.name, revision=checkpoint.revision, allow_patterns=patterns
+                )
+            )
         sam = build_sam(SamConfig.model_validate_json((folder / "config.json").read_text()))
         sam.load_state_dict(load_file(folder / "model.safetensors"))
         return cls(sam.to(device_of(checkpoint), dtype_of(checkpoint)))
@@ -127,7 +137,9 @@ class Segmenter:
         return [
             {
                 "box_xyxy": _xyxy(entry["bbox"]),
-                "mask": {key: [int(v) for v in entry["segmentation"][key]] for key in ("size", "counts")},
+                "mask": {
+                    key: [int(v) for v in entry["segmentation"][key]] for key in ("size", "counts")
+                },
                 "score": float(entry["predicted_iou"]),
             }
             for entry in found

@@ -72,7 +72,9 @@ def bind(setting: str | dict[str, str | dict[str, object]]) -> dict[str, Checkpo
             bound[role] = NAMED_SETS["embedded"][role]
             continue
         try:
-            bound[role] = Checkpoint.model_validate({"name": given} if isinstance(given, str) else given)
+            bound[role] = Checkpoint.model_validate(
+                {"name": given} if isinstance(given, str) else given
+            )
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])

@@ -37,9 +37,14 @@ def changed_pair(rng: np.random.Generator) -> Turn:
     box = shaken(pictures[int(rng.integers(2))].boxes_xyxy[k], rng, by=0.06)
     order = [0, 1] if rng.random() < 0.5 else [1, 0]
     left, right = (images.draw_box(pictures[n].image, box) for n in order)
-    said = {f"caption_{side}": _perhaps_wrong(rng, truth[n]) for side, n in zip("ab", order, strict=True)}
+    said = {
+        f"caption_{side}": _perhaps_wrong(rng, truth[n])
+        for side, n in zip("ab", order, strict=True)
+    }
     joined = images.pad_to_square(images.join(left, right))
-    return Turn(joined, prompts.DIFFERENCE.format(**said), difference(truth[order[0]], truth[order[1]]))
+    return Turn(
+        joined, prompts.DIFFERENCE.format(**said), difference(truth[order[0]], truth[order[1]])
+    )
 
 
 def _changed(rng: np.random.Generator, scene: Scene, k: int) -> Scene:

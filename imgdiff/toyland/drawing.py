@@ -43,7 +43,9 @@ class Pen:
         cv2.fillPoly(self.mask, [corners], 255)
         cv2.polylines(self.mask, [corners], True, 255, self.line)
 
-    def ellipse(self, x: float, y: float, rx: float, ry: float, fill: RGB, turn: float = 0.0) -> None:
+    def ellipse(
+        self, x: float, y: float, rx: float, ry: float, fill: RGB, turn: float = 0.0
+    ) -> None:
         angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
         c, s = np.cos(turn), np.sin(turn)
         px, py = rx * np.cos(angle), ry * np.sin(angle)
@@ -52,7 +54,9 @@ class Pen:
     def box(self, x0: float, y0: float, x1: float, y1: float, fill: RGB) -> None:
         self.polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], fill)
 
-    def arc(self, x: float, y: float, r: float, start: float, end: float, width: float, fill: RGB) -> None:
+    def arc(
+        self, x: float, y: float, r: float, start: float, end: float, width: float, fill: RGB
+    ) -> None:
         """Part of a ring, angles in degrees, clockwise from the right."""
         angle = np.radians(np.linspace(start, end, 24))
         outer = [(x + r * np.cos(a), y + r * np.sin(a)) for a in angle]
@@ -81,8 +85,20 @@ def _rocket(p: Pen, c: RGB) -> None:
     p.polygon([(-0.2, 0.55), (0.2, 0.55), (0.0, 0.99)], (250, 168, 40))
     p.polygon([(-0.3, 0.15), (-0.62, 0.7), (-0.24, 0.58)], shade(c, 0.75))
     p.polygon([(0.3, 0.15), (0.62, 0.7), (0.24, 0.58)], shade(c, 0.75))
-    p.polygon([(0, -0.99), (0.22, -0.68), (0.33, -0.25), (0.33, 0.2), (0.24, 0.6),
-               (-0.24, 0.6), (-0.33, 0.2), (-0.33, -0.25), (-0.22, -0.68)], c)
+    p.polygon(
+        [
+            (0, -0.99),
+            (0.22, -0.68),
+            (0.33, -0.25),
+            (0.33, 0.2),
+            (0.24, 0.6),
+            (-0.24, 0.6),
+            (-0.33, 0.2),
+            (-0.33, -0.25),
+            (-0.22, -0.68),
+        ],
+        c,
+    )
     p.ellipse(0, -0.25, 0.17, 0.17, WINDOW)
 
 
@@ -133,7 +149,10 @@ def _lighthouse(p: Pen, c: RGB) -> None:
 def _tent(p: Pen, c: RGB) -> None:
     p.polygon([(0, -0.72), (0.98, 0.74), (-0.98, 0.74)], c)
     p.polygon([(0, -0.72), (0.98, 0.74), (0.5, 0.74)], shade(c, 0.78))
-    p.polygon([(-0.12, -0.2), (0.16, 0.74), (-0.4, 0.74)], (60, 54, 60) if max(c) > 60 else (190, 180, 170))
+    p.polygon(
+        [(-0.12, -0.2), (0.16, 0.74), (-0.4, 0.74)],
+        (60, 54, 60) if max(c) > 60 else (190, 180, 170),
+    )
 
 
 def _fish(p: Pen, c: RGB) -> None:
@@ -145,7 +164,10 @@ def _fish(p: Pen, c: RGB) -> None:
 
 
 def _duck(p: Pen, c: RGB) -> None:
-    p.polygon([(-0.72, -0.52), (-0.99, -0.4), (-0.72, -0.3)], (245, 140, 30) if c != (245, 132, 31) else (236, 206, 60))
+    p.polygon(
+        [(-0.72, -0.52), (-0.99, -0.4), (-0.72, -0.3)],
+        (245, 140, 30) if c != (245, 132, 31) else (236, 206, 60),
+    )
     p.polygon([(0.5, 0.2), (0.98, -0.18), (0.84, 0.5)], c)
     p.ellipse(0.12, 0.34, 0.76, 0.46, c)
     p.ellipse(-0.44, -0.4, 0.36, 0.36, c)
@@ -157,7 +179,9 @@ def _butterfly(p: Pen, c: RGB) -> None:
     for side in (-1, 1):
         p.ellipse(side * 0.52, -0.38, 0.46, 0.4, c, side * -0.5)
         p.ellipse(side * 0.42, 0.42, 0.34, 0.36, shade(c, 0.84), side * 0.5)
-        p.ellipse(side * 0.56, -0.4, 0.16, 0.16, (255, 240, 200) if min(c) < 200 else (240, 170, 90))
+        p.ellipse(
+            side * 0.56, -0.4, 0.16, 0.16, (255, 240, 200) if min(c) < 200 else (240, 170, 90)
+        )
     p.ellipse(0, 0.02, 0.1, 0.66, (70, 58, 54))
 
 
@@ -187,7 +211,10 @@ def _snowman(p: Pen, c: RGB) -> None:
     ink = (40, 40, 44) if max(c) > 60 else (236, 236, 236)
     for x, y in ((-0.13, -0.28), (0.13, -0.28), (0, 0.32), (0, 0.58)):
         p.ellipse(x, y, 0.055, 0.055, ink)
-    p.polygon([(0, -0.2), (0.34, -0.12), (0, -0.07)], (250, 140, 30) if c != (245, 132, 31) else (250, 240, 230))
+    p.polygon(
+        [(0, -0.2), (0.34, -0.12), (0, -0.07)],
+        (250, 140, 30) if c != (245, 132, 31) else (250, 240, 230),
+    )
     p.box(-0.28, -0.98, 0.28, -0.56, (70, 66, 78))
     p.box(-0.44, -0.6, 0.44, -0.5, (70, 66, 78))
 

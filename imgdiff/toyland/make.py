@@ -1,7 +1,7 @@
 """Files made from toyland: captions for `recipes/replace.yaml`, rendered pairs for `recipes/pairs.yaml`.
 
-    python -m imgdiff.toyland.make captions recipes/data/captions.jsonl --count 240
-    python -m imgdiff.toyland.make pairs outputs/toyland-pairs --count 64
+python -m imgdiff.toyland.make captions recipes/data/captions.jsonl --count 240
+python -m imgdiff.toyland.make pairs outputs/toyland-pairs --count 64
 """
 
 import argparse
@@ -12,8 +12,8 @@ from typing import Any
 
 import cv2
 
-from imgdiff.toyland.pairs import RenderedPair, replaced_pair
 from imgdiff.toyland.captions import scene_caption
+from imgdiff.toyland.pairs import RenderedPair, replaced_pair
 from imgdiff.toyland.scenes import generator, sample_scene
 
 
@@ -29,7 +29,11 @@ def write_pairs(folder: Path, pairs: list[tuple[str, RenderedPair]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "pairs.jsonl").open("w") as lines:
         for name, pair in pairs:
-            record: dict[str, Any] = {"id": name, "caption_a": pair.caption_a, "caption_b": pair.caption_b}
+            record: dict[str, Any] = {
+                "id": name,
+                "caption_a": pair.caption_a,
+                "caption_b": pair.caption_b,
+            }
             for side, picture in zip("ab", pair.images, strict=True):
                 cv2.imwrite(str(folder / f"{name}-{side}.png"), picture[:, :, ::-1])
                 record[f"image_{side}"] = f"{name}-{side}.png"
@@ -38,7 +42,9 @@ def write_pairs(folder: Path, pairs: list[tuple[str, RenderedPair]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m imgdiff.toyland.make", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="python -m imgdiff.toyland.make",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("what", choices=("captions", "pairs"))
     parser.add_argument("target", type=Path, help="a .jsonl file, or a folder for pairs")
@@ -46,9 +52,13 @@ def main() -> None:
     given = parser.parse_args()
     if given.what == "captions":
         given.target.parent.mkdir(parents=True, exist_ok=True)
-        given.target.write_text("".join(json.dumps(record) + "\n" for record in captions(given.count)))
+        given.target.write_text(
+            "".join(json.dumps(record) + "\n" for record in captions(given.count))
+        )
     else:
-        pairs = [(f"pair-{k:04d}", replaced_pair(generator("validation", k))) for k in range(given.count)]
+        pairs = [
+            (f"pair-{k:04d}", replaced_pair(generator("validation", k))) for k in range(given.count)
+        ]
         write_pairs(given.target, pairs)
     print(f"wrote {given.count} {given.what} to {given.target}")
 

@@ -45,7 +45,9 @@ def recoloured_pair(rng: np.random.Generator) -> RenderedPair:
 def unchanged_pair(rng: np.random.Generator) -> RenderedPair:
     """The same scene twice, though the captions claim a replacement."""
     scene, k, caption = _scene(rng)
-    return _pair(scene, scene, k, caption, replaced_object(rng, scene, k).objects[k].name, "unchanged")
+    return _pair(
+        scene, scene, k, caption, replaced_object(rng, scene, k).objects[k].name, "unchanged"
+    )
 
 
 def _scene(rng: np.random.Generator) -> tuple[Scene, int, str]:

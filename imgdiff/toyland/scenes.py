@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from imgdiff.toyland.drawing import DRAW, SUPERSAMPLING, Pen, draw_ground
+from imgdiff.toyland.drawing import DRAW, Pen, draw_ground
 from imgdiff.toyland.vocabulary import (
     CATEGORIES,
     COLOURS,
@@ -92,7 +92,9 @@ def draw(scene: Scene) -> Picture:
     return Picture(_shrink(canvas), masks, boxes)
 
 
-def sample_scene(rng: np.random.Generator, count: int | None = None, held_out: bool = False) -> Scene:
+def sample_scene(
+    rng: np.random.Generator, count: int | None = None, held_out: bool = False
+) -> Scene:
     """Draw a scene at random: one to three objects, partners and grounds by toyland's habits.
 
     Args:
@@ -107,7 +109,10 @@ def sample_scene(rng: np.random.Generator, count: int | None = None, held_out: b
         usual = partner in others and rng.random() < PARTNER_SHARE
         categories.append(partner if usual else str(rng.choice(others)))
     weights = np.array(
-        [np.prod([USUAL_GROUND_WEIGHT if c in usual else 1.0 for c in categories]) for usual in USUAL_GROUND.values()]
+        [
+            np.prod([USUAL_GROUND_WEIGHT if c in usual else 1.0 for c in categories])
+            for usual in USUAL_GROUND.values()
+        ]
     )
     ground = str(rng.choice(list(GROUNDS), p=weights / weights.sum()))
     names = [(c, _colour(rng, c, held_out and k == 0)) for k, c in enumerate(categories)]
@@ -141,7 +146,9 @@ def _place(
         for _ in range(20):
             half = float(rng.uniform(low, high))
             x = float(rng.uniform(half + 1, SIZE - half - 1))
-            highest = half + 1 if category in FLYING else max(half + 1, (horizon + 0.05) * SIZE - half)
+            highest = (
+                half + 1 if category in FLYING else max(half + 1, (horizon + 0.05) * SIZE - half)
+            )
             y = float(rng.uniform(highest, SIZE - half - 1))
             if all(_free(x, y, half, other) for other in objects):
                 objects.append(SceneObject(category, colour, x, y, half, bool(rng.random() < 0.5)))

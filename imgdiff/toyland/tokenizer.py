@@ -11,7 +11,12 @@ from transformers import CLIPTokenizer, PreTrainedTokenizerFast
 
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, GROUNDS
 
-COMPOUNDS = {"lighthouse": "light house", "snowman": "snow man", "teapot": "tea pot", "butterfly": "butter fly"}
+COMPOUNDS = {
+    "lighthouse": "light house",
+    "snowman": "snow man",
+    "teapot": "tea pot",
+    "butterfly": "butter fly",
+}
 SENTENCE_WORDS = (
     "a an the of and on with in is are there photo picture drawing next to beside left right image images shows "
     "show while both what does how differ do you see describe this region area inside red box yes no nothing but "
@@ -42,7 +47,9 @@ def clip_tokenizer() -> CLIPTokenizer:
     tokens = [*alphabet, *(f"{c}</w>" for c in alphabet), *("".join(pair) for pair in merges)]
     tokens = list(dict.fromkeys(tokens)) + ["<|startoftext|>", "<|endoftext|>"]
     return CLIPTokenizer(
-        vocab={token: k for k, token in enumerate(tokens)}, merges=merges, model_max_length=CLIP_LENGTH
+        vocab={token: k for k, token in enumerate(tokens)},
+        merges=merges,
+        model_max_length=CLIP_LENGTH,
     )
 
 

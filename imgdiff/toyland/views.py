@@ -26,14 +26,20 @@ class View:
     labels: np.ndarray
 
     def resized(self, side: int) -> np.ndarray:
-        return cv2.resize(self.image, (side, side), interpolation=cv2.INTER_AREA if side < len(self.image) else cv2.INTER_LINEAR)
+        return cv2.resize(
+            self.image,
+            (side, side),
+            interpolation=cv2.INTER_AREA if side < len(self.image) else cv2.INTER_LINEAR,
+        )
 
     def patch_labels(self, grid: int) -> np.ndarray:
         """[grid, grid, 2] int64: the thing that fills most of a patch, if it fills two fifths of it."""
         codes = self.labels[..., 0].astype(np.int64) * 256 + self.labels[..., 1]
         best, result = np.full((grid, grid), 0.4), np.zeros((grid, grid, 2), np.int64)
         for code in np.unique(codes[codes > 0]):
-            share = cv2.resize((codes == code).astype(np.float32), (grid, grid), interpolation=cv2.INTER_AREA)
+            share = cv2.resize(
+                (codes == code).astype(np.float32), (grid, grid), interpolation=cv2.INTER_AREA
+            )
             won = share > best
             result[won], best[won] = (code // 256, code % 256), share[won]
         return result
@@ -65,7 +71,9 @@ def object_crop(scene: Scene, rng: np.random.Generator, k: int | None = None) ->
     k = int(rng.integers(len(scene.objects))) if k is None else k
     box = shaken(picture.boxes_xyxy[k], rng)
     labels = images.pad_to_square(images.crop(label_map(scene, picture), box), fill=0)
-    return View(images.pad_to_square(images.crop(picture.image, box)), phrase(scene.objects[k]), labels)
+    return View(
+        images.pad_to_square(images.crop(picture.image, box)), phrase(scene.objects[k]), labels
+    )
 
 
 def ground_crop(scene: Scene, rng: np.random.Generator) -> View:
@@ -78,7 +86,11 @@ def ground_crop(scene: Scene, rng: np.random.Generator) -> View:
         box = np.array([left, top, left + wide, top + high])
         if images.crop(taken[..., None], box).mean() < 0.04:
             labels = images.pad_to_square(images.crop(label_map(scene, picture), box), fill=0)
-            return View(images.pad_to_square(images.crop(picture.image, box)), f"nothing but {scene.ground}", labels)
+            return View(
+                images.pad_to_square(images.crop(picture.image, box)),
+                f"nothing but {scene.ground}",
+                labels,
+            )
 
 
 def view(rng: np.random.Generator) -> View:

@@ -18,7 +18,9 @@ LEXICONS = Path(__file__).parent / "lexicons"
 
 
 class CaptionEditParams(Params):
-    strategy: Literal["lexicon"] = Field("lexicon", description="lexicon: a noun of the same group, no model")
+    strategy: Literal["lexicon"] = Field(
+        "lexicon", description="lexicon: a noun of the same group, no model"
+    )
     lexicon: Literal["toyland"] = Field("toyland", description="which list of nouns by group")
 
 
@@ -44,7 +46,9 @@ class CaptionEditMapper(Mapper):
                 continue
             edited = replace_noun(row["caption_a"], self.groups, row.random(self.name))
             if edited is None:
-                row.reject(self.name, "no_known_noun", "no noun of the lexicon stands in the caption")
+                row.reject(
+                    self.name, "no_known_noun", "no noun of the lexicon stands in the caption"
+                )
                 continue
             row["caption_b"], source, target = edited
             row["edit"] = {"kind": "replace", "source": source, "target": target}
@@ -71,5 +75,7 @@ def replace_noun(
     present = {word.group() for word in found}
     new = str(rng.choice([noun for noun in groups[nouns[old.group()]] if noun not in present]))
     before, after = caption[: old.start()], caption[old.end() :]
-    before = re.sub(r"\b(a)n?(\s+)$", r"\1n\2" if new[0] in "aeiou" else r"\1\2", before, flags=re.IGNORECASE)
+    before = re.sub(
+        r"\b(a)n?(\s+)$", r"\1n\2" if new[0] in "aeiou" else r"\1\2", before, flags=re.IGNORECASE
+    )
     return before + new + after, old.group(), new

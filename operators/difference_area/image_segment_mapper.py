@@ -13,12 +13,18 @@ from imgdiff.rows import Region, Row
 
 
 class ImageSegmentParams(Params):
-    points_per_side: int = Field(16, ge=1, le=64, description="a grid of this many points, squared, prompts the model")
+    points_per_side: int = Field(
+        16, ge=1, le=64, description="a grid of this many points, squared, prompts the model"
+    )
     min_predicted_iou: float = Field(0.88, ge=0, le=1)
     min_stability: float = Field(0.90, ge=0, le=1)
-    nms_iou: float = Field(0.7, ge=0, le=1, description="of two boxes in one image that overlap more, one is dropped")
+    nms_iou: float = Field(
+        0.7, ge=0, le=1, description="of two boxes in one image that overlap more, one is dropped"
+    )
     min_side: int = Field(8, ge=1, description="pixels; thinner boxes are dropped")
-    max_area: float = Field(0.9, gt=0, le=1, description="share of the image; a larger box is the ground")
+    max_area: float = Field(
+        0.9, gt=0, le=1, description="share of the image; a larger box is the ground"
+    )
 
 
 @register("image_segment_mapper")

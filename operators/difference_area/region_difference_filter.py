@@ -14,10 +14,14 @@ from imgdiff.rows import Region, Row
 
 class RegionDifferenceParams(Params):
     max_similarity: float = Field(0.85, ge=-1, le=1, description="CLIP cosine of the two crops")
-    nms_iou: float = Field(0.5, ge=0, le=1, description="a box that overlaps a more different one by more is dropped")
+    nms_iou: float = Field(
+        0.5, ge=0, le=1, description="a box that overlaps a more different one by more is dropped"
+    )
     max_regions: int = Field(5, ge=1, le=100, description="most different boxes that are kept")
     min_area: float = Field(1 / 400, ge=0, le=1, description="share of the image")
-    max_area: float | None = Field(None, gt=0, le=1, description="share of the image; null: no limit")
+    max_area: float | None = Field(
+        None, gt=0, le=1, description="share of the image; null: no limit"
+    )
 
 
 @register("region_difference_filter")
@@ -44,7 +48,9 @@ class RegionDifferenceFilter(RegionFilter):
         if not regions:
             return
         vectors = self.clip.embed_images(crops)  # [2R, D], A and B in turn
-        for region, cosine in zip(regions, np.sum(vectors[0::2] * vectors[1::2], axis=1), strict=True):
+        for region, cosine in zip(
+            regions, np.sum(vectors[0::2] * vectors[1::2], axis=1), strict=True
+        ):
             region.scores["crop_similarity"] = float(cosine)
 
     def decide_regions(self, row: Row, regions: list[Region]) -> None:

@@ -12,9 +12,15 @@ from imgdiff.rows import Region, Row
 
 
 class RegionTextMatchingParams(MatchingParams):
-    rule: Literal["any", "all"] = Field("any", description="one crop must match its noun, or both must")
-    min_itc: float | None = Field(0.35, ge=-1, le=1, description="cosine of the contrastive heads; null: not asked")
-    min_itm: float | None = Field(None, ge=0, le=1, description="probability of the matching head; null: not asked")
+    rule: Literal["any", "all"] = Field(
+        "any", description="one crop must match its noun, or both must"
+    )
+    min_itc: float | None = Field(
+        0.35, ge=-1, le=1, description="cosine of the contrastive heads; null: not asked"
+    )
+    min_itm: float | None = Field(
+        None, ge=0, le=1, description="probability of the matching head; null: not asked"
+    )
 
 
 @register("region_text_matching_filter")

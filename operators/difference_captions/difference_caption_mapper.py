@@ -12,7 +12,9 @@ from imgdiff.rows import Row
 
 
 class DifferenceCaptionParams(Params):
-    batch_size: int = Field(8, ge=1, le=64, description="rows; all their regions go to the model at once")
+    batch_size: int = Field(
+        8, ge=1, le=64, description="rows; all their regions go to the model at once"
+    )
     prompt: str = Field(
         prompts.DIFFERENCE,
         min_length=1,

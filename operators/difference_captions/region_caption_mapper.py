@@ -14,12 +14,16 @@ from imgdiff.rows import Region, Row
 
 
 class RegionCaptionParams(Params):
-    batch_size: int = Field(8, ge=1, le=64, description="rows; all their regions go to the model at once")
+    batch_size: int = Field(
+        8, ge=1, le=64, description="rows; all their regions go to the model at once"
+    )
     view: Literal["coordinates", "box", "crop"] = Field(
         "coordinates",
         description="the whole image with the box named in the question (as in the paper) or drawn in red, or the crop",
     )
-    prompt: str | None = Field(None, description="the question; {box} stands for the box; null: the view's own")
+    prompt: str | None = Field(
+        None, description="the question; {box} stands for the box; null: the view's own"
+    )
     max_new_tokens: int = Field(64, ge=1, le=1024)
 
 
@@ -59,6 +63,9 @@ class RegionCaptionMapper(Mapper):
 
     def _question(self, picture: np.ndarray, region: Region) -> str:
         high, wide = picture.shape[:2]
-        shares = [edge / size for edge, size in zip(region.box_xyxy, (wide, high, wide, high), strict=True)]
+        shares = [
+            edge / size
+            for edge, size in zip(region.box_xyxy, (wide, high, wide, high), strict=True)
+        ]
         box = "[" + ", ".join(f"{share:.2f}" for share in shares) + "]"
         return (self.params.prompt or prompts.REGION[self.params.view]).replace("{box}", box)

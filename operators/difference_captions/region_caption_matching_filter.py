@@ -10,9 +10,15 @@ from imgdiff.rows import Region, Row
 
 
 class RegionCaptionMatchingParams(MatchingParams):
-    rule: Literal["any", "all"] = Field("all", description="one crop must match its caption, or both must")
-    min_itc: float | None = Field(0.40, ge=-1, le=1, description="cosine of the contrastive heads; null: not asked")
-    min_itm: float | None = Field(None, ge=0, le=1, description="probability of the matching head; null: not asked")
+    rule: Literal["any", "all"] = Field(
+        "all", description="one crop must match its caption, or both must"
+    )
+    min_itc: float | None = Field(
+        0.40, ge=-1, le=1, description="cosine of the contrastive heads; null: not asked"
+    )
+    min_itm: float | None = Field(
+        None, ge=0, le=1, description="probability of the matching head; null: not asked"
+    )
 
 
 @register("region_caption_matching_filter")

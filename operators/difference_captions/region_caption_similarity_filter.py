@@ -31,8 +31,12 @@ class RegionCaptionSimilarityFilter(RegionFilter):
         regions = [region for row in rows for region in row.kept_regions]
         if not regions:
             return
-        vectors = self.clip.embed_texts([text for r in regions for text in (r.caption_a, r.caption_b)])
-        for region, cosine in zip(regions, np.sum(vectors[0::2] * vectors[1::2], axis=1), strict=True):
+        vectors = self.clip.embed_texts(
+            [text for r in regions for text in (r.caption_a, r.caption_b)]
+        )
+        for region, cosine in zip(
+            regions, np.sum(vectors[0::2] * vectors[1::2], axis=1), strict=True
+        ):
             region.scores["caption_similarity"] = float(cosine)
 
     def decide_regions(self, row: Row, regions: list[Region]) -> None:

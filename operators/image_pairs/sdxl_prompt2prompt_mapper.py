@@ -17,12 +17,21 @@ class Prompt2PromptParams(Params):
     batch_size: int = Field(8, ge=1, le=64, description="pairs drawn at once")
     num_inference_steps: int = Field(50, ge=1, le=200)
     guidance_scale: float = Field(7.5, ge=0, le=30)
-    side: int | None = Field(None, ge=64, le=2048, multiple_of=8, description="pixels; the model's own if null")
-    self_replace_steps: float = Field(0.4, ge=0, le=1, description="share of steps that copy self-attention")
-    self_replace_side: float = Field(
-        0.25, ge=0, le=1, description="self-attention maps up to this share of the latent side are copied"
+    side: int | None = Field(
+        None, ge=64, le=2048, multiple_of=8, description="pixels; the model's own if null"
     )
-    cross_replace_steps: float = Field(0.8, ge=0, le=1, description="share of steps that copy cross-attention")
+    self_replace_steps: float = Field(
+        0.4, ge=0, le=1, description="share of steps that copy self-attention"
+    )
+    self_replace_side: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="self-attention maps up to this share of the latent side are copied",
+    )
+    cross_replace_steps: float = Field(
+        0.8, ge=0, le=1, description="share of steps that copy cross-attention"
+    )
 
 
 @register("sdxl_prompt2prompt_mapper")
@@ -51,7 +60,9 @@ class SdxlPrompt2PromptMapper(Mapper):
                 message = f"caption has {tokens} tokens, the text encoder reads {limit}"
                 row.reject(self.name, "caption_too_long", message)
             elif spans is None:
-                row.reject(self.name, "captions_identical", "the edited caption is the same as the first")
+                row.reject(
+                    self.name, "captions_identical", "the edited caption is the same as the first"
+                )
             elif any(span.start == span.end for span in spans):
                 row.reject(self.name, "nothing_replaced", "words were only added or only removed")
             else:
@@ -61,7 +72,9 @@ class SdxlPrompt2PromptMapper(Mapper):
             return
         p = self.params
         windows = Windows(p.self_replace_steps, p.cross_replace_steps, p.self_replace_side)
-        made = generate_pairs(self.pipeline, pairs, p.num_inference_steps, p.guidance_scale, p.side, windows)
+        made = generate_pairs(
+            self.pipeline, pairs, p.num_inference_steps, p.guidance_scale, p.side, windows
+        )
         for row, pair in zip(todo, made, strict=True):
             self._store(row, pair)
 
@@ -70,6 +83,8 @@ class SdxlPrompt2PromptMapper(Mapper):
         if not np.isfinite(pair).all():
             row.fail(self.name, "image_nan", "the decoder gave NaN; use bfloat16 or float32")
             return
-        row["image_a"], row["image_b"] = (images.encode_png((p * 255).round().astype(np.uint8)) for p in pair)
+        row["image_a"], row["image_b"] = (
+            images.encode_png((p * 255).round().astype(np.uint8)) for p in pair
+        )
         if min(float(picture.std()) for picture in pair) < FLAT:
             row.reject(self.name, "image_flat", "an image shows nothing")

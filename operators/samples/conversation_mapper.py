@@ -22,9 +22,12 @@ QUESTIONS = {
 
 class ConversationParams(Params):
     form: Literal["joined", "two_images"] = Field(
-        "joined", description="one picture of both images (as in the paper) or two; one <image> for each"
+        "joined",
+        description="one picture of both images (as in the paper) or two; one <image> for each",
     )
-    question: str | None = Field(None, description="the human's turn without <image>; null: the form's own")
+    question: str | None = Field(
+        None, description="the human's turn without <image>; null: the form's own"
+    )
 
 
 @register("conversation_mapper")

@@ -20,7 +20,14 @@ from imgdiff.toyland.train.save import (
 )
 
 # role -> steps that the shipped weights had, about so many minutes on one core
-STEPS = {"autoencoder": 2700, "diffusion": 4800, "clip": 1100, "matcher": 2000, "segmenter": 2200, "mllm": 1500}
+STEPS = {
+    "autoencoder": 2700,
+    "diffusion": 4800,
+    "clip": 1100,
+    "matcher": 2000,
+    "segmenter": 2200,
+    "mllm": 1500,
+}
 
 
 def run(role: str, steps: int, work: Path, weights: Path) -> None:
@@ -47,9 +54,15 @@ def run(role: str, steps: int, work: Path, weights: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m imgdiff.toyland.train", description=__doc__)
     parser.add_argument("role", choices=list(STEPS))
-    parser.add_argument("--steps", type=int, help="in all; a finished training goes on if this is raised")
-    parser.add_argument("--work", type=Path, default=Path("outputs/training"), help="checkpoints and curves")
-    parser.add_argument("--weights", type=Path, default=EMBEDDED_WEIGHTS, help="where finished models go")
+    parser.add_argument(
+        "--steps", type=int, help="in all; a finished training goes on if this is raised"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=Path("outputs/training"), help="checkpoints and curves"
+    )
+    parser.add_argument(
+        "--weights", type=Path, default=EMBEDDED_WEIGHTS, help="where finished models go"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

@@ -46,7 +46,8 @@ def crops(step: int, split: str = "train") -> np.ndarray:
         scene = sample_scene(rng, held_out=bool(rng.random() < 0.1))
         thing = scene.objects[int(rng.integers(len(scene.objects)))]
         left, top = (
-            int(np.clip(centre - CROP / 2 + rng.uniform(-20, 20), 0, SIZE - CROP)) for centre in (thing.x, thing.y)
+            int(np.clip(centre - CROP / 2 + rng.uniform(-20, 20), 0, SIZE - CROP))
+            for centre in (thing.x, thing.y)
         )
         cut.append(draw(scene).image[top : top + CROP, left : left + CROP])
     return np.stack(cut)
@@ -55,7 +56,9 @@ def crops(step: int, split: str = "train") -> np.ndarray:
 def whole_scenes(step: int) -> np.ndarray:
     """[WHOLE, SIZE, SIZE, 3] uint8."""
     rngs = [generator("train", step * CROPS + k) for k in range(WHOLE)]
-    return np.stack([draw(sample_scene(rng, held_out=bool(rng.random() < 0.1))).image for rng in rngs])
+    return np.stack(
+        [draw(sample_scene(rng, held_out=bool(rng.random() < 0.1))).image for rng in rngs]
+    )
 
 
 def train(folder: Path, steps: int) -> AutoencoderKL:
@@ -83,7 +86,9 @@ def train(folder: Path, steps: int) -> AutoencoderKL:
 @torch.no_grad()
 def psnr(model: AutoencoderKL, scenes: int = 64) -> float:
     """Mean peak signal-to-noise ratio (dB) of restored test scenes, means of the latents decoded."""
-    pictures = np.stack([draw(sample_scene(generator("test", seed))).image for seed in range(scenes)])
+    pictures = np.stack(
+        [draw(sample_scene(generator("test", seed))).image for seed in range(scenes)]
+    )
     target = to_tensor(pictures)
     restored = model.decode(model.encode(target).latent_dist.mean).sample.clamp(-1, 1)
     error = ((restored - target) / 2).square().mean(dim=(1, 2, 3))

@@ -17,7 +17,7 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcesso
 from imgdiff import images
 from imgdiff.toyland.scenes import generator, sample_scene
 from imgdiff.toyland.tokenizer import CLIP_LENGTH, clip_tokenizer
-from imgdiff.toyland.train.loop import Schedule, device, fit
+from imgdiff.toyland.train.loop import Schedule, device, fit, use_fast_attention
 from imgdiff.toyland.views import View, view, whole
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS
 
@@ -58,7 +58,10 @@ def new_model() -> CLIPModel:
 def processor() -> CLIPProcessor:
     return CLIPProcessor(
         CLIPImageProcessor(
-            size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}, image_mean=MEAN, image_std=STD
+            size={"shortest_edge": SIDE},
+            crop_size={"height": SIDE, "width": SIDE},
+            image_mean=MEAN,
+            image_std=STD,
         ),
         clip_tokenizer(),
     )
@@ -104,25 +107,42 @@ def contrastive(image: Tensor, text: Tensor, scale: Tensor, captions: Sequence[s
 def train(folder: Path, steps: int) -> CLIPModel:
     torch.manual_seed(0)
     student = Student().to(device())
+    use_fast_attention(student.clip)
     tokenizer = clip_tokenizer()
 
     def losses(step: int) -> dict[str, Tensor]:
-        rngs = [generator("train", step * (CONTRASTED + JOINED) + k) for k in range(CONTRASTED + JOINED)]
-        views = [view(rng) for rng in rngs[:CONTRASTED]] + [joined(rng) for rng in rngs[CONTRASTED:]]
+        rngs = [
+            generator("train", step * (CONTRASTED + JOINED) + k) for k in range(CONTRASTED + JOINED)
+        ]
+        views = [view(rng) for rng in rngs[:CONTRASTED]] + [
+            joined(rng) for rng in rngs[CONTRASTED:]
+        ]
         seen = student.clip.vision_model(pixels([v.resized(SIDE) for v in views]))
         captions = [v.text for v in views[:CONTRASTED]]
         # an MLLM's sentences end with a full stop, people's captions often do not
-        written = [text + "." * (rng.random() < 0.3) for text, rng in zip(captions, rngs, strict=False)]
+        written = [
+            text + "." * (rng.random() < 0.3) for text, rng in zip(captions, rngs, strict=False)
+        ]
         tokens = tokenizer(written, padding=True, return_tensors="pt").to(device())
         text = student.clip.text_projection(student.clip.text_model(**tokens).pooler_output)
         image = student.clip.visual_projection(seen.pooler_output[:CONTRASTED])
         scale = student.clip.logit_scale.exp().clamp(max=100)
         patches = seen.last_hidden_state[:, 1:]
-        labels = torch.from_numpy(np.stack([v.patch_labels(GRID) for v in views])).to(device()).flatten(1, 2)
+        labels = (
+            torch.from_numpy(np.stack([v.patch_labels(GRID) for v in views]))
+            .to(device())
+            .flatten(1, 2)
+        )
         return {
-            "contrastive": contrastive(F.normalize(image, dim=-1), F.normalize(text, dim=-1), scale, captions),
-            "category": F.cross_entropy(student.category(patches).float().flatten(0, 1), labels[..., 0].flatten()),
-            "colour": F.cross_entropy(student.colour(patches).float().flatten(0, 1), labels[..., 1].flatten()),
+            "contrastive": contrastive(
+                F.normalize(image, dim=-1), F.normalize(text, dim=-1), scale, captions
+            ),
+            "category": F.cross_entropy(
+                student.category(patches).float().flatten(0, 1), labels[..., 0].flatten()
+            ),
+            "colour": F.cross_entropy(
+                student.colour(patches).float().flatten(0, 1), labels[..., 1].flatten()
+            ),
         }
 
     fit(student, losses, Schedule(steps=steps, lr=1e-3), folder)

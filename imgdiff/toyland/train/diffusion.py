@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
@@ -63,18 +64,28 @@ class Denoiser(nn.Module):
 
     def encode(self, captions: list[str]) -> tuple[Tensor, Tensor]:
         """Token vectors [N, T, 2 * TEXT_WIDTH] (last but one layers) and pooled vectors [N, TEXT_WIDTH]."""
-        tokens = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+        tokens = self.tokenizer(
+            captions, padding="max_length", truncation=True, return_tensors="pt"
+        )
         ids = tokens["input_ids"].to(device())
         one = self.text_encoder(ids, output_hidden_states=True)
         two = self.text_encoder_2(ids, output_hidden_states=True)
         return torch.cat([one.hidden_states[-2], two.hidden_states[-2]], -1), two.text_embeds
 
-    def forward(self, noisy: Tensor, timesteps: Tensor, captions: list[str], kept: Tensor) -> Tensor:
+    def forward(
+        self, noisy: Tensor, timesteps: Tensor, captions: list[str], kept: Tensor
+    ) -> Tensor:
         """Predicted v [N, 4, 16, 16]; captions whose `kept` [N] is 0 count as dropped (zeros, as in SDXL)."""
         vectors, pooled = self.encode(captions)
-        sizes = torch.tensor([[SIZE, SIZE, 0, 0, SIZE, SIZE]], device=device()).float().expand(len(noisy), -1)
+        sizes = (
+            torch.tensor([[SIZE, SIZE, 0, 0, SIZE, SIZE]], device=device())
+            .float()
+            .expand(len(noisy), -1)
+        )
         added = {"text_embeds": pooled * kept[:, None], "time_ids": sizes}
-        return self.unet(noisy, timesteps, vectors * kept[:, None, None], added_cond_kwargs=added).sample
+        return self.unet(
+            noisy, timesteps, vectors * kept[:, None, None], added_cond_kwargs=added
+        ).sample
 
 
 def noise_scheduler() -> DDIMScheduler:
@@ -98,16 +109,27 @@ def latent_pool(vae: AutoencoderKL, path: Path, scenes: int) -> tuple[Tensor, Te
     if not path.exists():
         parts = []
         for start in range(0, scenes, 64):
-            pictures = [draw(sample_scene(generator("train", k))).image for k in range(start, min(start + 64, scenes))]
+            pictures = [
+                draw(sample_scene(generator("train", k))).image
+                for k in range(start, min(start + 64, scenes))
+            ]
             with torch.autocast(device().type, torch.bfloat16):
-                parts.append(vae.encode(to_tensor(np.stack(pictures))).latent_dist.mean.float().cpu())
+                parts.append(
+                    vae.encode(to_tensor(np.stack(pictures))).latent_dist.mean.float().cpu()
+                )
         np.save(path, torch.cat(parts).half().numpy())
     latents = torch.from_numpy(np.load(path)).float()
     mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
-    return ((latents - mean.view(1, 4, 1, 1)) / deviation.view(1, 4, 1, 1)).to(device()), mean, deviation
+    return (
+        ((latents - mean.view(1, 4, 1, 1)) / deviation.view(1, 4, 1, 1)).to(device()),
+        mean,
+        deviation,
+    )
 
 
-def train(folder: Path, steps: int, autoencoder: Path, scenes: int = 24_000) -> StableDiffusionXLPipeline:
+def train(
+    folder: Path, steps: int, autoencoder: Path, scenes: int = 24_000
+) -> StableDiffusionXLPipeline:
     """Train on the autoencoder in folder `autoencoder`; returns the whole pipeline."""
     torch.manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -115,6 +137,9 @@ def train(folder: Path, steps: int, autoencoder: Path, scenes: int = 24_000) -> 
     latents, mean, deviation = latent_pool(vae, folder / "latents.npy", scenes)
     model, scheduler = Denoiser().to(device()), noise_scheduler()
     model.unet.to(memory_format=torch.channels_last)
+    if device().type == "cpu":
+        # on a CPU the backward pass of fused attention takes longer than that of explicit maps
+        model.unet.set_attn_processor(AttnProcessor())
 
     def losses(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([7, step])
@@ -125,11 +150,15 @@ def train(folder: Path, steps: int, autoencoder: Path, scenes: int = 24_000) -> 
         timesteps = torch.randint(1000, (BATCH,), device=device())
         kept = torch.from_numpy((rng.random(BATCH) >= DROPPED).astype(np.float32)).to(device())
         noisy = scheduler.add_noise(clean, noise, timesteps)
-        predicted = model(noisy.contiguous(memory_format=torch.channels_last), timesteps, captions, kept)
+        predicted = model(
+            noisy.contiguous(memory_format=torch.channels_last), timesteps, captions, kept
+        )
         return {"v": F.mse_loss(predicted.float(), scheduler.get_velocity(clean, noise, timesteps))}
 
     fit(model, losses, Schedule(steps=steps, lr=1.2e-3, ema=0.9985), folder)
-    vae.register_to_config(latents_mean=mean.tolist(), latents_std=deviation.tolist(), scaling_factor=1.0)
+    vae.register_to_config(
+        latents_mean=mean.tolist(), latents_std=deviation.tolist(), scaling_factor=1.0
+    )
     return StableDiffusionXLPipeline(
         vae=vae,
         text_encoder=model.text_encoder,

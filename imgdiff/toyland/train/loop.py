@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,12 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def use_fast_attention(model: PreTrainedModel) -> None:
+    """On a CPU the backward pass of fused attention takes longer than that of explicit maps."""
+    if device().type == "cpu":
+        model.set_attn_implementation("eager")
+
+
 def fit(
     model: nn.Module,
     losses: Callable[[int], dict[str, Tensor]],
@@ -58,7 +65,9 @@ def fit(
     trained = [p for p in model.parameters() if p.requires_grad]
     average = {k: v.detach().clone().float() for k, v in model.state_dict().items()}
     first = _resume(model, average, folder)
-    optimiser = torch.optim.AdamW(trained, lr=schedule.lr, weight_decay=schedule.weight_decay, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(
+        trained, lr=schedule.lr, weight_decay=schedule.weight_decay, betas=(0.9, 0.98)
+    )
     model.train()
     saved = started = time.monotonic()
     sums: dict[str, float] = {}
@@ -75,7 +84,12 @@ def fit(
         for name, value in named.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
         if (step + 1) % 50 == 0:
-            _report(folder, step + 1, {k: v / 50 for k, v in sums.items()}, (step + 1 - first) / (time.monotonic() - started))
+            _report(
+                folder,
+                step + 1,
+                {k: v / 50 for k, v in sums.items()},
+                (step + 1 - first) / (time.monotonic() - started),
+            )
             sums = {}
         if time.monotonic() - saved > schedule.save_seconds or step + 1 == schedule.steps:
             _save(model, average, step + 1, folder)
@@ -111,7 +125,9 @@ def _resume(model: nn.Module, average: dict[str, Tensor], folder: Path) -> int:
     if not progress.exists():
         return 0
     state = load_file(folder / "state.safetensors", device=str(device()))
-    model.load_state_dict({k.removeprefix("model/"): v for k, v in state.items() if k.startswith("model/")})
+    model.load_state_dict(
+        {k.removeprefix("model/"): v for k, v in state.items() if k.startswith("model/")}
+    )
     for name in average:
         average[name].copy_(state[f"average/{name}"])
     step = int(json.loads(progress.read_text())["step"])
@@ -137,4 +153,10 @@ def _update_average(average: dict[str, Tensor], model: nn.Module, decay: float) 
 def _report(folder: Path, step: int, means: dict[str, float], speed: float) -> None:
     with (folder / "curve.csv").open("a") as lines:
         csv.writer(lines).writerows([step, name, f"{value:.5f}"] for name, value in means.items())
-    log.info("%s step %d: %s (%.2f steps/s)", folder.name, step, " ".join(f"{k} {v:.4f}" for k, v in means.items()), speed)
+    log.info(
+        "%s step %d: %s (%.2f steps/s)",
+        folder.name,
+        step,
+        " ".join(f"{k} {v:.4f}" for k, v in means.items()),
+        speed,
+    )

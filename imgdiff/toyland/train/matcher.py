@@ -24,7 +24,7 @@ from transformers import (
 from imgdiff.toyland.scenes import generator, sample_scene
 from imgdiff.toyland.tokenizer import wordpiece_vocabulary
 from imgdiff.toyland.train.clip import MEAN, STD
-from imgdiff.toyland.train.loop import Schedule, device, fit
+from imgdiff.toyland.train.loop import Schedule, device, fit, use_fast_attention
 from imgdiff.toyland.views import ground_crop, object_crop
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, GROUNDS, with_article
 
@@ -80,7 +80,10 @@ def crops(step: int) -> tuple[np.ndarray, list[Things], np.random.Generator]:
             seen, what = ground_crop(scene, rng), (scene.ground, "")
         else:
             k = int(rng.integers(len(scene.objects)))
-            seen, what = object_crop(scene, rng, k), (scene.objects[k].category, scene.objects[k].colour)
+            seen, what = (
+                object_crop(scene, rng, k),
+                (scene.objects[k].category, scene.objects[k].colour),
+            )
         pictures.append(cv2.resize(seen.image, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
         shown.append(what)
     return np.stack(pictures), shown, rng
@@ -132,6 +135,7 @@ class Student(nn.Module):
 def train(folder: Path, steps: int) -> BlipForImageTextRetrieval:
     torch.manual_seed(0)
     student, process = Student().to(device()), processor()
+    use_fast_attention(student.blip)
     mean, std = (torch.tensor(v, device=device()).view(1, 3, 1, 1) for v in (MEAN, STD))
 
     def losses(step: int) -> dict[str, Tensor]:
@@ -149,7 +153,9 @@ def train(folder: Path, steps: int) -> BlipForImageTextRetrieval:
         image = F.normalize(blip.vision_proj(seen[:, 0]).float(), dim=-1)
         logits = student.scale.exp() * image @ text.T + student.bias
         match = torch.tensor([[fits(t, s) for t in right + wrong] for s in shown], device=device())
-        itc = F.binary_cross_entropy_with_logits(logits, match.float(), pos_weight=torch.tensor(4.0, device=device()))
+        itc = F.binary_cross_entropy_with_logits(
+            logits, match.float(), pos_weight=torch.tensor(4.0, device=device())
+        )
 
         both = torch.cat([seen, seen])
         joint = blip.text_encoder(

@@ -23,7 +23,7 @@ from imgdiff.toyland.conversations import Turn, turn
 from imgdiff.toyland.scenes import generator
 from imgdiff.toyland.tokenizer import chat_tokenizer
 from imgdiff.toyland.train.clip import GRID, MEAN, PATCH, SIDE, STD, pixels
-from imgdiff.toyland.train.loop import Schedule, device, fit
+from imgdiff.toyland.train.loop import Schedule, device, fit, use_fast_attention
 
 BATCH = 32
 WIDTH = 192
@@ -42,7 +42,10 @@ TEMPLATE = (
 def processor() -> LlavaProcessor:
     return LlavaProcessor(
         image_processor=CLIPImageProcessor(
-            size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}, image_mean=MEAN, image_std=STD
+            size={"shortest_edge": SIDE},
+            crop_size={"height": SIDE, "width": SIDE},
+            image_mean=MEAN,
+            image_std=STD,
         ),
         tokenizer=chat_tokenizer(),
         patch_size=PATCH,
@@ -105,11 +108,14 @@ def train(folder: Path, steps: int, clip: Path) -> LlavaForConditionalGeneration
     """Train on the tower of the CLIP in folder `clip`."""
     torch.manual_seed(0)
     model = new_model(CLIPModel.from_pretrained(clip)).to(device())
+    use_fast_attention(model)
     tokenizer = chat_tokenizer()
 
     def losses(step: int) -> dict[str, Tensor]:
         turns = [turn(generator("train", step * BATCH + k)) for k in range(BATCH)]
-        small = [cv2.resize(t.image, (SIDE, SIDE), interpolation=_resampling(t.image)) for t in turns]
+        small = [
+            cv2.resize(t.image, (SIDE, SIDE), interpolation=_resampling(t.image)) for t in turns
+        ]
         batch = {name: value.to(device()) for name, value in encode(tokenizer, turns).items()}
         return {"answer": model(**batch, pixel_values=pixels(small)).loss}
 

@@ -1,0 +1,78 @@
+"""Which words two captions differ in."""
+
+import pytest
+
+from imgdiff.editing.words import Span, changed_phrases, changed_spans
+
+
+@pytest.mark.parametrize(
+    ("caption_a", "caption_b", "words_a", "words_b"),
+    [
+        ("a car on sand", "a boat on sand", "car", "boat"),
+        ("a car on sand", "an apple on sand", "car", "apple"),
+        ("The car", "The boat", "car", "boat"),
+        ("a  car   on sand", "a boat on sand", "car", "boat"),
+        ("a car, on sand.", "a boat on sand", "car", "boat"),
+        ("A CAR on sand", "a boat on sand", "CAR", "boat"),
+        ("a red car", "a blue car", "red", "blue"),
+        ("a car and a car", "a car and a boat", "car", "boat"),
+        ("a car and a car", "a boat and a car", "car", "boat"),
+        ("a red car and a mug", "a red car and a ball", "mug", "ball"),
+        ("a lighthouse", "a fire station", "lighthouse", "fire station"),
+        ("an orange car", "a red car", "orange", "red"),
+        ("an old man's hat", "a well-known hat", "old man's", "well-known"),
+        ("a red car on sand", "a blue boat on sand", "red car", "blue boat"),
+        ("a red car on sand", "a red boat on grass", "car on sand", "boat on grass"),
+    ],
+)
+def test_changed_words(caption_a, caption_b, words_a, words_b):
+    span_a, span_b = changed_spans(caption_a, caption_b)
+    assert (span_a.of(caption_a), span_b.of(caption_b)) == (words_a, words_b)
+
+
+@pytest.mark.parametrize(
+    ("caption_a", "caption_b", "place_a", "words_b"),
+    [
+        ("a car on sand", "a red car on sand", 2, "red"),
+        ("a car", "a car and a boat", 5, "and a boat"),
+        ("", "a boat", 0, "a boat"),
+    ],
+)
+def test_words_that_were_only_added_leave_an_empty_span(caption_a, caption_b, place_a, words_b):
+    span_a, span_b = changed_spans(caption_a, caption_b)
+    assert span_a == Span(place_a, place_a)
+    assert span_b.of(caption_b) == words_b
+    assert changed_spans(caption_b, caption_a) == (span_b, span_a)
+
+
+@pytest.mark.parametrize(
+    ("caption_a", "caption_b"),
+    [
+        ("a car", "a car"),
+        ("a car", "A  Car."),
+        ("a car, on sand", "a car on sand!"),
+        ("a car", "the car"),
+        ("a car", "car"),
+        ("", ""),
+    ],
+)
+def test_same_words(caption_a, caption_b):
+    assert changed_spans(caption_a, caption_b) is None
+    assert changed_phrases(caption_a, caption_b) is None
+
+
+@pytest.mark.parametrize(
+    ("caption_a", "caption_b", "phrase_a", "phrase_b"),
+    [
+        ("a red car on sand", "a blue car on sand", "red car", "blue car"),
+        ("a red car on sand", "a red boat on sand", "car", "boat"),
+        ("a car, a mug", "a boat, a mug", "car", "boat"),
+        ("a red car next to a mug", "a blue car next to a mug", "red car", "blue car"),
+        ("a red car", "a blue car", "red car", "blue car"),
+        ("a red car. It is old", "a blue car. It is old", "red car", "blue car"),
+        ("a car on sand", "a red car on sand", "car", "red car"),
+        ("a big red car", "a small red car", "big red car", "small red car"),
+    ],
+)
+def test_phrases_run_to_the_end_of_the_noun_phrase(caption_a, caption_b, phrase_a, phrase_b):
+    assert changed_phrases(caption_a, caption_b) == (phrase_a, phrase_b)

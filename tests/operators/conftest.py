@@ -1,0 +1,150 @@
+"""Fake models whose answers a test sets, and rows of plain pictures.
+
+What a fake sees of a picture is its level: the value of its centre pixel. `FakeClip` embeds level d
+as the unit vector at d degrees, so that pictures of levels 10 and 70 have a cosine of 0.5.
+"""
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from imgdiff.images import encode_png
+from imgdiff.rows import Region
+from imgdiff.testing import make_row
+
+SIDE = 64
+BOX = (8.0, 8.0, 24.0, 24.0)
+
+
+def level(picture):
+    high, wide = picture.shape[:2]
+    return int(picture[high // 2, wide // 2, 0])
+
+
+class FakeClip:
+    def __init__(self):
+        self.text_degrees = {}
+
+    def embed_images(self, pictures):
+        return _unit_vectors([level(picture) for picture in pictures])
+
+    def embed_texts(self, texts):
+        return _unit_vectors([self.text_degrees.get(text, 0) for text in texts])
+
+
+def _unit_vectors(degrees):
+    angles = np.radians(np.array(degrees, np.float32))
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+class FakeMatcher:
+    def __init__(self):
+        self.itc, self.itm = defaultdict(float), defaultdict(float)  # (level, text) -> score
+        self.asked = []
+
+    def match(self, pictures, texts):
+        asked = [(level(p), text) for p, text in zip(pictures, texts, strict=True)]
+        self.asked += asked
+        return tuple(
+            np.array([s[pair] for pair in asked], np.float32) for s in (self.itc, self.itm)
+        )
+
+
+class FakeSegmenter:
+    def __init__(self):
+        self.boxes = {}  # level of the whole picture -> boxes found in it
+        self.settings = []
+
+    def segment(self, image, *settings):
+        self.settings.append(settings)
+        mask = {"size": list(image.shape[:2]), "counts": [image.shape[0] * image.shape[1]]}
+        boxes = self.boxes.get(level(image), [])
+        return [{"box_xyxy": box, "mask": mask, "score": 0.9} for box in boxes]
+
+
+class FakeMllm:
+    def __init__(self):
+        self.say = lambda picture, question: f"A thing of level {level(picture)}."
+        self.pictures, self.questions = [], []
+
+    def answer(self, pictures, questions, max_new_tokens):
+        self.pictures += pictures
+        self.questions += questions
+        return [self.say(p, q) for p, q in zip(pictures, questions, strict=True)]
+
+
+class FakeModels:
+    """One fake for each role, which a test may set up before the operator runs."""
+
+    def __init__(self):
+        self.fakes = {
+            "clip": FakeClip(),
+            "matcher": FakeMatcher(),
+            "segmenter": FakeSegmenter(),
+            "mllm": FakeMllm(),
+        }
+        self.token_limit = 20
+
+    def clip(self):
+        return self.fakes["clip"]
+
+    def matcher(self):
+        return self.fakes["matcher"]
+
+    def segmenter(self):
+        return self.fakes["segmenter"]
+
+    def mllm(self):
+        return self.fakes["mllm"]
+
+    def prompt_limit(self):
+        return lambda caption: (len(caption.split()), self.token_limit)
+
+
+@pytest.fixture
+def models():
+    return FakeModels()
+
+
+@pytest.fixture
+def paint():
+    """paint(level, {box: level}): a stored picture of one level with boxes of others."""
+
+    def make(ground=0, boxes=None, size=(SIDE, SIDE)):
+        array = np.full((*size, 3), ground, np.uint8)
+        for (left, top, right, bottom), value in (boxes or {}).items():
+            array[int(top) : int(bottom), int(left) : int(right)] = value
+        return encode_png(array)
+
+    return make
+
+
+@pytest.fixture
+def pair_row(paint):
+    """pair_row(10, 70): a row whose only box has level 10 in A and 70 in B; the rest has 0."""
+
+    def make(level_a=10, level_b=70, id="row-0", regions=None, **values):
+        given = {
+            "caption_a": "a car on sand",
+            "caption_b": "a boat on sand",
+            "image_a": paint(0, {BOX: level_a}),
+            "image_b": paint(0, {BOX: level_b}),
+        }
+        if regions is None:
+            regions = [Region(BOX, "a", caption_a="A car.", caption_b="A boat.")]
+        return make_row(id, regions, **(given | values))
+
+    return make
+
+
+@pytest.fixture
+def boxes_row(paint):
+    """boxes_row({box: (level in A, level in B)}): a row with these boxes; the rest has level 0."""
+
+    def make(boxes, id="row-0"):
+        pictures = [paint(0, {box: levels[k] for box, levels in boxes.items()}) for k in (0, 1)]
+        regions = [Region(box, "a") for box in boxes]
+        return make_row(id, regions, image_a=pictures[0], image_b=pictures[1])
+
+    return make

@@ -1,0 +1,108 @@
+"""What every operator must do: batches change nothing, one bad row costs one row."""
+
+import inspect
+
+import pytest
+
+from imgdiff.operator import Composite, Filter, registry
+from imgdiff.rows import FIELDS, Region
+from imgdiff.testing import make_row, run_operator
+
+BOX, OTHER = (8.0, 8.0, 24.0, 24.0), (40.0, 40.0, 60.0, 60.0)
+OURS = {name: cls for name, cls in registry().items() if cls.__module__.startswith("operators.")}
+STEPS = {name: cls for name, cls in OURS.items() if not issubclass(cls, Composite)}
+SEE_IMAGES = [name for name, cls in STEPS.items() if "image_a" in cls.reads]
+SEE_REGIONS = [
+    name for name, cls in STEPS.items() if any(field.startswith("regions") for field in cls.reads)
+]
+
+
+@pytest.fixture
+def rows(models, paint):
+    """Seven rows that any operator may get, the level of a box in B rising; A has level 0 there."""
+    made = []
+    for k in range(7):
+        level = 20 * k
+        regions = [
+            Region(BOX, "a", caption_a="A car.", caption_b=f"Boat {k}.", difference=f"{k}."),
+            Region(OTHER, "b", caption_a="A mug.", caption_b="A mug.", difference="Same."),
+        ]
+        made.append(
+            make_row(
+                f"row-{k}",
+                regions,
+                caption_a="a red car on the sand",
+                caption_b="a red boat on the sand",
+                image_a=paint(0),
+                image_b=paint(level, {BOX: level, OTHER: 0}),
+            )
+        )
+        models.clip().text_degrees[f"Boat {k}."] = level
+        models.matcher().itc.update({(level, "boat"): 0.1 * k, (level, f"Boat {k}."): 0.15 * k})
+        models.matcher().itc[0, "A car."] = 0.7
+        models.segmenter().boxes[level] = [BOX] * (k % 3)
+    return made
+
+
+def without_drawing(names):
+    """The drawing operator needs a pipeline and has tests of its own."""
+    return [name for name in names if name != "sdxl_prompt2prompt_mapper"]
+
+
+@pytest.mark.parametrize("name", without_drawing(STEPS))
+def test_results_do_not_depend_on_the_batch(models, rows, name):
+    one_by_one = run_operator(STEPS[name], rows, models, batch_size=1)
+    for batch_size in (2, 7):
+        assert run_operator(STEPS[name], rows, models, batch_size=batch_size) == one_by_one
+
+
+@pytest.mark.parametrize("name", SEE_IMAGES)
+@pytest.mark.parametrize("side", "ab")
+def test_bad_image_costs_one_row(models, rows, name, side):
+    good = run_operator(STEPS[name], rows, models)
+    rows[3][f"image_{side}"] = {"bytes": b"<html>", "path": "0818.jpg"}
+    after = run_operator(STEPS[name], rows, models)
+    assert (after[3].status, after[3].reason) == ("failed", f"{name}: image_unreadable")
+    assert "0818.jpg is not a JPEG, PNG or WEBP" in after[3].message
+    assert after[:3] + after[4:] == good[:3] + good[4:]
+
+
+@pytest.mark.parametrize("name", SEE_REGIONS)
+def test_row_without_regions(models, rows, name):
+    """Nothing to look at is no error: the row is rejected, or left to a later step."""
+    rows[2].regions = []
+    good = run_operator(STEPS[name], rows, models)
+    (alone,) = run_operator(STEPS[name], [rows[2]], models)
+    assert alone == good[2]
+    assert alone.status in ("ok", "rejected")
+    assert alone.regions == []
+
+
+@pytest.mark.parametrize("name", [n for n in SEE_REGIONS if issubclass(STEPS[n], Filter)])
+def test_refused_regions_have_all_scores(models, rows, name):
+    after = run_operator(STEPS[name], rows, models)
+    regions = [region for row in after for region in row.regions]
+    assert {region.status for region in regions} == {"ok", "rejected"}
+    for region in regions:
+        assert set(region.scores) == set(STEPS[name].region_scores)
+
+
+@pytest.mark.parametrize("name", SEE_REGIONS)
+def test_regions_refused_earlier_stay_as_they_are(models, rows, name):
+    for row in rows:
+        row.regions[0].reject("earlier", "bad")
+    for before, after in zip(rows, run_operator(STEPS[name], rows, models), strict=True):
+        assert after.regions[0] == before.regions[0]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_declarations(name):
+    """Fields exist, a sentence says what it does, and the file has the operator's name."""
+    cls = OURS[name]
+    assert cls.__module__.rpartition(".")[2] == name
+    assert inspect.getdoc(cls)
+    if issubclass(cls, Composite):
+        assert set(cls.steps) <= set(STEPS)
+    else:
+        assert {*cls.reads, *cls.writes} <= set(FIELDS)
+        assert cls.Params()  # every setting has a default

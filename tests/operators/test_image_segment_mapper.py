@@ -1,0 +1,71 @@
+"""image_segment_mapper: the boxes of both images."""
+
+import pytest
+
+from imgdiff.testing import make_row, run_operator
+from operators.difference_area.image_segment_mapper import ImageSegmentMapper
+
+ONE, TWO = (4.0, 4.0, 20.0, 20.0), (30.0, 30.0, 50.0, 60.0)
+
+
+def segment(models, row, **params):
+    (row,) = run_operator(ImageSegmentMapper, [row], models, **params)
+    return row
+
+
+@pytest.fixture
+def row(paint):
+    """Image A has level 1 and image B level 2; they are 64 x 64."""
+    return make_row(image_a=paint(1), image_b=paint(2))
+
+
+def test_boxes_of_both_images_with_masks(models, row):
+    models.segmenter().boxes = {1: [ONE, TWO], 2: [ONE]}
+    regions = segment(models, row).regions
+    assert [(r.box_xyxy, r.source) for r in regions] == [(ONE, "a"), (TWO, "a"), (ONE, "b")]
+    assert all(region.mask == {"size": [64, 64], "counts": [4096]} for region in regions)
+
+
+def test_settings_reach_the_segmenter(models, row):
+    params = {"points_per_side": 5, "min_predicted_iou": 0.5, "min_stability": 0.6, "nms_iou": 0.4}
+    segment(models, row, **params)
+    assert models.segmenter().settings == [(5, 0.5, 0.6, 0.4)] * 2
+
+
+@pytest.mark.parametrize(
+    ("box", "kept"),
+    [
+        ((0.0, 0.0, 8.0, 8.0), True),
+        ((0.0, 0.0, 7.0, 30.0), False),  # thinner than min_side
+        ((0.0, 0.0, 30.0, 7.0), False),
+        ((30.0, 30.0, 10.0, 10.0), False),  # upside down
+        ((0.0, 0.0, 64.0, 57.0), True),
+        ((0.0, 0.0, 64.0, 58.0), False),  # above 0.9 of the image
+    ],
+)
+def test_thin_and_huge_boxes_are_dropped(models, row, box, kept):
+    models.segmenter().boxes = {1: [box], 2: [ONE]}
+    boxes = [region.box_xyxy for region in segment(models, row).regions]
+    assert boxes == ([box, ONE] if kept else [ONE])
+
+
+def test_boxes_are_clipped_to_the_image(models, row):
+    models.segmenter().boxes = {1: [(-10.0, 40.0, 20.0, 80.0), (70.0, 70.0, 90.0, 90.0)], 2: []}
+    boxes = [region.box_xyxy for region in segment(models, row).regions]
+    assert boxes == [(0.0, 40.0, 20.0, 64.0)]
+
+
+@pytest.mark.parametrize("found", [{}, {1: [(0.0, 0.0, 2.0, 2.0)]}])
+def test_row_without_segments_is_rejected(models, row, found):
+    models.segmenter().boxes = found
+    row = segment(models, row)
+    assert (row.status, row.reason) == ("rejected", "image_segment_mapper: nothing_found")
+    assert row.message == "no segment in either image"
+    assert row.regions == []
+
+
+def test_images_of_two_sizes_are_rejected(models, paint):
+    models.segmenter().boxes = {1: [ONE], 2: [ONE]}
+    row = segment(models, make_row(image_a=paint(1), image_b=paint(2, size=(48, 64))))
+    assert (row.status, row.reason) == ("rejected", "image_segment_mapper: pair_size_differs")
+    assert row.message == "images are 64 x 64 and 64 x 48"

@@ -1,0 +1,151 @@
+"""sdxl_prompt2prompt_mapper: which rows are drawn, with what, and what is refused."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from imgdiff.editing import prompt_to_prompt
+from imgdiff.editing.prompt_to_prompt import Windows
+from imgdiff.images import load_rgb
+from imgdiff.rows import derive_seed
+from imgdiff.testing import make_row, run_operator
+from operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
+
+NAME = "sdxl_prompt2prompt_mapper"
+
+
+def noise_pair(caption_pair):
+    return np.random.default_rng(caption_pair.seed).random((2, 8, 8, 3), np.float32)
+
+
+@pytest.fixture
+def draw(models, monkeypatch):
+    """draw(rows, **params): the rows afterwards; `draw.calls` holds the calls of generate_pairs."""
+    calls = []
+
+    def generate_pairs(*call):
+        calls.append(call)
+        return np.stack([run.picture_of(pair) for pair in call[1]])
+
+    def run(rows, **params):
+        return run_operator(SdxlPrompt2PromptMapper, rows, models, **params)
+
+    run.calls, run.picture_of = calls, noise_pair
+    models.diffusion = lambda: SimpleNamespace(pipeline="the pipeline")
+    monkeypatch.setattr(prompt_to_prompt, "generate_pairs", generate_pairs)
+    return run
+
+
+def captions(a="a red car on sand", b="a red boat on sand", id="row-0"):
+    return make_row(id, caption_a=a, caption_b=b)
+
+
+def test_images_are_stored_without_loss(draw):
+    row = captions()
+    (row,) = draw([row])
+    ((_, (pair,), *_),) = draw.calls
+    expected = (noise_pair(pair) * 255).round().astype(np.uint8)
+    np.testing.assert_array_equal(load_rgb(row["image_a"]), expected[0])
+    np.testing.assert_array_equal(load_rgb(row["image_b"]), expected[1])
+    assert row.ok
+
+
+def test_pair_has_its_changed_words_and_the_rows_seed(draw):
+    row = captions()
+    draw([row])
+    ((_, (pair,), *_),) = draw.calls
+    assert (pair.caption_a, pair.caption_b) == ("a red car on sand", "a red boat on sand")
+    assert (pair.span_a.of(pair.caption_a), pair.span_b.of(pair.caption_b)) == ("car", "boat")
+    assert pair.seed == derive_seed(row.seed, NAME)
+
+
+def test_settings_reach_the_generation(draw):
+    draw(
+        [captions()],
+        num_inference_steps=7,
+        guidance_scale=3.0,
+        side=128,
+        self_replace_steps=0.1,
+        self_replace_side=0.5,
+        cross_replace_steps=0.9,
+    )
+    ((pipeline, _, *settings),) = draw.calls
+    assert pipeline == "the pipeline"
+    assert settings == [7, 3.0, 128, Windows(self_steps=0.1, cross_steps=0.9, self_side=0.5)]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "code", "message"),
+    [
+        ("a car", "A  car.", "captions_identical", "the edited caption is the same as the first"),
+        (
+            "a car",
+            "a car and a boat",
+            "nothing_replaced",
+            "words were only added or only removed",
+        ),
+        ("a red car", "a car", "nothing_replaced", "words were only added or only removed"),
+        (
+            "a car",
+            "a boat " * 11,
+            "caption_too_long",
+            "caption has 22 tokens, the text encoder reads 20",
+        ),
+        (
+            "a boat " * 11,
+            "a car",
+            "caption_too_long",
+            "caption has 22 tokens, the text encoder reads 20",
+        ),
+    ],
+)
+def test_refused_before_anything_is_drawn(draw, a, b, code, message):
+    bad, good = draw([captions(a, b, "bad"), captions(id="good")])
+    assert (bad.status, bad.reason, bad.message) == ("rejected", f"{NAME}: {code}", message)
+    assert "image_a" not in bad.values
+    assert good.ok
+    ((_, pairs, *_),) = draw.calls
+    assert len(pairs) == 1
+
+
+def test_nothing_is_drawn_for_a_batch_of_refused_rows(draw):
+    draw([captions(b="a red car on sand")])
+    assert draw.calls == []
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_nan_fails_the_row_alone(draw, side):
+    bad_seed = derive_seed(captions(id="bad").seed, NAME)
+
+    def picture_of(pair):
+        picture = noise_pair(pair)
+        if pair.seed == bad_seed:
+            picture[side, 0, 0, 0] = np.nan
+        return picture
+
+    draw.picture_of = picture_of
+    bad, good = draw([captions(id="bad"), captions(id="good")])
+    assert (bad.status, bad.reason) == ("failed", f"{NAME}: image_nan")
+    assert bad.message == "the decoder gave NaN; use bfloat16 or float32"
+    assert "image_a" not in bad.values
+    assert good.ok
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_flat_image_is_rejected(draw, side):
+    def picture_of(pair):
+        picture = noise_pair(pair)
+        picture[side] = 0.5
+        return picture
+
+    draw.picture_of = picture_of
+    (row,) = draw([captions()])
+    assert (row.status, row.reason) == ("rejected", f"{NAME}: image_flat")
+    assert row.message == "an image shows nothing"
+    assert {"image_a", "image_b"} <= row.values.keys()  # the report shows them
+
+
+def test_rows_do_not_depend_on_the_batch(draw):
+    rows = [captions(id=f"row-{k}") for k in range(5)]
+    assert draw(rows, batch_size=5) == draw(rows, batch_size=2)
