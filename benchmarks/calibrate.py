@@ -1,9 +1,11 @@
-"""Where to put the thresholds: each score on rendered pairs, for areas that changed and areas that did not.
+"""Where to put the thresholds: each score on rendered pairs, for areas that changed and areas that
+did not.
 
     python benchmarks/calibrate.py [--quick] [--json FILE] [--write docs/thresholds.md]
 
-Runs `recipes/pairs.yaml` with every threshold open on pairs of the validation split, so that all scores are there.
-For the image-text filters the lower of the two sides counts, as rule `all` has it.
+Runs `recipes/pairs.yaml` with every threshold open on pairs of the validation split, so that all
+scores are there. For the image-text filters the lower of the two sides counts, as rule `all` has
+it.
 """
 
 import argparse
@@ -41,7 +43,8 @@ Samples = dict[
 
 @dataclass(frozen=True)
 class Cut:
-    """The threshold that keeps most of what should be kept for least of what should not (Youden's J)."""
+    """The threshold that keeps most of what should be kept for least of what should not (Youden's
+    J)."""
 
     threshold: float
     kept_right: float
@@ -69,7 +72,8 @@ def scores_of(pair: RenderedPair, row: Row) -> Iterator[tuple[str, bool, float]]
 
 
 def image_similarities(pairs: list[tuple[str, RenderedPair]]) -> dict[str, list[float]]:
-    """Whole-image CLIP cosines: of unchanged pairs, of pairs with one change, of two unrelated scenes."""
+    """Whole-image CLIP cosines: of unchanged pairs, of pairs with one change, of two unrelated
+    scenes."""
     clip = Models(bind("embedded")).clip()
     first = clip.embed_images([pair.images[0] for _, pair in pairs])
     second = clip.embed_images([pair.images[1] for _, pair in pairs])
@@ -95,7 +99,8 @@ def best_cut(keep: list[float], refuse: list[float], high_is_good: bool) -> Cut:
 def table(samples: Samples, similarities: dict[str, list[float]]) -> str:
     """Both tables as Markdown."""
     lines = [
-        "| score | to keep: 5 % / median / 95 % | to refuse: 5 % / median / 95 % | cases | best cut | kept rightly | kept wrongly |",
+        "| score | to keep: 5 % / median / 95 % | to refuse: 5 % / median / 95 % | cases "
+        "| best cut | kept rightly | kept wrongly |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, (keep, refuse) in samples.items():
@@ -149,11 +154,12 @@ def main() -> None:
 
 PAGE = """# Thresholds of the embedded recipes
 
-Written by `python benchmarks/calibrate.py --write docs/thresholds.md` from {count} rendered pairs of the validation
-split: half with one object replaced, a quarter unchanged, a quarter with another colour (left out of the first table).
-An area is *to keep* if it covers the replaced object (IoU 0.5), *to refuse* otherwise; for the caption scores, if
-the region captions name both objects rightly, or not. *Best cut* is where the shares kept rightly and kept wrongly
-differ most. The recipes use rounded values near it.
+Written by `python benchmarks/calibrate.py --write docs/thresholds.md` from {count} rendered pairs
+of the validation split: half with one object replaced, a quarter unchanged, a quarter with another
+colour (left out of the first table). An area is *to keep* if it covers the replaced object (IoU
+0.5), *to refuse* otherwise; for the caption scores, if the region captions name both objects
+rightly, or not. *Best cut* is where the shares kept rightly and kept wrongly differ most. The
+recipes use rounded values near it.
 
 {tables}"""
 

@@ -2,10 +2,11 @@
 
     python benchmarks/quality.py [--quick] [--json FILE]
 
-Half of the pairs have one object replaced, a quarter nothing changed, a quarter a colour changed; all captions
-claim a change. So that an unchanged pair is not trivially equal, image B of every pair is moved by a pixel and
-saved as JPEG at quality 90, or passed through the diffusion model's autoencoder. A box counts as right when its
-IoU with the old object's box in A or the new one's in B is at least 0.5.
+Half of the pairs have one object replaced, a quarter nothing changed, a quarter a colour changed;
+all captions claim a change. So that an unchanged pair is not trivially equal, image B of every pair
+is moved by a pixel and saved as JPEG at quality 90, or passed through the diffusion model's
+autoencoder. A box counts as right when its IoU with the old object's box in A or the new one's in B
+is at least 0.5.
 """
 
 import argparse

@@ -20,7 +20,8 @@ KINDS = (replaced_pair, unchanged_pair, replaced_pair, recoloured_pair)
 
 
 def disturbed(image: np.ndarray, number: int, vae: "torch.nn.Module") -> np.ndarray:
-    """[H, W, 3] uint8: moved by a pixel and JPEG-coded (even numbers), or encoded and decoded (odd ones)."""
+    """[H, W, 3] uint8: moved by a pixel and JPEG-coded (even numbers), or encoded and decoded (odd
+    ones)."""
     if number % 2 == 0:
         buffer = io.BytesIO()
         Image.fromarray(np.roll(image, (1, 1), (0, 1))).save(buffer, "JPEG", quality=90)
@@ -32,7 +33,8 @@ def disturbed(image: np.ndarray, number: int, vae: "torch.nn.Module") -> np.ndar
 
 
 def make_pairs(split: str, count: int) -> list[tuple[str, RenderedPair]]:
-    """Named pairs, image B of each disturbed: half replaced, a quarter unchanged, a quarter recoloured."""
+    """Named pairs, image B of each disturbed: half replaced, a quarter unchanged, a quarter
+    recoloured."""
     vae = Models(bind("embedded")).diffusion().pipeline.vae
     pairs = []
     for k in range(count):

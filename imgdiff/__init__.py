@@ -1,3 +1,4 @@
-"""Contrastive image-pair data for multimodal models: the engine behind the operators in `operators`."""
+"""Contrastive image-pair data for multimodal models: the engine behind the operators in
+`operators`."""
 
 __version__ = "0.1.0"

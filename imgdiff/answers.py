@@ -3,7 +3,7 @@
 import re
 
 _REFUSAL = re.compile(
-    r"^\s*(i'?m sorry|i am sorry|sorry\b|i (can'?t|cannot|am unable|'?m unable)|as an ai\b|unfortunately, i)",
+    r"^\s*(i'?m sorry|i am sorry|sorry\b|i (can'?t|cannot|am unable)|as an ai\b|unfortunately, i)",
     re.IGNORECASE,
 )
 _NOT_PROSE = re.compile(r"https?://|<\|?[a-z_]+\|?>|\b(USER|ASSISTANT):", re.IGNORECASE)
@@ -15,7 +15,8 @@ def is_refusal(answer: str) -> bool:
 
 
 def as_phrase(caption: str) -> str:
-    """`A red car.` -> `a red car`, to stand within a sentence; capitals of names and acronyms stay."""
+    """`A red car.` -> `a red car`, to stand within a sentence; capitals of names and acronyms
+    stay."""
     phrase = caption.strip().rstrip(".")
     first, _, rest = phrase.partition(" ")
     return (

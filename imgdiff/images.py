@@ -21,9 +21,10 @@ def load_rgb(image: dict[str, Any], max_pixels: int | None = None) -> np.ndarray
     """Decode a stored image: EXIF rotation applied, transparency on white, 16-bit scaled to 8.
 
     Args:
-        image: `{"bytes": ..., "path": ...}` as `datasets` stores it; the path only names it in messages.
-        max_pixels: larger pictures are refused before they are decoded. The reader asks for that; a picture of a
-            row was read by it, or made here.
+        image: `{"bytes": ..., "path": ...}` as `datasets` stores it; the path only names it in
+            messages.
+        max_pixels: larger pictures are refused before they are decoded. The reader asks for that; a
+            picture of a row was read by it, or made here.
 
     Raises:
         RowError: image_empty, image_unreadable, image_truncated, image_too_large or image_mode.
@@ -48,8 +49,8 @@ def load_rgb(image: dict[str, Any], max_pixels: int | None = None) -> np.ndarray
     if max_pixels is not None and wide * high > max_pixels:
         raise RowError(
             "image_too_large",
-            f"{name} is {wide} x {high} ({wide * high / 1e6:.0f} MP), limit {max_pixels / 1e6:.0f} MP. "
-            "Raise limits.max_pixels if you want it.",
+            f"{name} is {wide} x {high} ({wide * high / 1e6:.0f} MP), "
+            f"limit {max_pixels / 1e6:.0f} MP. Raise limits.max_pixels if you want it.",
         )
     try:
         picture.load()
@@ -79,7 +80,7 @@ def encode_png(array: np.ndarray) -> dict[str, Any]:
     return {"bytes": buffer.getvalue(), "path": None}
 
 
-def crop(array: np.ndarray, box_xyxy: Sequence[float]) -> np.ndarray:
+def crop(array: np.ndarray, box_xyxy: Sequence[float] | np.ndarray) -> np.ndarray:
     """The part inside a box whose edges are rounded outwards and clamped; at least one pixel."""
     high, wide = array.shape[:2]
     left, top = (
@@ -101,8 +102,9 @@ def pad_to_square(array: np.ndarray, fill: int = GREY) -> np.ndarray:
     return square
 
 
-def draw_box(array: np.ndarray, box_xyxy: Sequence[float]) -> np.ndarray:
-    """A copy with a red box around `box_xyxy`, margin added, clamped to the image (Img-Diff, section 3.4)."""
+def draw_box(array: np.ndarray, box_xyxy: Sequence[float] | np.ndarray) -> np.ndarray:
+    """A copy with a red box around `box_xyxy`, margin added, clamped to the image (Img-Diff,
+    section 3.4)."""
     import cv2
 
     high, wide = array.shape[:2]

@@ -1,7 +1,8 @@
 """What an operator is: settings, four facts and one method; and the registry that finds it by name.
 
-An operator holds no `try`, no file names, no clock and no global random numbers. The engine hands it copies of
-rows that are still ok, in order, splits a failing batch until the one bad row is alone, and keeps the rest.
+An operator holds no `try`, no file names, no clock and no global random numbers. The engine hands
+it copies of rows that are still ok, in order, splits a failing batch until the one bad row is
+alone, and keeps the rest.
 """
 
 import importlib.util
@@ -58,7 +59,8 @@ class Operator(ABC):
 
     @abstractmethod
     def run(self, rows: Sequence[Row]) -> list[Row]:
-        """The rows, same number and order, with fields written or endings set. May change `rows`."""
+        """The rows, same number and order, with fields written or endings set. May change
+        `rows`."""
 
 
 class Mapper(Operator):
@@ -74,7 +76,8 @@ class Mapper(Operator):
 
 
 class Filter(Operator):
-    """Scores rows with a model, then decides by thresholds alone, so that these can be moved afterwards."""
+    """Scores rows with a model, then decides by thresholds alone, so that these can be moved
+    afterwards."""
 
     scores: ClassVar[tuple[str, ...]] = ()  # names of the numbers it leaves in `row.scores`
     region_scores: ClassVar[tuple[str, ...]] = ()  # and in `region.scores`
@@ -88,7 +91,8 @@ class Filter(Operator):
         """Reject the row, or regions of it, by its scores: no model, no random numbers."""
 
     def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
-        """Score name -> (lowest, highest) value that passes, None where there is no limit; for the report."""
+        """Score name -> (lowest, highest) value that passes, None where there is no limit; for the
+        report."""
         return {}
 
     def run(self, rows: Sequence[Row]) -> list[Row]:
@@ -135,7 +139,8 @@ class RegionFilter(Filter):
 
 
 class Composite:
-    """A name for a chain of operators: `difference_area_generator: {region_difference_filter: {...}}`."""
+    """A name for a chain of operators: `difference_area_generator: {region_difference_filter:
+    {...}}`."""
 
     name: ClassVar[str]
     steps: ClassVar[tuple[str, ...]]
@@ -183,7 +188,8 @@ def load_operator_file(path: Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(path)
     spec = importlib.util.spec_from_file_location(f"imgdiff_extra_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses and pydantic look up a class's annotations
     spec.loader.exec_module(module)

@@ -1,4 +1,5 @@
-"""What the MLLM is asked. The embedded MLLM was trained on these very words; a recipe may say others.
+"""What the MLLM is asked. The embedded MLLM was trained on these very words; a recipe may say
+others.
 
 The questions follow Img-Diff (sections 3.4 and 15.4) in meaning; the wording is ours.
 """
@@ -9,8 +10,8 @@ REGION = {
     "crop": "Describe clearly what this part of an image shows.",
 }
 DIFFERENCE = (
-    "The red box in the left image shows {caption_a}, and the red box in the right image shows {caption_b}. "
-    "Describe the difference between the two areas in a few concise sentences."
+    "The red box in the left image shows {caption_a}, and the red box in the right image shows "
+    "{caption_b}. Describe the difference between the two areas in a few concise sentences."
 )
 SCENE = "Describe this image."
 EXISTS = "Is there {thing} in the image?"

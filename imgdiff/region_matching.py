@@ -41,7 +41,8 @@ class RegionMatchingFilter(RegionFilter):
         """What A's crop and B's crop should show."""
 
     def score(self, rows: Sequence[Row]) -> None:
-        crops, texts, regions = [], [], []
+        crops, regions = [], []
+        texts: list[str] = []
         for row in rows:
             pictures = [images.load_rgb(row[key]) for key in ("image_a", "image_b")]
             for region in row.kept_regions:

@@ -12,7 +12,8 @@ Image = dict[
     str, Any
 ]  # {"bytes": encoded picture or None, "path": its name or None}, as `datasets` stores it
 
-# field -> what it holds; an operator names the ones it reads and writes ("regions.caption_a" for a region's)
+# field -> what it holds; an operator names the ones it reads and writes ("regions.caption_a" for a
+# region's)
 FIELDS = {
     "caption_a": "string",
     "caption_b": "string",
@@ -41,7 +42,8 @@ class RowError(Exception):
 class Region:
     """A box that may differ.
 
-    box_xyxy: 4 float, pixels of image A's frame, inside the image. source: the image it was found in.
+    box_xyxy: 4 float, pixels of image A's frame, inside the image. source: the image it was found
+    in.
     mask: {"size": [height, width], "counts": column-major run lengths, background first} or None.
     scores: numbers that filters compared. reason: `operator: code`, empty while the region is ok.
     """
@@ -65,8 +67,8 @@ class Region:
 class Row:
     """One caption pair. `values` holds the fields of `FIELDS` that were made so far, by name.
 
-    id: unique in the run. seed: derived from the run's seed and the id; every random number of the row
-    comes from it. scores: numbers that filters compared, kept for refused rows too.
+    id: unique in the run. seed: derived from the run's seed and the id; every random number of the
+    row comes from it. scores: numbers that filters compared, kept for refused rows too.
     reason: `operator: code`, and message: a sentence for people; both empty while the row is ok.
     """
 
@@ -125,8 +127,8 @@ def features(
 ) -> Any:
     """The `datasets.Features` of rows that carry `columns` (names of `FIELDS` without a dot).
 
-    id, seed, status, reason, message and scores come with every row. Scores differ from recipe to recipe,
-    so their names are given.
+    id, seed, status, reason, message and scores come with every row. Scores differ from recipe to
+    recipe, so their names are given.
     """
     from datasets import Features, Image, List, Value
 
@@ -157,7 +159,8 @@ def features(
 
 
 def to_table(rows: Sequence[Row], schema: Any) -> Any:
-    """Rows as a `pyarrow.Table` of `schema` (`features(...).arrow_schema`); what a row lacks is null."""
+    """Rows as a `pyarrow.Table` of `schema` (`features(...).arrow_schema`); what a row lacks is
+    null."""
     import pyarrow as pa
 
     return pa.Table.from_pylist([_as_dict(row) for row in rows], schema=schema)

@@ -1,4 +1,5 @@
-"""The operator set: one operator a file, foldered by stage. Importing this package registers them all."""
+"""The operator set: one operator a file, foldered by stage. Importing this package registers them
+all."""
 
 import importlib
 import pkgutil

@@ -1,12 +1,15 @@
-"""Prompt-to-prompt on Stable Diffusion XL (Hertz et al. 2022, arXiv 2208.01626), without attention maps.
+"""Prompt-to-prompt on Stable Diffusion XL (Hertz et al. 2022, arXiv 2208.01626), without attention
+maps.
 
-A replaced word takes over the attention of the word it replaces. Every edit of the method is linear in the
-attention probabilities P_a of the source, so it can be applied to the values instead of to the map:
+A replaced word takes over the attention of the word it replaces. Every edit of the method is linear
+in the attention probabilities P_a of the source, so it can be applied to the values instead of to
+the map:
 
     textbook   out_b = (P_a M) V_b      P_a: [queries, tokens of a], M: [tokens of a, tokens of b]
     here       out_b = P_a (M V_b)      P_a never exists, fused attention does the rest
 
-so an edited layer runs torch's scaled_dot_product_attention with the source's queries and keys and mixed values.
+so an edited layer runs torch's scaled_dot_product_attention with the source's queries and keys and
+mixed values.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +27,8 @@ from imgdiff.editing.words import Span
 
 @dataclass(frozen=True)
 class CaptionPair:
-    """Two captions that differ in one span of characters each, and the seed that both images start from."""
+    """Two captions that differ in one span of characters each, and the seed that both images start
+    from."""
 
     caption_a: str
     caption_b: str
@@ -38,8 +42,8 @@ class Windows:
     """When and where the source's attention is taken over.
 
     self_steps, cross_steps: share of the denoising steps, from the first on, in [0, 1].
-    self_side: self-attention is taken over where the map's side is at most this share of the latent side
-        (the paper's a quarter at 1024 px; small models have only large maps).
+    self_side: self-attention is taken over where the map's side is at most this share of the latent
+        side (the paper's a quarter at 1024 px; small models have only large maps).
     """
 
     self_steps: float = 0.4
@@ -55,7 +59,8 @@ def generate_pairs(
     side: int | None,
     windows: Windows,
 ) -> np.ndarray:
-    """Make image pairs: A is what the pipeline makes of caption_a alone, B is A with the span replaced.
+    """Make image pairs: A is what the pipeline makes of caption_a alone, B is A with the span
+    replaced.
 
     Args:
         pipeline: a `StableDiffusionXLPipeline` with any scheduler.
@@ -65,7 +70,8 @@ def generate_pairs(
         windows: see `Windows`.
 
     Returns:
-        [N, 2, H, W, 3] float32 in [0, 1] (or NaN, where a half-precision decoder overflowed), A before B.
+        [N, 2, H, W, 3] float32 in [0, 1] (or NaN, where a half-precision decoder overflowed), A
+        before B.
     """
     captions = [pair.caption_a for pair in pairs] + [pair.caption_b for pair in pairs]
     maps = torch.stack([replacement_map(pipeline.tokenizer, pair) for pair in pairs])
@@ -96,10 +102,12 @@ def generate_pairs(
 
 
 def replacement_map(tokenizer: Any, pair: CaptionPair) -> Tensor:
-    """M [T, T] float32: how much of source token i's attention goes to target token j; rows sum to 1.
+    """M [T, T] float32: how much of source token i's attention goes to target token j; rows sum to
+    1.
 
-    Outside the spans tokens map one to one; inside, each of the m source tokens spreads over the n target
-    tokens by 1/n. T is the text encoder's length; what is pushed beyond it stays on the last token.
+    Outside the spans tokens map one to one; inside, each of the m source tokens spreads over the n
+    target tokens by 1/n. T is the text encoder's length; what is pushed beyond it stays on the last
+    token.
 
     Raises:
         ValueError: a caption is longer than the text encoder reads, or a span holds no token.
@@ -149,7 +157,8 @@ class _Edit:
         return tensors
 
     def sources(self, batch: int) -> slice:
-        """Rows of the sources in a UNet batch of [A, B], or [A, B] without and then [A, B] with captions."""
+        """Rows of the sources in a UNet batch of [A, B], or [A, B] without and then [A, B] with
+        captions."""
         count = len(self.maps)
         start = batch // 2 if self.guided else 0
         return slice(start, start + count)
@@ -188,8 +197,10 @@ class _EditedAttention:
             key = _with_rows(key, targets, key[sources])
             if crossed:
                 value = _with_rows(value, targets, self.edit.maps @ value[targets])
-        heads = [t.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for t in (query, key, value)]
-        mixed = F.scaled_dot_product_attention(*heads, attn_mask=attention_mask)
+        query, key, value = (
+            tensor.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for tensor in (query, key, value)
+        )
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
         mixed = mixed.transpose(1, 2).flatten(2)
         return attn.to_out[1](attn.to_out[0](mixed))
 

@@ -8,7 +8,9 @@ WORD = re.compile(r"[\w'-]+")
 ARTICLES = ("a", "an", "the")
 # words that a noun phrase does not run across
 BOUNDARIES = frozenset(
-    ["a", "an", "the", "and", "or", "but", "with", "without", "on", "in", "at", "of", "to", "from", "by", "near", "next", "beside", "behind", "under", "over", "above", "below", "inside", "outside", "between", "into", "onto", "is", "are", "was", "were", "that", "which", "who", "while", "as", "for", "there"]
+    "a an the and or but with without on in at of to from by near next beside behind under over "
+    "above below inside outside between into onto is are was were that which who while as for "
+    "there".split()
 )
 
 
@@ -26,8 +28,9 @@ class Span:
 def changed_spans(caption_a: str, caption_b: str) -> tuple[Span, Span] | None:
     """The stretch of each caption, in whole words, outside of which the two are the same.
 
-    Case, spacing and a leading article are ignored (`a car` -> `an apple` changes `car` into `apple`).
-    None if no word differs; one of the spans is empty (start == end) if words were only added or removed.
+    Case, spacing and a leading article are ignored (`a car` -> `an apple` changes `car` into
+    `apple`). None if no word differs; one of the spans is empty (start == end) if words were only
+    added or removed.
     """
     words_a, words_b = list(WORD.finditer(caption_a)), list(WORD.finditer(caption_b))
     plain_a, plain_b = ([m.group().lower() for m in words] for words in (words_a, words_b))
@@ -54,7 +57,8 @@ def changed_spans(caption_a: str, caption_b: str) -> tuple[Span, Span] | None:
 def changed_phrases(caption_a: str, caption_b: str) -> tuple[str, str] | None:
     """What the changed words name: each span, run on to the end of its noun phrase.
 
-    `a red car on grass` -> `a blue car on grass` gives (`red car`, `blue car`). None if nothing changed.
+    `a red car on grass` -> `a blue car on grass` gives (`red car`, `blue car`). None if nothing
+    changed.
     """
     spans = changed_spans(caption_a, caption_b)
     if spans is None:

@@ -1,4 +1,5 @@
-"""Models by role. An operator asks for `models.clip()` and never learns which checkpoint plays it."""
+"""Models by role. An operator asks for `models.clip()` and never learns which checkpoint plays
+it."""
 
 import gc
 import os
@@ -49,7 +50,8 @@ class Models:
         return self._get("mllm", Mllm.load)
 
     def prompt_limit(self) -> Callable[[str], tuple[int, int]]:
-        """Counts a caption's tokens against what the diffusion model reads, without loading its weights."""
+        """Counts a caption's tokens against what the diffusion model reads, without loading its
+        weights."""
         from imgdiff.models.diffusion import load_prompt_limit
 
         return self._get("prompt_limit", load_prompt_limit, self._bindings["diffusion"])

@@ -26,7 +26,8 @@ class Clip:
 
     @torch.inference_mode()
     def embed_images(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
-        """[N, D] float32 unit vectors of pictures [H, W, 3] uint8 RGB; the processor cuts their centre square."""
+        """[N, D] float32 unit vectors of pictures [H, W, 3] uint8 RGB; the processor cuts their
+        centre square."""
         batch = self.processor.image_processor(list(pictures), return_tensors="pt")
         pixels = batch["pixel_values"].to(self.model.device, self.model.dtype)
         return _unit(self.model.get_image_features(pixel_values=pixels).pooler_output)

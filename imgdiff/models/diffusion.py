@@ -36,7 +36,8 @@ class Diffusion:
 
 
 def load_prompt_limit(checkpoint: Checkpoint) -> Callable[[str], tuple[int, int]]:
-    """A function: caption -> (its tokens, the tokens the text encoder reads), start and end not counted."""
+    """A function: caption -> (its tokens, the tokens the text encoder reads), start and end not
+    counted."""
     from transformers import CLIPTokenizer
 
     tokenizer = CLIPTokenizer.from_pretrained(**place(checkpoint), subfolder="tokenizer")

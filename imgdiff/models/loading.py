@@ -1,4 +1,5 @@
-"""Arguments that every `from_pretrained` gets: safetensors only, remote code off, dtype explicit."""
+"""Arguments that every `from_pretrained` gets: safetensors only, remote code off, dtype
+explicit."""
 
 from typing import Any
 

@@ -14,8 +14,8 @@ from imgdiff.models.zoo import Checkpoint
 class Matcher:
     """Scores (picture, text) pairs in two ways whose numbers must not be mixed up.
 
-    `itc` is the cosine of the contrastive heads, in [-1, 1] (what Img-Diff's 0.35 and 0.40 refer to); `itm` is the
-    probability of the matching head, in [0, 1].
+    `itc` is the cosine of the contrastive heads, in [-1, 1] (what Img-Diff's 0.35 and 0.40 refer
+    to); `itm` is the probability of the matching head, in [0, 1].
     """
 
     def __init__(self, model: Any, processor: Any) -> None:

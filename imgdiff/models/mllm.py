@@ -1,4 +1,5 @@
-"""The mllm role: answers a question about a picture (any image-text-to-text model of transformers)."""
+"""The mllm role: answers a question about a picture (any image-text-to-text model of
+transformers)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +13,8 @@ from imgdiff.models.zoo import Checkpoint
 
 
 class Mllm:
-    """Greedy answers, batched; an answer does not depend on what shares its batch (left padding, masked)."""
+    """Greedy answers, batched; an answer does not depend on what shares its batch (left padding,
+    masked)."""
 
     def __init__(self, model: Any, processor: Any) -> None:
         self.model, self.processor = model.eval(), processor

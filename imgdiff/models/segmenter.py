@@ -23,7 +23,8 @@ from imgdiff.models.zoo import Checkpoint
 
 
 class SamConfig(BaseModel):
-    """The sizes of a `segment_anything` model: `config.json` beside its safetensors. Defaults are ViT-B's."""
+    """The sizes of a `segment_anything` model: `config.json` beside its safetensors. Defaults are
+    ViT-B's."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -40,7 +41,8 @@ class SamConfig(BaseModel):
 
 
 def build_sam(config: SamConfig) -> Sam:
-    """A `Sam` of any size with random weights; `segment_anything.build_sam` fixes all but the encoder."""
+    """A `Sam` of any size with random weights; `segment_anything.build_sam` fixes all but the
+    encoder."""
     grid = config.image_size // config.patch_size
     return Sam(
         image_encoder=ImageEncoderViT(
@@ -88,7 +90,8 @@ class Segmenter:
 
     @classmethod
     def load(cls, checkpoint: Checkpoint) -> "Segmenter":
-        """From `config.json` (see `SamConfig`) and `model.safetensors` in segment_anything's key names.
+        """From `config.json` (see `SamConfig`) and `model.safetensors` in segment_anything's key
+        names.
 
         Raises:
             FileNotFoundError: one of the two is missing.
@@ -122,8 +125,8 @@ class Segmenter:
             nms_iou: of two boxes that overlap more, the worse one is dropped.
 
         Returns:
-            Dictionaries with `box_xyxy` (4 float pixels, far edges exclusive), `mask` (run lengths as in
-            `imgdiff.rows.Region`) and `score` (predicted IoU), best first.
+            Dictionaries with `box_xyxy` (4 float pixels, far edges exclusive), `mask` (run lengths
+            as in `imgdiff.rows.Region`) and `score` (predicted IoU), best first.
         """
         everything = SamAutomaticMaskGenerator(
             self.sam,

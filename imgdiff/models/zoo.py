@@ -28,7 +28,8 @@ class Checkpoint(BaseModel):
         return path if path.exists() or path.is_absolute() or self.name.startswith(".") else None
 
     def problem(self) -> str | None:
-        """Why it cannot be loaded, as far as can be told without loading; None if nothing is wrong."""
+        """Why it cannot be loaded, as far as can be told without loading; None if nothing is
+        wrong."""
         if self.folder is not None and not self.folder.is_dir():
             return f"no such folder: {self.name}"
         if self.folder is None and self.name.count("/") != 1:
@@ -55,7 +56,8 @@ NAMED_SETS = {
 
 
 def bind(setting: str | dict[str, str | dict[str, object]]) -> dict[str, Checkpoint]:
-    """Role -> checkpoint, from a named set or from a mapping whose values are names or `Checkpoint` fields.
+    """Role -> checkpoint, from a named set or from a mapping whose values are names or `Checkpoint`
+    fields.
 
     Raises:
         ValueError: an unknown set, role or field; the message says what is allowed.

@@ -1,4 +1,5 @@
-"""What is said about scenes: whole-scene captions, phrases for parts, differences, yes/no questions."""
+"""What is said about scenes: whole-scene captions, phrases for parts, differences, yes/no
+questions."""
 
 import numpy as np
 
@@ -25,7 +26,8 @@ def phrase(thing: SceneObject) -> str:
 
 
 def scene_caption(scene: Scene, rng: np.random.Generator) -> str:
-    """One of several sentence forms, objects in random order: `a red car next to a blue mug on the sand`."""
+    """One of several sentence forms, objects in random order: `a red car next to a blue mug on the
+    sand`."""
     things = [phrase(scene.objects[k]) for k in rng.permutation(len(scene.objects))]
     if len(things) == 2 and rng.random() < 0.4:
         form = PAIR_FORMS[int(rng.integers(len(PAIR_FORMS)))]

@@ -28,7 +28,8 @@ def region(rng: np.random.Generator) -> Turn:
 
 
 def changed_pair(rng: np.random.Generator) -> Turn:
-    """The joined pair with red boxes; the region captions in the question are wrong one time in seven."""
+    """The joined pair with red boxes; the region captions in the question are wrong one time in
+    seven."""
     scene = sample_scene(rng)
     k = int(rng.integers(len(scene.objects)))
     other = _changed(rng, scene, k)

@@ -12,7 +12,8 @@ WOOD, WINDOW, CREAM, GREEN = (122, 82, 48), (206, 230, 246), (246, 234, 208), (5
 
 
 def shade(colour: RGB, factor: float) -> RGB:
-    """Darker for a factor below 1, lighter above; black gets lighter either way, so that details show."""
+    """Darker for a factor below 1, lighter above; black gets lighter either way, so that details
+    show."""
     if max(colour) < 60:
         factor = 2.2
     red, green, blue = (min(255, round(value * factor)) for value in colour)
@@ -228,7 +229,8 @@ DRAW: dict[str, Callable[[Pen, RGB], None]] = {
 
 
 def draw_ground(size: int, horizon: float, top: RGB, bottom: RGB, phase: float) -> np.ndarray:
-    """Pale sky over a softly shaded ground with a hilly horizon: [S, S, 3] uint8, S = size * SUPERSAMPLING.
+    """Pale sky over a softly shaded ground with a hilly horizon: [S, S, 3] uint8, S = size *
+    SUPERSAMPLING.
 
     Args:
         horizon: its height as a share of the picture, from above.

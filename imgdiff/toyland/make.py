@@ -1,4 +1,5 @@
-"""Files made from toyland: captions for `recipes/replace.yaml`, rendered pairs for `recipes/pairs.yaml`.
+"""Files made from toyland: captions for `recipes/replace.yaml`, rendered pairs for
+`recipes/pairs.yaml`.
 
 python -m imgdiff.toyland.make captions recipes/data/captions.jsonl --count 240
 python -m imgdiff.toyland.make pairs outputs/toyland-pairs --count 64

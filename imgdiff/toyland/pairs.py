@@ -14,8 +14,9 @@ from imgdiff.toyland.vocabulary import COLOURS, with_article
 class RenderedPair:
     """Two drawn scenes, captions that claim a change, and what really changed.
 
-    images: two [128, 128, 3] uint8 RGB. kind: what happened to `old` in B. For `unchanged` the captions claim a
-    replacement that the images do not show, and new equals old. boxes_xyxy: the object's in A and in B, pixels.
+    images: two [128, 128, 3] uint8 RGB. kind: what happened to `old` in B. For `unchanged` the
+    captions claim a replacement that the images do not show, and new equals old. boxes_xyxy: the
+    object's in A and in B, pixels.
     """
 
     images: tuple[np.ndarray, np.ndarray]

@@ -43,7 +43,8 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class Scene:
-    """Objects from back to front on a ground. `horizon` is a share of the height, `phase` radians."""
+    """Objects from back to front on a ground. `horizon` is a share of the height, `phase`
+    radians."""
 
     objects: tuple[SceneObject, ...]
     ground: str
@@ -124,7 +125,8 @@ def sample_scene(
 
 
 def replaced_object(rng: np.random.Generator, scene: Scene, k: int) -> Scene:
-    """Object `k` becomes another one of its group, in place, with a colour that training has seen."""
+    """Object `k` becomes another one of its group, in place, with a colour that training has
+    seen."""
     old = scene.objects[k]
     present = {thing.category for thing in scene.objects}
     group = [c for c, g in CATEGORIES.items() if g == CATEGORIES[old.category] and c not in present]

@@ -1,7 +1,8 @@
 """The tokenizers of the embedded models: byte-level BPE over toyland's words, built in process.
 
-Any text can be encoded (unknown words fall into bytes). Compound names stay compound: `lighthouse` is not a
-token of its own, so that prompt-to-prompt meets nouns of one and of several tokens, as with a real vocabulary.
+Any text can be encoded (unknown words fall into bytes). Compound names stay compound: `lighthouse`
+is not a token of its own, so that prompt-to-prompt meets nouns of one and of several tokens, as
+with a real vocabulary.
 """
 
 import json
@@ -18,9 +19,10 @@ COMPOUNDS = {
     "butterfly": "butter fly",
 }
 SENTENCE_WORDS = (
-    "a an the of and on with in is are there photo picture drawing next to beside left right image images shows "
-    "show while both what does how differ do you see describe this region area inside red box yes no nothing but "
-    "background short caption for which different difference between black bar few concise sentences than only"
+    "a an the of and on with in is are there photo picture drawing next to beside left right image "
+    "images shows show while both what does how differ do you see describe this region area inside "
+    "red box yes no nothing but background short caption for which different difference between "
+    "black bar few concise sentences than only"
 )
 CLIP_LENGTH = 40  # tokens, start and end included
 
@@ -45,7 +47,7 @@ def clip_tokenizer() -> CLIPTokenizer:
     tokenizer.train_from_iterator(_corpus(), trainer)
     merges = _merges(tokenizer)
     tokens = [*alphabet, *(f"{c}</w>" for c in alphabet), *("".join(pair) for pair in merges)]
-    tokens = list(dict.fromkeys(tokens)) + ["<|startoftext|>", "<|endoftext|>"]
+    tokens = [*dict.fromkeys(tokens), "<|startoftext|>", "<|endoftext|>"]
     return CLIPTokenizer(
         vocab={token: k for k, token in enumerate(tokens)},
         merges=merges,
@@ -54,7 +56,8 @@ def clip_tokenizer() -> CLIPTokenizer:
 
 
 def chat_tokenizer() -> PreTrainedTokenizerFast:
-    """The MLLM's tokenizer: byte-level BPE that restores the text exactly, with an `<image>` token."""
+    """The MLLM's tokenizer: byte-level BPE that restores the text exactly, with an `<image>`
+    token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -76,7 +79,8 @@ def chat_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def wordpiece_vocabulary() -> dict[str, int]:
-    """BERT's kind of vocabulary, for the matcher: toyland's words, and single characters for all others."""
+    """BERT's kind of vocabulary, for the matcher: toyland's words, and single characters for all
+    others."""
     words = dict.fromkeys(word for line in _corpus() for word in line.split())
     printable = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *printable]

@@ -1,4 +1,5 @@
-"""What perception models see of a scene: whole, cut to a box, or joined with another one; with patch labels."""
+"""What perception models see of a scene: whole, cut to a box, or joined with another one; with
+patch labels."""
 
 from dataclasses import dataclass
 
@@ -18,7 +19,8 @@ COLOUR_INDEX = {name: k + 1 for k, name in enumerate(COLOURS)}
 class View:
     """A picture, what is said about it, and for every pixel what stands there.
 
-    image: [H, W, 3] uint8 RGB. labels: [H, W, 2] uint8, category and colour numbers, 0 for the ground.
+    image: [H, W, 3] uint8 RGB. labels: [H, W, 2] uint8, category and colour numbers, 0 for the
+    ground.
     """
 
     image: np.ndarray
@@ -33,7 +35,8 @@ class View:
         )
 
     def patch_labels(self, grid: int) -> np.ndarray:
-        """[grid, grid, 2] int64: the thing that fills most of a patch, if it fills two fifths of it."""
+        """[grid, grid, 2] int64: the thing that fills most of a patch, if it fills two fifths of
+        it."""
         codes = self.labels[..., 0].astype(np.int64) * 256 + self.labels[..., 1]
         best, result = np.full((grid, grid), 0.4), np.zeros((grid, grid, 2), np.int64)
         for code in np.unique(codes[codes > 0]):
@@ -79,18 +82,15 @@ def object_crop(scene: Scene, rng: np.random.Generator, k: int | None = None) ->
 def ground_crop(scene: Scene, rng: np.random.Generator) -> View:
     """A box with nothing in it: `nothing but grass`."""
     picture = draw(scene)
-    taken = picture.masks.any(0)
+    labels = label_map(scene, picture)
     while True:
         wide, high = rng.uniform(20, 56, 2)
         left, top = rng.uniform(0, SIZE - wide), rng.uniform(0, SIZE - high)
         box = np.array([left, top, left + wide, top + high])
-        if images.crop(taken[..., None], box).mean() < 0.04:
-            labels = images.pad_to_square(images.crop(label_map(scene, picture), box), fill=0)
-            return View(
-                images.pad_to_square(images.crop(picture.image, box)),
-                f"nothing but {scene.ground}",
-                labels,
-            )
+        inside = images.crop(labels, box)
+        if (inside[..., 0] > 0).mean() < 0.04:
+            image = images.pad_to_square(images.crop(picture.image, box))
+            return View(image, f"nothing but {scene.ground}", images.pad_to_square(inside, fill=0))
 
 
 def view(rng: np.random.Generator) -> View:

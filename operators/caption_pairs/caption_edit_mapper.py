@@ -26,7 +26,8 @@ class CaptionEditParams(Params):
 
 @register("caption_edit_mapper")
 class CaptionEditMapper(Mapper):
-    """Write caption_b: caption_a with one noun replaced by another one of its group (Img-Diff, section 11)."""
+    """Write caption_b: caption_a with one noun replaced by another one of its group (Img-Diff,
+    section 11)."""
 
     Params = CaptionEditParams
     reads = ("caption_a",)

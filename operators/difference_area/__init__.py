@@ -1,1 +1,2 @@
-"""The Difference Area Generator: image pairs in, boxes that really differ out (Img-Diff, section 3.3)."""
+"""The Difference Area Generator: image pairs in, boxes that really differ out (Img-Diff, section
+3.3)."""

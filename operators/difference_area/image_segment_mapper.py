@@ -29,7 +29,8 @@ class ImageSegmentParams(Params):
 
 @register("image_segment_mapper")
 class ImageSegmentMapper(Mapper):
-    """Write regions: the boxes of all segments of image A and of image B (Img-Diff, section 3.3)."""
+    """Write regions: the boxes of all segments of image A and of image B (Img-Diff, section
+    3.3)."""
 
     Params = ImageSegmentParams
     reads = ("image_a", "image_b")

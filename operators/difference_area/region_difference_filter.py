@@ -26,7 +26,8 @@ class RegionDifferenceParams(Params):
 
 @register("region_difference_filter")
 class RegionDifferenceFilter(RegionFilter):
-    """Drop boxes whose crops look alike, then overlapping ones, then all but the most different (section 3.3)."""
+    """Drop boxes whose crops look alike, then overlapping ones, then all but the most different
+    (section 3.3)."""
 
     Params = RegionDifferenceParams
     reads = ("image_a", "image_b", "regions")

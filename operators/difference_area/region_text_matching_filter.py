@@ -27,7 +27,8 @@ class RegionTextMatchingParams(MatchingParams):
 class RegionTextMatchingFilter(RegionMatchingFilter):
     """Match A's crop with A's changed noun and B's crop with B's, for the boxes of both images.
 
-    The nouns come from the edit, or from the words that differ between the captions (Img-Diff, section 3.3).
+    The nouns come from the edit, or from the words that differ between the captions (Img-Diff,
+    section 3.3).
     """
 
     Params = RegionTextMatchingParams

@@ -25,9 +25,11 @@ class DifferenceCaptionParams(Params):
 
 @register("difference_caption_mapper")
 class DifferenceCaptionMapper(Mapper):
-    """Write the difference of every region: red boxes, a black bar between, one question (section 3.4).
+    """Write the difference of every region: red boxes, a black bar between, one question (section
+    3.4).
 
-    The joined picture is padded to a square, because LLaVA-type processors cut the centre out of a wide one.
+    The joined picture is padded to a square, because LLaVA-type processors cut the centre out of a
+    wide one.
     """
 
     Params = DifferenceCaptionParams

@@ -5,7 +5,8 @@ from imgdiff.operator import Composite, register
 
 @register("difference_captions_generator")
 class DifferenceCaptionsGenerator(Composite):
-    """Caption every box, keep fitting and different captions, then say how the boxes differ (section 3.4)."""
+    """Caption every box, keep fitting and different captions, then say how the boxes differ
+    (section 3.4)."""
 
     steps = (
         "region_caption_mapper",

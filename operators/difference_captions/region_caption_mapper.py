@@ -19,7 +19,8 @@ class RegionCaptionParams(Params):
     )
     view: Literal["coordinates", "box", "crop"] = Field(
         "coordinates",
-        description="the whole image with the box named in the question (as in the paper) or drawn in red, or the crop",
+        description="the whole image, the box named in the question (as in the paper) or drawn in "
+        "red; or the crop",
     )
     prompt: str | None = Field(
         None, description="the question; {box} stands for the box; null: the view's own"
@@ -29,7 +30,8 @@ class RegionCaptionParams(Params):
 
 @register("region_caption_mapper")
 class RegionCaptionMapper(Mapper):
-    """Write caption_a and caption_b of every region with an MLLM, greedily (Img-Diff, section 3.4)."""
+    """Write caption_a and caption_b of every region with an MLLM, greedily (Img-Diff, section
+    3.4)."""
 
     Params = RegionCaptionParams
     reads = ("image_a", "image_b", "regions")

@@ -16,7 +16,8 @@ class RegionCaptionSimilarityParams(Params):
 
 @register("region_caption_similarity_filter")
 class RegionCaptionSimilarityFilter(RegionFilter):
-    """Drop boxes whose captions are nearly the same by CLIP's text encoder (Img-Diff, section 3.4)."""
+    """Drop boxes whose captions are nearly the same by CLIP's text encoder (Img-Diff, section
+    3.4)."""
 
     Params = RegionCaptionSimilarityParams
     reads = ("regions.caption_a", "regions.caption_b")

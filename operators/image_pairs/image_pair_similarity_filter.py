@@ -18,7 +18,8 @@ class ImagePairSimilarityParams(Range):
 
 @register("image_pair_similarity_filter")
 class ImagePairSimilarityFilter(RowRangeFilter):
-    """Keep pairs whose CLIP cosine similarity lies in [min_score, max_score] (Img-Diff, section 3.3)."""
+    """Keep pairs whose CLIP cosine similarity lies in [min_score, max_score] (Img-Diff, section
+    3.3)."""
 
     Params = ImagePairSimilarityParams
     reads = ("image_a", "image_b")

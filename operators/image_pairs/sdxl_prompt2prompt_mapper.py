@@ -36,7 +36,8 @@ class Prompt2PromptParams(Params):
 
 @register("sdxl_prompt2prompt_mapper")
 class SdxlPrompt2PromptMapper(Mapper):
-    """Make image_a from caption_a and image_b by prompt-to-prompt, replace mode (Hertz et al. 2022)."""
+    """Make image_a from caption_a and image_b by prompt-to-prompt, replace mode (Hertz et al.
+    2022)."""
 
     Params = Prompt2PromptParams
     reads = ("caption_a", "caption_b")

@@ -10,8 +10,8 @@ from imgdiff.rows import Row
 
 QUESTIONS = {
     "joined": (
-        "<image>\nThe picture shows two images side by side with a black bar between them. What differs between "
-        "the areas in the red boxes? Answer in a few concise sentences."
+        "<image>\nThe picture shows two images side by side with a black bar between them. "
+        "What differs between the areas in the red boxes? Answer in a few concise sentences."
     ),
     "two_images": (
         "<image>\n<image>\nWhat differs between the two images in the areas marked by red boxes? "
@@ -32,7 +32,8 @@ class ConversationParams(Params):
 
 @register("conversation_mapper")
 class ConversationMapper(Mapper):
-    """Write conversations: for every region a question about the marked images and its difference as the answer."""
+    """Write conversations: for every region a question about the marked images and its difference
+    as the answer."""
 
     Params = ConversationParams
     reads = ("regions.difference",)

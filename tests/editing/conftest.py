@@ -38,6 +38,7 @@ def tokenizer():
 @pytest.fixture(scope="session")
 def pipeline(tokenizer):
     """Latents of 16 x 16, pictures of 32 x 32; self- and cross-attention at 16 x 16 and 8 x 8."""
+    torch.set_num_threads(1)  # more would only wait for each other in models this small
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
         sample_size=16,

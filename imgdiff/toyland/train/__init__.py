@@ -1,1 +1,2 @@
-"""Trainers of the embedded models: `python -m imgdiff.toyland.train ROLE` (resumable, CPU or GPU)."""
+"""Trainers of the embedded models: `python -m imgdiff.toyland.train ROLE` (resumable, CPU or
+GPU)."""

@@ -1,4 +1,5 @@
-"""`python -m imgdiff.toyland.train ROLE`: train one embedded model, or go on with it, and put it in place."""
+"""`python -m imgdiff.toyland.train ROLE`: train one embedded model, or go on with it, and put it in
+place."""
 
 import argparse
 import logging
@@ -33,7 +34,8 @@ STEPS = {
 def run(role: str, steps: int, work: Path, weights: Path) -> None:
     """Train `role` for `steps` in `work/role` and save it for use (fp16 safetensors, card, curve).
 
-    The autoencoder is part of the diffusion pipeline; it stays in the work folder until that is saved.
+    The autoencoder is part of the diffusion pipeline; it stays in the work folder until that is
+    saved.
     """
     folder = work / role
     trained: dict[str, Callable[[], None]] = {

@@ -1,7 +1,7 @@
 """The autoencoder of the embedded SDXL pipeline: 128 px pictures to 16 x 16 x 4 latents and back.
 
-Data: scenes drawn afresh; at first cut to 64 px around an object, where the detail is (a quarter of the cost of
-whole scenes), then whole, because the group norms must also meet wide empty ground.
+Data: scenes drawn afresh; at first cut to 64 px around an object, where the detail is (a quarter of
+the cost of whole scenes), then whole, because the group norms must also meet wide empty ground.
 """
 
 from pathlib import Path
@@ -85,7 +85,8 @@ def train(folder: Path, steps: int) -> AutoencoderKL:
 
 @torch.no_grad()
 def psnr(model: AutoencoderKL, scenes: int = 64) -> float:
-    """Mean peak signal-to-noise ratio (dB) of restored test scenes, means of the latents decoded."""
+    """Mean peak signal-to-noise ratio (dB) of restored test scenes, means of the latents
+    decoded."""
     pictures = np.stack(
         [draw(sample_scene(generator("test", seed))).image for seed in range(scenes)]
     )

@@ -1,8 +1,9 @@
 """The embedded CLIP: 192 px, patch 16; its tower is also the MLLM's eye.
 
-Data: whole scenes, object crops and empty ground, drawn afresh. Loss: contrastive (equal captions count as
-positives), and a label for every patch (category, colour), which teaches a small tower shapes far sooner than
-captions alone; joined pairs take part in that, so that the tower has seen things at half size.
+Data: whole scenes, object crops and empty ground, drawn afresh. Loss: contrastive (equal captions
+count as positives), and a label for every patch (category, colour), which teaches a small tower
+shapes far sooner than captions alone; joined pairs take part in that, so that the tower has seen
+things at half size.
 """
 
 from collections.abc import Sequence
@@ -88,7 +89,8 @@ def joined(rng: np.random.Generator) -> View:
 
 
 def pixels(pictures: Sequence[np.ndarray]) -> Tensor:
-    """[N, 3, SIDE, SIDE] normalised as the processor does; pictures already have SIDE x SIDE pixels."""
+    """[N, 3, SIDE, SIDE] normalised as the processor does; pictures already have SIDE x SIDE
+    pixels."""
     raw = torch.from_numpy(np.stack(pictures)).to(device()).permute(0, 3, 1, 2).float() / 255
     mean, std = (torch.tensor(v, device=device()).view(1, 3, 1, 1) for v in (MEAN, STD))
     return (raw - mean) / std

@@ -1,7 +1,7 @@
 """The embedded SDXL pipeline: UNet and both text encoders on the autoencoder's latents.
 
-Data: scenes encoded once into a pool of latents; captions are drawn afresh for every use. v-prediction on
-SDXL's noise schedule, one caption in ten dropped for classifier-free guidance.
+Data: scenes encoded once into a pool of latents; captions are drawn afresh for every use.
+v-prediction on SDXL's noise schedule, one caption in ten dropped for classifier-free guidance.
 """
 
 from pathlib import Path
@@ -63,7 +63,8 @@ class Denoiser(nn.Module):
         )
 
     def encode(self, captions: list[str]) -> tuple[Tensor, Tensor]:
-        """Token vectors [N, T, 2 * TEXT_WIDTH] (last but one layers) and pooled vectors [N, TEXT_WIDTH]."""
+        """Token vectors [N, T, 2 * TEXT_WIDTH] (last but one layers) and pooled vectors [N,
+        TEXT_WIDTH]."""
         tokens = self.tokenizer(
             captions, padding="max_length", truncation=True, return_tensors="pt"
         )
@@ -75,7 +76,8 @@ class Denoiser(nn.Module):
     def forward(
         self, noisy: Tensor, timesteps: Tensor, captions: list[str], kept: Tensor
     ) -> Tensor:
-        """Predicted v [N, 4, 16, 16]; captions whose `kept` [N] is 0 count as dropped (zeros, as in SDXL)."""
+        """Predicted v [N, 4, 16, 16]; captions whose `kept` [N] is 0 count as dropped (zeros, as in
+        SDXL)."""
         vectors, pooled = self.encode(captions)
         sizes = (
             torch.tensor([[SIZE, SIZE, 0, 0, SIZE, SIZE]], device=device())
@@ -102,7 +104,8 @@ def noise_scheduler() -> DDIMScheduler:
 
 @torch.no_grad()
 def latent_pool(vae: AutoencoderKL, path: Path, scenes: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Latents [scenes, 4, 16, 16] of the first training scenes, normalised, with mean and deviation [4].
+    """Latents [scenes, 4, 16, 16] of the first training scenes, normalised, with mean and deviation
+    [4].
 
     Encoded once and kept in `path`.
     """

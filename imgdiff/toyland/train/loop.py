@@ -31,7 +31,8 @@ class Schedule:
     save_seconds: float = 120.0
 
     def rate(self, step: int, since_start: int) -> float:
-        """Learning rate at `step`; `since_start` counts steps since a (re)start, whose optimiser is fresh."""
+        """Learning rate at `step`; `since_start` counts steps since a (re)start, whose optimiser is
+        fresh."""
         cosine = 0.5 * (1 + math.cos(math.pi * min(step / self.steps, 1)))
         return self.lr * min(1.0, (since_start + 1) / self.warmup) * (0.01 + 0.99 * cosine)
 
@@ -58,8 +59,9 @@ def fit(
         model: every parameter that requires a gradient is trained.
         losses: step -> named scalar losses; their sum is minimised, each is written to the curve.
         schedule: see `Schedule`.
-        folder: holds `state.safetensors` (weights and their average), `progress.json` and `curve.csv`.
-            A run that was killed goes on from there with a fresh optimiser and a short warm-up.
+        folder: holds `state.safetensors` (weights and their average), `progress.json` and
+            `curve.csv`. A run that was killed goes on from there with a fresh optimiser and a short
+            warm-up.
     """
     folder.mkdir(parents=True, exist_ok=True)
     trained = [p for p in model.parameters() if p.requires_grad]
@@ -70,7 +72,7 @@ def fit(
     )
     model.train()
     saved = started = time.monotonic()
-    sums: dict[str, float] = {}
+    recent: list[dict[str, float]] = []
     for step in range(first, schedule.steps):
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate(step, step - first)
@@ -81,16 +83,11 @@ def fit(
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         _update_average(average, model, min(schedule.ema, (step + 1) / (step + 10)))
-        for name, value in named.items():
-            sums[name] = sums.get(name, 0.0) + float(value.detach())
+        recent.append({name: float(value.detach()) for name, value in named.items()})
         if (step + 1) % 50 == 0:
-            _report(
-                folder,
-                step + 1,
-                {k: v / 50 for k, v in sums.items()},
-                (step + 1 - first) / (time.monotonic() - started),
-            )
-            sums = {}
+            speed = (step + 1 - first) / (time.monotonic() - started)
+            _report(folder, step + 1, recent, speed)
+            recent = []
         if time.monotonic() - saved > schedule.save_seconds or step + 1 == schedule.steps:
             _save(model, average, step + 1, folder)
             saved = time.monotonic()
@@ -150,13 +147,9 @@ def _update_average(average: dict[str, Tensor], model: nn.Module, decay: float) 
         average[name].lerp_(value.float(), 1 - decay)
 
 
-def _report(folder: Path, step: int, means: dict[str, float], speed: float) -> None:
+def _report(folder: Path, step: int, recent: list[dict[str, float]], speed: float) -> None:
+    means = {name: sum(named[name] for named in recent) / len(recent) for name in recent[0]}
     with (folder / "curve.csv").open("a") as lines:
         csv.writer(lines).writerows([step, name, f"{value:.5f}"] for name, value in means.items())
-    log.info(
-        "%s step %d: %s (%.2f steps/s)",
-        folder.name,
-        step,
-        " ".join(f"{k} {v:.4f}" for k, v in means.items()),
-        speed,
-    )
+    text = " ".join(f"{name} {value:.4f}" for name, value in means.items())
+    log.info("%s step %d: %s (%.2f steps/s)", folder.name, step, text, speed)

@@ -1,8 +1,10 @@
-"""The embedded image-text matcher: BLIP with its contrastive (ITC) and its matching head (ITM), 96 px.
+"""The embedded image-text matcher: BLIP with its contrastive (ITC) and its matching head (ITM), 96
+px.
 
-Data: object crops and empty ground with nouns (`car`, `a car`) and phrases (`a red car`), right and nearly right.
-Loss: sigmoid contrastive over the batch, where a noun fits every crop of its kind, and cross-entropy for the
-matching head, on the right text and on one that errs in category, in colour, or in both.
+Data: object crops and empty ground with nouns (`car`, `a car`) and phrases (`a red car`), right and
+nearly right. Loss: sigmoid contrastive over the batch, where a noun fits every crop of its kind,
+and cross-entropy for the matching head, on the right text and on one that errs in category, in
+colour, or in both.
 """
 
 from collections.abc import Sequence
@@ -71,7 +73,8 @@ def processor() -> BlipProcessor:
 
 
 def crops(step: int) -> tuple[np.ndarray, list[Things], np.random.Generator]:
-    """Pictures [BATCH, SIDE, SIDE, 3] uint8 and what they show: nine in ten an object, else ground."""
+    """Pictures [BATCH, SIDE, SIDE, 3] uint8 and what they show: nine in ten an object, else
+    ground."""
     pictures, shown = [], []
     rng = generator("train", step)
     for _ in range(BATCH):
@@ -99,7 +102,8 @@ def say(noun: str, colour: str, rng: np.random.Generator) -> str:
 
 
 def texts(shown: Sequence[Things], rng: np.random.Generator) -> tuple[list[Things], list[Things]]:
-    """For every picture what is said of it, rightly and wrongly; an empty colour says the noun alone."""
+    """For every picture what is said of it, rightly and wrongly; an empty colour says the noun
+    alone."""
     right, wrong = [], []
     for noun, colour in shown:
         said = (noun, colour if rng.random() < 0.6 else "")

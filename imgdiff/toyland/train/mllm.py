@@ -1,7 +1,8 @@
-"""The embedded MLLM: LLaVA with the embedded CLIP's tower (frozen), a projector and a three-layer Llama.
+"""The embedded MLLM: LLaVA with the embedded CLIP's tower (frozen), a projector and a three-layer
+Llama.
 
-Data: region captions, difference captions on joined pairs, scene captions, yes/no questions, drawn afresh.
-Loss: next-token cross-entropy on the answers alone.
+Data: region captions, difference captions on joined pairs, scene captions, yes/no questions, drawn
+afresh. Loss: next-token cross-entropy on the answers alone.
 """
 
 from pathlib import Path
@@ -86,7 +87,8 @@ def new_model(clip: CLIPModel) -> LlavaForConditionalGeneration:
 
 
 def encode(tokenizer: object, turns: list[Turn]) -> dict[str, Tensor]:
-    """Right-padded ids and labels [N, T]; labels are -100 but on the answers and their end token."""
+    """Right-padded ids and labels [N, T]; labels are -100 but on the answers and their end
+    token."""
     image = "<image>" * (GRID * GRID)
     asked = [f"USER: {image}\n{t.question} ASSISTANT:" for t in turns]
     answered = [f" {t.answer}</s>" for t in turns]

@@ -1,8 +1,9 @@
 """The embedded Segment Anything: 128 px, patch 8, so that masks are 64 x 64.
 
 Data: scenes drawn afresh; six points on objects and two beside them for each.
-Loss: as in the SAM paper (appendix A): focal + dice on the best of three masks, mean square on the predicted
-IoU. A point on the ground has no mask: its predicted IoU is 0, so that everything mode drops it.
+Loss: as in the SAM paper (appendix A): focal + dice on the best of three masks, mean square on the
+predicted IoU. A point on the ground has no mask: its predicted IoU is 0, so that everything mode
+drops it.
 """
 
 from pathlib import Path

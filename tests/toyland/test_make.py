@@ -1,0 +1,47 @@
+"""Files made from toyland."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from imgdiff.toyland import make
+from imgdiff.toyland.pairs import replaced_pair
+from imgdiff.toyland.scenes import generator
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["make", *map(str, arguments)])
+    make.main()
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_captions(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "new" / "captions.jsonl"
+    run(monkeypatch, "captions", path, "--count", 12)
+    records = lines(path)
+    assert [record["id"] for record in records] == [f"toyland-{k:04d}" for k in range(12)]
+    assert all(record["caption"] for record in records)
+    assert capsys.readouterr().out == f"wrote 12 captions to {path}\n"
+
+
+def test_pairs(tmp_path, monkeypatch):
+    run(monkeypatch, "pairs", tmp_path, "--count", 2)
+    records = lines(tmp_path / "pairs.jsonl")
+    assert [record["id"] for record in records] == ["pair-0000", "pair-0001"]
+    for seed, record in enumerate(records):
+        pair = replaced_pair(generator("validation", seed))
+        assert (record["caption_a"], record["caption_b"]) == (pair.caption_a, pair.caption_b)
+        for side, expected in zip("ab", pair.images, strict=True):
+            picture = cv2.imread(str(tmp_path / record[f"image_{side}"]))
+            np.testing.assert_array_equal(picture[:, :, ::-1], expected)
+
+
+def test_unknown_kind_is_refused(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "videos", tmp_path)
+    assert "invalid choice: 'videos'" in capsys.readouterr().err
