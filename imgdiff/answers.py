@@ -3,15 +3,16 @@
 import re
 
 _REFUSAL = re.compile(
-    r"^\s*(i'?m sorry|i am sorry|sorry\b|i (can'?t|cannot|am unable)|as an ai\b|unfortunately, i)",
+    r"^\s*(i('?m| am) (sorry|unable)|sorry\b|i (can't|cannot)|as an ai\b|unfortunately, i\b)",
     re.IGNORECASE,
 )
-_NOT_PROSE = re.compile(r"https?://|<\|?[a-z_]+\|?>|\b(USER|ASSISTANT):", re.IGNORECASE)
+_NOT_PROSE = re.compile(r"https?://|</?\|?[a-z_]+\|?>|\b(USER|ASSISTANT):", re.IGNORECASE)
 
 
 def is_refusal(answer: str) -> bool:
     """True for an empty answer, an apology, or one that holds a link or chat-template tokens."""
-    return not answer.strip() or bool(_REFUSAL.search(answer) or _NOT_PROSE.search(answer))
+    plain = answer.replace("\u2019", "'")
+    return not plain.strip() or bool(_REFUSAL.search(plain) or _NOT_PROSE.search(plain))
 
 
 def as_phrase(caption: str) -> str:

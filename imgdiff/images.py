@@ -32,19 +32,20 @@ def load_rgb(image: dict[str, Any], max_pixels: int | None = None) -> np.ndarray
     content, name = image["bytes"], image.get("path") or "image"
     if not content:
         raise RowError("image_empty", f"{name} is empty")
+    broken = (OSError, SyntaxError, ValueError)  # what Pillow raises, by format and by place
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", Image.DecompressionBombWarning
-            )  # our own limit is below Pillow's
+            # the reader's own limit is below the one that Pillow warns of
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(content), formats=FORMATS)
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        if isinstance(error, Image.DecompressionBombError):
-            raise RowError("image_too_large", f"{name}: {error}") from None
+    except Image.DecompressionBombError as error:
+        raise RowError("image_too_large", f"{name}: {error}") from None
+    except UnidentifiedImageError:
         start = content[:6].decode("ascii", "replace")
-        raise RowError(
-            "image_unreadable", f"{name} is not a JPEG, PNG or WEBP (starts with {start!r})"
-        ) from None
+        message = f"{name} is not a JPEG, PNG or WEBP (starts with {start!r})"
+        raise RowError("image_unreadable", message) from None
+    except broken as error:
+        raise RowError("image_truncated", f"{name} is truncated ({error})") from None
     wide, high = picture.size
     if max_pixels is not None and wide * high > max_pixels:
         raise RowError(
@@ -54,10 +55,7 @@ def load_rgb(image: dict[str, Any], max_pixels: int | None = None) -> np.ndarray
         )
     try:
         picture.load()
-    except (
-        OSError,
-        SyntaxError,
-    ) as error:  # Pillow's PNG reader raises SyntaxError for a broken chunk
+    except broken as error:
         raise RowError("image_truncated", f"{name} is truncated ({error})") from None
     return np.asarray(_to_rgb(ImageOps.exif_transpose(picture), name))
 

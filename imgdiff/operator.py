@@ -98,7 +98,8 @@ class Filter(Operator):
     def run(self, rows: Sequence[Row]) -> list[Row]:
         self.score(rows)
         for row in rows:
-            self.decide(row)
+            if row.ok:  # a row without what is to be scored is rejected there
+                self.decide(row)
         return list(rows)
 
 

@@ -201,7 +201,7 @@ class TestDrawnBoxes:
         expected = box + np.array([-1, -1, 1, 1]) * margin
         np.testing.assert_allclose((left, top, right, bottom), expected, atol=line / 2 + 2)
         middle = array[side // 2, : side * 3 // 8, 0]  # from the left edge into the box
-        assert abs(int((middle == 255).sum()) - line) <= 1
+        assert abs(int((middle == 255).sum()) - line) <= 2  # OpenCV draws 3 as 5 pixels
         assert not array[side // 2, side * 3 // 8].any()
 
     @pytest.mark.parametrize("size", [(64, 64), (32, 64), (1024, 512)])

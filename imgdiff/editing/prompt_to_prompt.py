@@ -80,7 +80,8 @@ def generate_pairs(
     ) // pipeline.vae_scale_factor
     edit = _Edit(
         maps=maps.to(pipeline.device, pipeline.unet.dtype),
-        guided=guidance > 1,
+        # as the pipeline decides it: a guidance-distilled UNet takes the scale as an input instead
+        guided=guidance > 1 and pipeline.unet.config.time_cond_proj_dim is None,
         self_until=round(windows.self_steps * steps),
         cross_until=round(windows.cross_steps * steps),
         largest_map=round(windows.self_side * latent_side) ** 2,

@@ -15,7 +15,6 @@ from imgdiff.toyland.vocabulary import (
     USUAL_GROUND,
     USUAL_GROUND_WEIGHT,
     USUAL_PARTNER,
-    with_article,
 )
 
 SIZE = 128  # pixels, both sides
@@ -177,8 +176,3 @@ def _shrink(picture: np.ndarray) -> np.ndarray:
 def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
     x, y = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
     return int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1
-
-
-def describe(thing: SceneObject) -> str:
-    """`a red car`."""
-    return with_article(thing.name)

@@ -5,9 +5,9 @@ is not a token of its own, so that prompt-to-prompt meets nouns of one and of se
 with a real vocabulary.
 """
 
-import json
+from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer, PreTrainedTokenizerFast
 
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, GROUNDS
@@ -24,6 +24,7 @@ SENTENCE_WORDS = (
     "red box yes no nothing but background short caption for which different difference between "
     "black bar few concise sentences than only"
 )
+CLIP_MERGES = Path(__file__).parent / "clip_merges.txt"
 CLIP_LENGTH = 40  # tokens, start and end included
 
 
@@ -34,25 +35,17 @@ def _corpus() -> list[str]:
 
 
 def clip_tokenizer() -> CLIPTokenizer:
-    """CLIP's tokenizer class with toyland's vocabulary (about 800 tokens, 40 at most in a text)."""
-    tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>", continuing_subword_prefix=""))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
+    """CLIP's tokenizer class with toyland's vocabulary (735 tokens, 40 at most in a text).
+
+    The merges are frozen in a file, because training them breaks ties at random, and the numbers of
+    tokens are part of the shipped weights.
+    """
+    merges = [tuple(line.split(" ")) for line in CLIP_MERGES.read_text("utf-8").splitlines()]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(
-        vocab_size=2000, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False
-    )
-    tokenizer.train_from_iterator(_corpus(), trainer)
-    merges = _merges(tokenizer)
     tokens = [*alphabet, *(f"{c}</w>" for c in alphabet), *("".join(pair) for pair in merges)]
     tokens = [*dict.fromkeys(tokens), "<|startoftext|>", "<|endoftext|>"]
-    return CLIPTokenizer(
-        vocab={token: k for k, token in enumerate(tokens)},
-        merges=merges,
-        model_max_length=CLIP_LENGTH,
-    )
+    vocabulary = {token: k for k, token in enumerate(tokens)}
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=CLIP_LENGTH)
 
 
 def chat_tokenizer() -> PreTrainedTokenizerFast:
@@ -86,7 +79,3 @@ def wordpiece_vocabulary() -> dict[str, int]:
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *printable]
     tokens += [f"##{piece}" for piece in [*words, *printable]]
     return {token: k for k, token in enumerate(dict.fromkeys(tokens))}
-
-
-def _merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
-    return [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]

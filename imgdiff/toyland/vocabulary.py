@@ -50,8 +50,8 @@ USUAL_GROUND = {
     "water": ("boat", "fish", "duck", "lighthouse"),
 }
 
-# category -> the category that stands beside it in PARTNER_SHARE of the scenes with room for one;
-# elsewhere the neighbour is any other category, so that a model learns who usually goes with whom
+# category -> the category that is chosen to stand beside it with probability PARTNER_SHARE; else
+# the neighbour is any other category. So a model learns who usually goes with whom
 USUAL_PARTNER = {
     "car": "house",
     "boat": "lighthouse",

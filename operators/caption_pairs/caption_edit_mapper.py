@@ -68,15 +68,21 @@ def replace_noun(
 
     The new noun does not stand in the caption already; an article right before it is made to fit.
     """
-    nouns = {noun: group for group, members in groups.items() for noun in members}
-    found = [word for word in re.finditer(r"[a-z]+", caption.lower()) if word.group() in nouns]
-    if not found:
+    group_of = {noun: members for members in groups.values() for noun in members}
+    words = list(re.finditer("[a-z]+", caption, re.IGNORECASE))
+    present = {word.group().lower() for word in words}
+    choices = {
+        word: [noun for noun in group_of[word.group().lower()] if noun not in present]
+        for word in words
+        if word.group().lower() in group_of
+    }
+    replaceable = [word for word, nouns in choices.items() if nouns]
+    if not replaceable:
         return None
-    old = found[int(rng.integers(len(found)))]
-    present = {word.group() for word in found}
-    new = str(rng.choice([noun for noun in groups[nouns[old.group()]] if noun not in present]))
+    old = replaceable[int(rng.integers(len(replaceable)))]
+    new = str(rng.choice(choices[old]))
     before, after = caption[: old.start()], caption[old.end() :]
-    before = re.sub(
-        r"\b(a)n?(\s+)$", r"\1n\2" if new[0] in "aeiou" else r"\1\2", before, flags=re.IGNORECASE
-    )
-    return before + new + after, old.group(), new
+    article = r"\1n\2" if new[0] in "aeiou" else r"\1\2"
+    before = re.sub(r"\b(a)n?(\s+)$", article, before, flags=re.IGNORECASE)
+    written = new.capitalize() if old.group()[0].isupper() else new
+    return before + written + after, old.group().lower(), new

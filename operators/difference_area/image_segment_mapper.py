@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from imgdiff import images
+from imgdiff.boxes import area, clip
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Region, Row
@@ -59,8 +60,8 @@ class ImageSegmentMapper(Mapper):
         high, wide = picture.shape[:2]
         kept = []
         for segment in segments:
-            left, top, right, bottom = segment["box_xyxy"]
-            small = min(right - left, bottom - top) < p.min_side
-            if not small and (right - left) * (bottom - top) <= p.max_area * wide * high:
-                kept.append(Region(segment["box_xyxy"], source, segment["mask"]))
+            box = clip(segment["box_xyxy"], wide, high)
+            small = min(box[2] - box[0], box[3] - box[1]) < p.min_side
+            if not small and area(box) <= p.max_area * wide * high:
+                kept.append(Region(box, source, segment["mask"]))
         return kept

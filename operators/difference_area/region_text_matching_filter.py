@@ -41,8 +41,11 @@ class RegionTextMatchingFilter(RegionMatchingFilter):
     def score(self, rows: Sequence[Row]) -> None:
         named = []
         for row in rows:
-            if changed_phrases(row["caption_a"], row["caption_b"]) is None:
+            phrases = changed_phrases(row["caption_a"], row["caption_b"])
+            if phrases is None:
                 row.reject(self.name, "captions_identical", "no word differs between the captions")
+            elif not all(phrases):
+                row.reject(self.name, "nothing_replaced", "words were only added or only removed")
             else:
                 named.append(row)
         super().score(named)
@@ -54,7 +57,3 @@ class RegionTextMatchingFilter(RegionMatchingFilter):
         phrases = changed_phrases(row["caption_a"], row["caption_b"])
         assert phrases is not None  # `score` rejected the row otherwise
         return phrases
-
-    def decide(self, row: Row) -> None:
-        if row.ok:
-            super().decide(row)

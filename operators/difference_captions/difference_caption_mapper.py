@@ -1,5 +1,6 @@
 """Say how the two images differ in a box."""
 
+import re
 from collections.abc import Sequence
 
 from pydantic import Field
@@ -8,7 +9,7 @@ from imgdiff import images, prompts
 from imgdiff.answers import as_phrase, is_refusal
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
-from imgdiff.rows import Row
+from imgdiff.rows import Region, Row
 
 
 class DifferenceCaptionParams(Params):
@@ -47,11 +48,7 @@ class DifferenceCaptionMapper(Mapper):
             for region in row.kept_regions:
                 marked = [images.draw_box(picture, region.box_xyxy) for picture in pictures]
                 seen.append(images.pad_to_square(images.join(*marked)))
-                said = {"{caption_a}": region.caption_a, "{caption_b}": region.caption_b}
-                question = self.params.prompt
-                for place, caption in said.items():
-                    question = question.replace(place, as_phrase(caption))
-                asked.append(question)
+                asked.append(self._question(region))
                 regions.append(region)
         answers = self.mllm.answer(seen, asked, self.params.max_new_tokens) if regions else []
         for region, answer in zip(regions, answers, strict=True):
@@ -61,3 +58,8 @@ class DifferenceCaptionMapper(Mapper):
         for row in rows:
             if not row.kept_regions:
                 row.reject(self.name, "no_difference_caption", "the model described no difference")
+
+    def _question(self, region: Region) -> str:
+        said = {name: as_phrase(getattr(region, name)) for name in ("caption_a", "caption_b")}
+        # in one go: a caption is model output, braces in it stay as they are
+        return re.sub(r"\{(caption_[ab])\}", lambda place: said[place[1]], self.params.prompt)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Row
@@ -28,6 +28,13 @@ class ConversationParams(Params):
     question: str | None = Field(
         None, description="the human's turn without <image>; null: the form's own"
     )
+
+    @field_validator("question")
+    @classmethod
+    def _without_images(cls, question: str | None) -> str | None:
+        if question is not None and "<image>" in question:
+            raise ValueError("write the question without <image>; the form puts it in front")
+        return question
 
 
 @register("conversation_mapper")

@@ -37,6 +37,16 @@ def tokenizer():
 
 @pytest.fixture(scope="session")
 def pipeline(tokenizer):
+    return tiny_pipeline(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def distilled_pipeline(tokenizer):
+    """Its UNet reads the guidance scale, so that diffusers adds no unconditional half."""
+    return tiny_pipeline(tokenizer, time_cond_proj_dim=8)
+
+
+def tiny_pipeline(tokenizer, **unet_settings):
     """Latents of 16 x 16, pictures of 32 x 32; self- and cross-attention at 16 x 16 and 8 x 8."""
     torch.set_num_threads(1)  # more would only wait for each other in models this small
     torch.manual_seed(0)
@@ -53,6 +63,7 @@ def pipeline(tokenizer):
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
         projection_class_embeddings_input_dim=6 * 8 + TEXT_WIDTH,
+        **unet_settings,
     )
     text_encoder = CLIPTextModel(text_config(tokenizer))
     text_encoder_2 = CLIPTextModelWithProjection(text_config(tokenizer))

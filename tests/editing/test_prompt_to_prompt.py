@@ -147,6 +147,14 @@ def test_order_of_a_batch_does_not_matter(pipeline):
     np.testing.assert_allclose(backwards[::-1], forwards, atol=TOLERANCE)
 
 
+def test_distilled_model_has_no_unconditional_half(distilled_pipeline):
+    made = generate(distilled_pipeline, guidance=5.0)
+    for pair, (source, target) in zip(PAIRS, made, strict=True):
+        expected = plain(distilled_pipeline, pair.caption_a, pair.seed, 5.0)
+        np.testing.assert_allclose(source, expected, atol=TOLERANCE)
+        assert np.abs(target - expected).max() > 0.01
+
+
 def test_side_of_the_recipe(pipeline):
     made = generate_pairs(pipeline, PAIRS[:1], 1, 5.0, 64, WINDOWS)
     assert made.shape == (1, 2, 64, 64, 3)

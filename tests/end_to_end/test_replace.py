@@ -1,4 +1,4 @@
-"""`recipes/replace.yaml` on the embedded models: what it leaves, and that it leaves the same again."""
+"""`recipes/replace.yaml` on the embedded models: what it leaves, and leaves the same again."""
 
 import os
 import re

@@ -90,6 +90,6 @@ class TestWordPiece:
 
 @pytest.mark.parametrize("make", [clip_tokenizer, chat_tokenizer])
 def test_vocabulary_is_the_same_every_time(make, clip, chat):
-    """The weights were trained with it."""
+    """Else weights that are trained with one and stored with another mix up their words."""
     trained = clip if make is clip_tokenizer else chat
     assert make().get_vocab() == trained.get_vocab()

@@ -26,7 +26,7 @@ from transformers import (
 from imgdiff.toyland.scenes import generator, sample_scene
 from imgdiff.toyland.tokenizer import wordpiece_vocabulary
 from imgdiff.toyland.train.clip import MEAN, STD
-from imgdiff.toyland.train.loop import Schedule, device, fit, use_fast_attention
+from imgdiff.toyland.train.loop import Schedule, device, fit
 from imgdiff.toyland.views import ground_crop, object_crop
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, GROUNDS, with_article
 
@@ -139,7 +139,6 @@ class Student(nn.Module):
 def train(folder: Path, steps: int) -> BlipForImageTextRetrieval:
     torch.manual_seed(0)
     student, process = Student().to(device()), processor()
-    use_fast_attention(student.blip)
     mean, std = (torch.tensor(v, device=device()).view(1, 3, 1, 1) for v in (MEAN, STD))
 
     def losses(step: int) -> dict[str, Tensor]:

@@ -1,0 +1,308 @@
+"""Checkpoints: names, problems, fingerprints; and what reaches the libraries that load them."""
+
+import re
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from imgdiff.models import Models
+from imgdiff.models.clip import Clip
+from imgdiff.models.diffusion import Diffusion, load_prompt_limit
+from imgdiff.models.loading import device_of, dtype_of
+from imgdiff.models.matcher import Matcher
+from imgdiff.models.mllm import Mllm
+from imgdiff.models.segmenter import SamConfig, Segmenter, build_sam
+from imgdiff.models.zoo import EMBEDDED_WEIGHTS, ROLES, Checkpoint, bind
+from imgdiff.toyland.tokenizer import clip_tokenizer
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A model folder, as far as can be told without loading."""
+    made = tmp_path / "model"
+    made.mkdir()
+    (made / "model.safetensors").write_bytes(b"weights")
+    (made / "config.json").write_text("{}")
+    return made
+
+
+class TestProblem:
+    def test_folder_with_weights(self, folder):
+        assert Checkpoint(name=str(folder)).problem() is None
+
+    def test_weights_in_a_subfolder(self, folder):
+        (folder / "unet").mkdir()
+        (folder / "model.safetensors").rename(folder / "unet" / "model.safetensors")
+        assert Checkpoint(name=str(folder)).problem() is None
+
+    def test_hub_name(self):
+        checkpoint = Checkpoint(name="openai/clip-vit-base-patch32")
+        assert checkpoint.folder is None
+        assert checkpoint.problem() is None
+
+    @pytest.mark.parametrize(
+        "name", ["/no/such/folder", "./missing", "../missing", "~/missing-model"]
+    )
+    def test_absent_folder(self, name):
+        assert Checkpoint(name=name).problem() == f"no such folder: {name}"
+
+    @pytest.mark.parametrize("name", ["clip", "a/b/c"])
+    def test_neither_folder_nor_hub_name(self, name):
+        expected = f"{name} is neither a folder nor a Hub name (owner/name)"
+        assert Checkpoint(name=name).problem() == expected
+
+    def test_file_is_no_folder(self, folder):
+        name = str(folder / "config.json")
+        assert Checkpoint(name=name).problem() == f"no such folder: {name}"
+
+    def test_pickled_weights_only(self, folder):
+        (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+        expected = f"no safetensors weights in {folder} (imgdiff loads no pickled weights)"
+        assert Checkpoint(name=str(folder)).problem() == expected
+
+
+class TestFingerprint:
+    def test_hub_name_and_revision(self):
+        assert Checkpoint(name="a/b").fingerprint() == "a/b@main"
+        assert Checkpoint(name="a/b", revision="4621").fingerprint() == "a/b@4621"
+
+    def test_same_files_elsewhere_have_the_same(self, folder):
+        before = Checkpoint(name=str(folder)).fingerprint()
+        moved = folder.rename(folder.with_name("moved"))
+        assert Checkpoint(name=str(moved)).fingerprint() == before
+        assert before.startswith("sha256:")
+
+    @pytest.mark.parametrize("change", ["content", "name", "new file"])
+    def test_any_change_shows(self, folder, change):
+        before = Checkpoint(name=str(folder)).fingerprint()
+        if change == "content":
+            (folder / "model.safetensors").write_bytes(b"Weights")
+        elif change == "name":
+            (folder / "config.json").rename(folder / "other.json")
+        else:
+            (folder / "more.json").touch()
+        assert Checkpoint(name=str(folder)).fingerprint() != before
+
+
+class TestBind:
+    def test_embedded_set_has_every_role(self):
+        bound = bind("embedded")
+        assert tuple(bound) == ROLES
+        assert bound["clip"].folder == EMBEDDED_WEIGHTS / "clip"
+
+    def test_names_fields_and_the_embedded_one(self):
+        fields = {"name": "a/b", "revision": "4621", "dtype": "float16", "device": "cuda:1"}
+        bound = bind({"clip": "a/clip", "diffusion": fields, "mllm": "embedded"})
+        assert bound["clip"] == Checkpoint(name="a/clip")
+        assert bound["diffusion"] == Checkpoint(**fields)
+        assert bound["mllm"] == bind("embedded")["mllm"]
+
+    @pytest.mark.parametrize(
+        ("setting", "message"),
+        [
+            ("big", "no named set 'big'; there are: embedded"),
+            (
+                {"clop": "a/b"},
+                "no role 'clop'; the roles are: diffusion, segmenter, clip, matcher, mllm",
+            ),
+            (
+                {"clip": {"name": "a/b", "dtyp": "float16"}},
+                "clip.dtyp: Extra inputs are not permitted",
+            ),
+            (
+                {"clip": {"name": "a/b", "dtype": "int8"}},
+                "clip.dtype: Input should be 'float32', 'float16' or 'bfloat16'",
+            ),
+            ({"clip": {"revision": "4621"}}, "clip.name: Field required"),
+            ({"clip": ""}, "clip.name: String should have at least 1 character"),
+        ],
+    )
+    def test_mistakes(self, setting, message):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            bind(setting)
+
+    def test_no_remote_code_unless_asked(self):
+        assert not any(checkpoint.trust_remote_code for checkpoint in bind("embedded").values())
+        assert not Checkpoint(name="a/b").trust_remote_code
+
+
+LOADED = [
+    (Clip, "transformers.CLIPModel", ["transformers.CLIPProcessor"]),
+    (Matcher, "transformers.BlipForImageTextRetrieval", ["transformers.BlipProcessor"]),
+    (Mllm, "transformers.AutoModelForImageTextToText", ["transformers.AutoProcessor"]),
+    (Diffusion, "diffusers.StableDiffusionXLPipeline", []),
+]
+
+
+class TestLoading:
+    @pytest.fixture
+    def calls(self, monkeypatch):
+        """Class -> the arguments its from_pretrained got; nothing is loaded."""
+        made = {}
+
+        def spy(name):
+            def from_pretrained(**arguments):
+                made[name] = arguments
+                return MagicMock()
+
+            return from_pretrained
+
+        for _, model, processors in LOADED:
+            for name in (model, *processors):
+                monkeypatch.setattr(f"{name}.from_pretrained", spy(name))
+        return made
+
+    @pytest.mark.parametrize(("role", "model", "processors"), LOADED)
+    def test_safetensors_only_and_no_remote_code(self, calls, role, model, processors):
+        role.load(Checkpoint(name="a/b", revision="4621", device="cpu"))
+        assert set(calls) == {model, *processors}
+        for arguments in calls.values():
+            assert arguments["pretrained_model_name_or_path"] == "a/b"
+            assert arguments["revision"] == "4621"
+            assert not arguments.get("trust_remote_code", False)
+        assert calls[model]["use_safetensors"] is True
+
+    @pytest.mark.parametrize(("role", "model", "processors"), LOADED)
+    def test_dtype(self, calls, role, model, processors):
+        role.load(Checkpoint(name="a/b", dtype="bfloat16", device="cpu"))
+        given = calls[model].get("dtype", calls[model].get("torch_dtype"))
+        assert given == torch.bfloat16
+
+    def test_remote_code_on_request(self, calls):
+        Mllm.load(Checkpoint(name="a/b", trust_remote_code=True, device="cpu"))
+        assert all(arguments["trust_remote_code"] for arguments in calls.values())
+
+    def test_pipeline_has_no_watermark(self, calls):
+        Diffusion.load(Checkpoint(name="a/b", device="cpu"))
+        assert calls["diffusers.StableDiffusionXLPipeline"]["add_watermarker"] is False
+
+    @pytest.mark.parametrize(
+        ("local", "dtype", "variant"),
+        [(False, "float16", "fp16"), (False, "float32", None), (True, "float16", None)],
+    )
+    def test_half_size_files_of_the_hub(self, calls, folder, local, dtype, variant):
+        Diffusion.load(Checkpoint(name=str(folder) if local else "a/b", dtype=dtype, device="cpu"))
+        assert calls["diffusers.StableDiffusionXLPipeline"]["variant"] == variant
+
+    def test_segmenter_fetches_safetensors_only(self, monkeypatch, sam_folder):
+        calls = []
+
+        def snapshot_download(name, **arguments):
+            calls.append((name, arguments))
+            return str(sam_folder)
+
+        monkeypatch.setattr("imgdiff.models.segmenter.snapshot_download", snapshot_download)
+        Segmenter.load(Checkpoint(name="a/sam", revision="4621", device="cpu"))
+        patterns = ["config.json", "*.safetensors"]
+        assert calls == [("a/sam", {"revision": "4621", "allow_patterns": patterns})]
+
+    def test_device_and_dtype(self, monkeypatch):
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+        assert device_of(Checkpoint(name="a/b")) == torch.device("cpu")
+        assert device_of(Checkpoint(name="a/b", device="cuda:1")) == torch.device("cuda:1")
+        monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+        assert device_of(Checkpoint(name="a/b")) == torch.device("cuda")
+        assert dtype_of(Checkpoint(name="a/b")) == torch.float32
+
+
+@pytest.fixture
+def prompt_model(tmp_path):
+    """A diffusion folder with nothing but a tokenizer."""
+    clip_tokenizer().save_pretrained(tmp_path / "tokenizer")
+    return Checkpoint(name=str(tmp_path))
+
+
+class TestPromptLimit:
+    def test_counts_without_start_and_end(self, prompt_model):
+        count = load_prompt_limit(prompt_model)
+        assert count("a red car") == (3, 38)
+        assert count("") == (0, 38)
+        assert count("red " * 500) == (500, 38)
+
+    def test_needs_no_weights_and_is_kept(self, prompt_model):
+        models = Models({"diffusion": prompt_model})
+        assert models.prompt_limit() is models.prompt_limit()
+        assert models.prompt_limit()("a red car")[0] == 3
+
+
+class TestModels:
+    @pytest.fixture
+    def loads(self, monkeypatch):
+        """Names of the checkpoints in the order they were loaded."""
+        names = []
+
+        def load(checkpoint):
+            names.append(checkpoint.name)
+            return SimpleNamespace()
+
+        for role in ("clip.Clip", "diffusion.Diffusion", "matcher.Matcher", "mllm.Mllm"):
+            monkeypatch.setattr(f"imgdiff.models.{role}.load", load)
+        monkeypatch.setattr("imgdiff.models.segmenter.Segmenter.load", load)
+        return names
+
+    def test_each_role_has_its_own_checkpoint(self, loads):
+        models = Models({role: Checkpoint(name=f"a/{role}") for role in ROLES})
+        for role in ROLES:
+            getattr(models, role)()
+        assert loads == [f"a/{role}" for role in ROLES]
+
+    def test_model_is_loaded_once_until_closed(self, loads):
+        models = Models({"clip": Checkpoint(name="a/clip")})
+        assert models.clip() is models.clip()
+        assert loads == ["a/clip"]
+        models.close()
+        models.clip()
+        assert loads == ["a/clip"] * 2
+
+
+SAM = SamConfig(
+    image_size=32,
+    patch_size=8,
+    embed_dim=16,
+    depth=1,
+    num_heads=2,
+    global_attn_indexes=(0,),
+    window_size=0,
+    prompt_embed_dim=16,
+    decoder_mlp_dim=16,
+    decoder_heads=2,
+)
+
+
+@pytest.fixture
+def sam_folder(tmp_path):
+    torch.manual_seed(0)
+    save_file(build_sam(SAM).state_dict(), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(SAM.model_dump_json())
+    return tmp_path
+
+
+class TestSegmenter:
+    def test_boxes_are_tight_around_the_masks(self, sam_folder):
+        """With random weights there are masks of any shape, also empty ones."""
+        segmenter = Segmenter.load(Checkpoint(name=str(sam_folder), device="cpu"))
+        picture = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        segments = segmenter.segment(picture, 3, 0.0, 0.0, 1.0)
+        assert [s["score"] for s in segments] == sorted(
+            (s["score"] for s in segments), reverse=True
+        )
+        compared = 0
+        for segment in segments:
+            assert segment["mask"]["size"] == [24, 32]
+            values = np.arange(len(segment["mask"]["counts"])) % 2
+            mask = np.repeat(values, segment["mask"]["counts"]).reshape(32, 24).T
+            if mask.any():
+                y, x = np.nonzero(mask)
+                assert segment["box_xyxy"] == (x.min(), y.min(), x.max() + 1, y.max() + 1)
+                compared += 1
+        assert compared > 3
+
+    @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+    def test_missing_file(self, sam_folder, name):
+        (sam_folder / name).unlink()
+        with pytest.raises(FileNotFoundError, match=name):
+            Segmenter.load(Checkpoint(name=str(sam_folder), device="cpu"))
