@@ -64,16 +64,17 @@ class RegionMatchingFilter(RegionFilter):
                 region.reject(self.name, self.too_low)
 
     def _fits(self, region: Region, side: str) -> bool:
-        limits = (("itc", self.params.min_itc), ("itm", self.params.min_itm))
         return all(
-            region.scores[f"{self.prefix}_{kind}_{side}"] >= limit
-            for kind, limit in limits
-            if limit is not None
+            region.scores[name] >= limit
+            for name, (limit, _) in self.thresholds().items()
+            if limit is not None and name.endswith(f"_{side}")
         )
 
     def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
+        limits = (("itc", self.params.min_itc), ("itm", self.params.min_itm))
         return {
             f"{self.prefix}_{kind}_{side}": (limit, None)
-            for kind, limit in (("itc", self.params.min_itc), ("itm", self.params.min_itm))
+            for kind, limit in limits
+            if limit is not None
             for side in "ab"
         }
