@@ -20,14 +20,14 @@ from imgdiff.toyland.train.save import (
     save_segmenter,
 )
 
-# role -> steps that the shipped weights had, about so many minutes on one core
+# role -> steps that the shipped weights had
 STEPS = {
-    "autoencoder": 2700,
-    "diffusion": 4800,
-    "clip": 1100,
-    "matcher": 2000,
     "segmenter": 2200,
-    "mllm": 1500,
+    "matcher": 2000,
+    "clip": 1600,
+    "mllm": 1700,
+    "autoencoder": 3250,
+    "diffusion": 5200,
 }
 
 
@@ -41,7 +41,8 @@ def run(role: str, steps: int, work: Path, weights: Path) -> None:
     trained: dict[str, Callable[[], None]] = {
         "autoencoder": lambda: save_autoencoder(autoencoder.train(folder, steps), folder / "vae"),
         "diffusion": lambda: save_diffusion(
-            diffusion.train(folder, steps, work / "autoencoder" / "vae"), weights / role
+            diffusion.train(folder, steps, work / "autoencoder" / "vae", weights / "clip"),
+            weights / role,
         ),
         "clip": lambda: save_clip(clip.train(folder, steps), weights / role),
         "matcher": lambda: save_matcher(matcher.train(folder, steps), weights / role),

@@ -109,7 +109,7 @@ def encode(tokenizer: object, turns: list[Turn]) -> dict[str, Tensor]:
 def train(folder: Path, steps: int, clip: Path) -> LlavaForConditionalGeneration:
     """Train on the tower of the CLIP in folder `clip`."""
     torch.manual_seed(0)
-    model = new_model(CLIPModel.from_pretrained(clip)).to(device())
+    model = new_model(CLIPModel.from_pretrained(clip, dtype=torch.float32)).to(device())
     use_fast_attention(model)
     tokenizer = chat_tokenizer()
 
