@@ -1,15 +1,26 @@
-"""`python -m imgdiff.toyland.train ROLE`: train one embedded model, or go on with it, and put it in
-place."""
+"""`python -m imgdiff.toyland.train ROLE`: train an embedded model, or go on, and put it in place.
+
+With several processes: `torchrun --nproc-per-node 2 -m imgdiff.toyland.train ROLE --threads 1`.
+"""
 
 import argparse
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS
-from imgdiff.toyland.train import autoencoder, clip, diffusion, matcher, mllm, segmenter
+from imgdiff.toyland.train import (
+    autoencoder,
+    clip,
+    diffusion,
+    matcher,
+    mllm,
+    segmenter,
+    together,
+)
 from imgdiff.toyland.train.loop import save_curve
 from imgdiff.toyland.train.save import (
     save_autoencoder,
@@ -32,26 +43,29 @@ STEPS = {
 
 
 def run(role: str, steps: int, work: Path, weights: Path) -> None:
-    """Train `role` for `steps` in `work/role` and save it for use (fp16 safetensors, card, curve).
+    """Train `role` for `steps` in `work/role` and save it for use (fp16 safetensors and a curve).
 
     The autoencoder is part of the diffusion pipeline; it stays in the work folder until that is
     saved.
     """
-    folder = work / role
-    trained: dict[str, Callable[[], None]] = {
-        "autoencoder": lambda: save_autoencoder(autoencoder.train(folder, steps), folder / "vae"),
-        "diffusion": lambda: save_diffusion(
-            diffusion.train(folder, steps, work / "autoencoder" / "vae", weights / "clip"),
+    folder, vae, tower = work / role, work / "autoencoder" / "vae", weights / "clip"
+    chosen: dict[str, tuple[Callable[[], Any], Callable[[Any, Path], None], Path]] = {
+        "segmenter": (lambda: segmenter.train(folder, steps), save_segmenter, weights / role),
+        "matcher": (lambda: matcher.train(folder, steps), save_matcher, weights / role),
+        "clip": (lambda: clip.train(folder, steps), save_clip, weights / role),
+        "mllm": (lambda: mllm.train(folder, steps, tower), save_mllm, weights / role),
+        "autoencoder": (lambda: autoencoder.train(folder, steps), save_autoencoder, vae),
+        "diffusion": (
+            lambda: diffusion.train(folder, steps, vae, tower),
+            save_diffusion,
             weights / role,
         ),
-        "clip": lambda: save_clip(clip.train(folder, steps), weights / role),
-        "matcher": lambda: save_matcher(matcher.train(folder, steps), weights / role),
-        "segmenter": lambda: save_segmenter(segmenter.train(folder, steps), weights / role),
-        "mllm": lambda: save_mllm(mllm.train(folder, steps, weights / "clip"), weights / role),
     }
-    trained[role]()
-    place = folder if role == "autoencoder" else weights / role
-    save_curve(folder, place / "curve.png", f"{role}, {steps} steps")
+    train, save, place = chosen[role]
+    model = train()
+    if together.rank() == 0:
+        save(model, place)
+        save_curve(folder, place / "curve.png", f"{role}, {steps} steps")
 
 
 def main() -> None:
@@ -70,6 +84,7 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(given.threads)
+    together.join()
     run(given.role, given.steps or STEPS[given.role], given.work, given.weights)
 
 

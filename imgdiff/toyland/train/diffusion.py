@@ -25,6 +25,7 @@ from transformers import (
 from imgdiff.toyland.captions import scene_caption
 from imgdiff.toyland.scenes import SIZE, draw, generator, sample_scene
 from imgdiff.toyland.tokenizer import CLIP_LENGTH, clip_tokenizer
+from imgdiff.toyland.train import together
 from imgdiff.toyland.train.autoencoder import to_tensor
 from imgdiff.toyland.train.loop import Schedule, device, fit
 
@@ -170,7 +171,8 @@ def train(
     torch.manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
     vae = AutoencoderKL.from_pretrained(autoencoder).to(device()).eval()
-    pool = make_pool(vae, folder / "pool.npz", scenes)
+    with together.first_alone():
+        pool = make_pool(vae, folder / "pool.npz", scenes)
     model, scheduler = Denoiser(), noise_scheduler()
     model.begin_with(CLIPModel.from_pretrained(clip, dtype=torch.float32))
     model.to(device()).unet.to(memory_format=torch.channels_last)

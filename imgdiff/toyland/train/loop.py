@@ -15,6 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from imgdiff.toyland.train import together
+
 log = logging.getLogger(__name__)
 
 
@@ -57,7 +59,8 @@ def fit(
 
     Args:
         model: every parameter that requires a gradient is trained.
-        losses: step -> named scalar losses; their sum is minimised, each is written to the curve.
+        losses: number of a batch -> named scalar losses; their sum is minimised, each is written to
+            the curve. Where several processes train together, each gets batches of its own.
         schedule: see `Schedule`.
         folder: holds `state.safetensors` (weights and their average), `progress.json` and
             `curve.csv`. A run that was killed goes on from there with a fresh optimiser and a short
@@ -71,24 +74,28 @@ def fit(
         trained, lr=schedule.lr, weight_decay=schedule.weight_decay, betas=(0.9, 0.98)
     )
     model.train()
+    torch.manual_seed(together.rank() + together.world() * first)  # noise of its own
     saved = started = time.monotonic()
     recent: list[dict[str, float]] = []
     for step in range(first, schedule.steps):
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate(step, step - first)
         with torch.autocast(device().type, torch.bfloat16, enabled=schedule.bf16):
-            named = losses(step)
+            named = losses(step * together.world() + together.rank())
         optimiser.zero_grad(set_to_none=True)
         sum(named.values(), torch.zeros((), device=device())).backward()
+        together.average_gradients(trained)
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         _update_average(average, model, min(schedule.ema, (step + 1) / (step + 10)))
         recent.append({name: float(value.detach()) for name, value in named.items()})
         if (step + 1) % 50 == 0:
-            speed = (step + 1 - first) / (time.monotonic() - started)
-            _report(folder, step + 1, recent, speed)
+            if together.rank() == 0:
+                speed = (step + 1 - first) / (time.monotonic() - started)
+                _report(folder, step + 1, recent, speed)
             recent = []
-        if time.monotonic() - saved > schedule.save_seconds or step + 1 == schedule.steps:
+        due = time.monotonic() - saved > schedule.save_seconds or step + 1 == schedule.steps
+        if due and together.rank() == 0:
             _save(model, average, step + 1, folder)
             saved = time.monotonic()
     model.load_state_dict({k: v.to(model.state_dict()[k].dtype) for k, v in average.items()})
