@@ -108,11 +108,9 @@ def test_something_must_be_asked():
         RegionTextMatchingFilter.Params(min_itc=None, min_itm=None)
 
 
-def test_thresholds_for_the_report():
+def test_only_what_is_asked_has_a_threshold():
     params = RegionTextMatchingFilter.Params(min_itc=0.2, min_itm=None)
     assert RegionTextMatchingFilter(params).thresholds() == {
         "noun_itc_a": (0.2, None),
         "noun_itc_b": (0.2, None),
-        "noun_itm_a": (None, None),
-        "noun_itm_b": (None, None),
     }

@@ -15,7 +15,8 @@ from imgdiff.report.gallery import Group, changed_words
 from imgdiff.report.histograms import histogram
 from imgdiff.report.page import duration, write_report
 from imgdiff.rows import Region, Row
-from imgdiff.toyland.scenes import describe, draw, generator, replaced_object, sample_scene
+from imgdiff.toyland.captions import phrase
+from imgdiff.toyland.scenes import draw, generator, replaced_object, sample_scene
 
 SIMILARITY, DIFFERENCE = "image_pair_similarity_filter", "region_difference_filter"
 
@@ -43,9 +44,9 @@ def toy_row(seed: int) -> Row:
     scene = sample_scene(rng)
     other = replaced_object(rng, scene, 0)
     before, after = draw(scene), draw(other)
-    names = [describe(scene.objects[0]), describe(other.objects[0])]
+    names = [phrase(scene.objects[0]), phrase(other.objects[0])]
     rest = (
-        "".join(f" beside {describe(thing)}" for thing in scene.objects[1:]) + f" on {scene.ground}"
+        "".join(f" beside {phrase(thing)}" for thing in scene.objects[1:]) + f" on {scene.ground}"
     )
     values = {
         "caption_a": names[0] + rest,

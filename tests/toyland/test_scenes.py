@@ -117,7 +117,8 @@ class TestHabits:
 
 class TestDrawing:
     @pytest.fixture(scope="class")
-    def drawn(self):
+    @classmethod
+    def drawn(cls):
         return [(scene, draw(scene)) for scene in scenes(60)]
 
     def test_shapes_and_types(self, drawn):
