@@ -68,7 +68,10 @@ class Models:
         self, key: str, load: Callable[[Checkpoint], Any], checkpoint: Checkpoint | None = None
     ) -> Any:
         if key not in self._loaded:
-            # telemetry and update checks have no place on a machine that makes data
+            from imgdiff.models.loading import hide_bars
+
+            # telemetry has no place on a machine that makes data
             os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+            hide_bars()
             self._loaded[key] = load(checkpoint or self._bindings[key])
         return self._loaded[key]

@@ -21,6 +21,15 @@ def dtype_of(checkpoint: Checkpoint) -> torch.dtype:
     ]
 
 
+def hide_bars() -> None:
+    """No bars over the second that loading takes; those of downloads stay."""
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    transformers.utils.logging.disable_progress_bar()
+    diffusers.utils.logging.disable_progress_bar()
+
+
 def place(checkpoint: Checkpoint) -> dict[str, Any]:
     """Where a processor or tokenizer comes from."""
     return {

@@ -30,6 +30,15 @@ def text_config(tokenizer):
     )
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """More would only wait for each other in models this small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def tokenizer():
     return clip_tokenizer()
@@ -48,7 +57,6 @@ def distilled_pipeline(tokenizer):
 
 def tiny_pipeline(tokenizer, **unet_settings):
     """Latents of 16 x 16, pictures of 32 x 32; self- and cross-attention at 16 x 16 and 8 x 8."""
-    torch.set_num_threads(1)  # more would only wait for each other in models this small
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
         sample_size=16,
