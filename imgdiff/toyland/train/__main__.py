@@ -36,9 +36,9 @@ STEPS = {
     "segmenter": 2200,
     "matcher": 2000,
     "clip": 1600,
-    "mllm": 1700,
+    "mllm": 2700,
     "autoencoder": 3250,
-    "diffusion": 5200,
+    "diffusion": 5400,
 }
 
 
