@@ -57,7 +57,7 @@ def load_rgb(image: dict[str, Any], max_pixels: int | None = None) -> np.ndarray
         picture.load()
     except broken as error:
         raise RowError("image_truncated", f"{name} is truncated ({error})") from None
-    return np.asarray(_to_rgb(ImageOps.exif_transpose(picture), name))
+    return np.array(_to_rgb(ImageOps.exif_transpose(picture), name))  # a copy: writable
 
 
 def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
