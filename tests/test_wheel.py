@@ -19,8 +19,10 @@ def test_wheel_has_operators_recipes_and_weights(tmp_path: Path) -> None:
     subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    for operator in registry().values():
-        assert operator.__module__.replace(".", "/") + ".py" in names
+    modules = {operator.__module__ for operator in registry().values()}
+    for module in modules:
+        if module.startswith("operators."):  # other tests register some of their own
+            assert module.replace(".", "/") + ".py" in names
     for recipe in (ROOT / "recipes").rglob("*.*"):
         assert f"imgdiff/{recipe.relative_to(ROOT)}" in names
     for role in ROLES:
