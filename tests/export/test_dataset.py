@@ -205,6 +205,17 @@ def test_writing_again_replaces_the_folders_whole(run: Run) -> None:
     assert {path.name for path in run.path.iterdir()} == {"data", "dropped", "cache"}
 
 
+def test_another_run_is_not_read_from_the_cache_of_this_one(run: Run, tmp_path: Path) -> None:
+    write_dataset(run)
+    other = Run(tmp_path / "second", [[make_row("other")]])
+    other.path.mkdir()
+    write_dataset(other)
+    folders = [str(path / "data") for path in (run.path, other.path)]
+    cache = str(tmp_path / "cache")  # both folders are called `data`, and so are their configs
+    loaded = [datasets.load_dataset(f, split="train", cache_dir=cache) for f in folders]
+    assert [data["id"] for data in loaded] == [["kept"], ["other"]]
+
+
 def test_an_interrupted_write_leaves_the_earlier_dataset(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
