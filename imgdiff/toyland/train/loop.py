@@ -29,7 +29,6 @@ class Schedule:
     warmup: int = 100
     weight_decay: float = 0.01
     ema: float = 0.999  # decay of the averaged weights, which are the ones that are kept
-    bf16: bool = True
     save_seconds: float = 120.0
 
     def rate(self, step: int, since_start: int) -> float:
@@ -80,7 +79,7 @@ def fit(
     for step in range(first, schedule.steps):
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate(step, step - first)
-        with torch.autocast(device().type, torch.bfloat16, enabled=schedule.bf16):
+        with torch.autocast(device().type, torch.bfloat16):
             named = losses(step * together.world() + together.rank())
         optimiser.zero_grad(set_to_none=True)
         sum(named.values(), torch.zeros((), device=device())).backward()
