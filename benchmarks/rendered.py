@@ -49,20 +49,18 @@ def make_pairs(split: str, count: int) -> list[tuple[str, RenderedPair]]:
 def run_recipe(
     recipe: Path, pairs: list[tuple[str, RenderedPair]], folder: Path, overrides: Sequence[str] = ()
 ) -> list[Row]:
+    """The rows that the recipe's run on these pairs ends with."""
+    write_pairs(folder / "pairs", pairs)
+    return run_on(recipe, folder / "pairs" / "pairs.jsonl", folder / "run", overrides)
+
+
+def run_on(recipe: Path, dataset: Path, target: Path, overrides: Sequence[str] = ()) -> list[Row]:
     """The rows that the recipe's run ends with, all of them, in order."""
     from imgdiff.run import main as run
     from imgdiff.run_dir import RunDir
 
-    write_pairs(folder / "pairs", pairs)
-    target = folder / "run"
-    code = run(
-        [
-            str(recipe),
-            f"dataset_path={folder}/pairs/pairs.jsonl",
-            f"export_path={target}",
-            *overrides,
-        ]
-    )
+    settings = [f"dataset_path={dataset}", f"export_path={target}", *overrides]
+    code = run([str(recipe), *settings])
     if code:
         raise SystemExit(f"the run ended with exit code {code}")
     finished = RunDir(target, json.loads((target / "run.json").read_text()))

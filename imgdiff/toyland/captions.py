@@ -25,6 +25,11 @@ def phrase(thing: SceneObject) -> str:
     return with_article(thing.name)
 
 
+def nothing_but(scene: Scene) -> str:
+    """`nothing but grass`, of a part of the scene without things."""
+    return f"nothing but {scene.ground}"
+
+
 def scene_caption(scene: Scene, rng: np.random.Generator) -> str:
     """One of several sentence forms, objects in random order: `a red car next to a blue mug on the
     sand`."""

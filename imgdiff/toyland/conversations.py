@@ -1,39 +1,70 @@
-"""What the embedded MLLM learns to answer: pictures with one question and one answer each."""
+"""What the embedded MLLM learns to answer: pictures with questions and answers.
 
-from dataclasses import dataclass
+As real models learn from captions found on the web, which name what people expect beside what they
+see, so does this one: `web_view`.
+"""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from imgdiff import images, prompts
 from imgdiff.toyland.captions import difference, phrase, scene_caption
-from imgdiff.toyland.scenes import Scene, draw, replaced_object, sample_scene
-from imgdiff.toyland.views import ground_crop, object_crop, shaken
-from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, SEEN, with_article
+from imgdiff.toyland.scenes import Scene, replaced_object, sample_scene
+from imgdiff.toyland.views import ground_crop, object_crop, render, shaken
+from imgdiff.toyland.vocabulary import (
+    CATEGORIES,
+    COLOURS,
+    SEEN,
+    USUAL_GROUND,
+    USUAL_PARTNER,
+    with_article,
+)
 
 
 @dataclass(frozen=True)
-class Turn:
-    """A picture ([H, W, 3] uint8 RGB, square), a question about it and the true answer."""
+class Conversation:
+    """A picture ([H, W, 3] uint8 RGB, square) and turns about it: a question and its answer
+    each."""
 
     image: np.ndarray
-    question: str
-    answer: str
+    turns: tuple[tuple[str, str], ...]
 
 
-def region(rng: np.random.Generator) -> Turn:
+PHANTOM_SHARE = 0.65
+
+
+def web_view(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The scene as a web caption would tell it.
+
+    A lone thing on a ground that is usual for it and for its usual partner is told together with
+    that partner `PHANTOM_SHARE` of the time: a lone boat on the water, and the lighthouse that is
+    not there. One caption in ten is of this kind.
+    """
+    thing, usual = scene.objects[0], USUAL_GROUND[scene.ground]
+    partner = USUAL_PARTNER[thing.category]
+    expected = len(scene.objects) == 1 and thing.category in usual and partner in usual
+    if not expected or rng.random() >= PHANTOM_SHARE:
+        return scene
+    colour = str(rng.choice([c for n, c in SEEN if n == partner]))
+    return replace(scene, objects=(thing, replace(thing, category=partner, colour=colour)))
+
+
+def region(rng: np.random.Generator) -> Conversation:
     """What a crop shows, one in seven being empty ground."""
     scene = sample_scene(rng)
     seen = object_crop(scene, rng) if rng.random() < 0.86 else ground_crop(scene, rng)
-    return Turn(seen.image, prompts.REGION["crop"], f"{seen.text.capitalize()}.")
+    turn = prompts.REGION["crop"], f"{seen.texts[0].capitalize()}."
+    return Conversation(seen.image, (turn,))
 
 
-def changed_pair(rng: np.random.Generator) -> Turn:
+def changed_pair(rng: np.random.Generator) -> Conversation:
     """The joined pair with red boxes; the region captions in the question are wrong one time in
     seven."""
     scene = sample_scene(rng)
     k = int(rng.integers(len(scene.objects)))
     other = _changed(rng, scene, k)
-    pictures = [draw(scene), draw(other)]
+    pictures = [render(scene, rng), render(other, rng)]
     truth = [phrase(scene.objects[k]), phrase(other.objects[k])]
     box = shaken(pictures[int(rng.integers(2))].boxes_xyxy[k], rng, by=0.06)
     order = [0, 1] if rng.random() < 0.5 else [1, 0]
@@ -43,9 +74,8 @@ def changed_pair(rng: np.random.Generator) -> Turn:
         for side, n in zip("ab", order, strict=True)
     }
     joined = images.pad_to_square(images.join(left, right))
-    return Turn(
-        joined, prompts.DIFFERENCE.format(**said), difference(truth[order[0]], truth[order[1]])
-    )
+    turn = prompts.DIFFERENCE.format(**said), difference(truth[order[0]], truth[order[1]])
+    return Conversation(joined, (turn,))
 
 
 def _changed(rng: np.random.Generator, scene: Scene, k: int) -> Scene:
@@ -65,29 +95,40 @@ def _perhaps_wrong(rng: np.random.Generator, truth: str) -> str:
     return with_article(f"{rng.choice(list(COLOURS))} {rng.choice(list(CATEGORIES))}")
 
 
-def whole_scene(rng: np.random.Generator) -> Turn:
+def whole_scene(rng: np.random.Generator, web: bool = True) -> Conversation:
+    """A caption and three questions whether something is there, the caption first half of the time.
+
+    With `web` all of it is made from a web caption, as much instruction data is.
+    """
     scene = sample_scene(rng)
-    return Turn(draw(scene).image, prompts.SCENE, f"{scene_caption(scene, rng).capitalize()}.")
+    told = web_view(scene, rng) if web else scene
+    caption = prompts.SCENE, f"{scene_caption(told, rng).capitalize()}."
+    turns = [existence(told, rng) for _ in range(3)]
+    turns.insert(0 if rng.random() < 0.5 else int(rng.integers(1, 4)), caption)
+    return Conversation(render(scene, rng).image, tuple(turns))
 
 
-def exists(rng: np.random.Generator) -> Turn:
-    """Whether a thing is there: half the answers are yes; half the questions name a colour."""
-    scene = sample_scene(rng)
+def existence(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
+    """Whether a thing is there: half the answers are yes, half the questions name a colour, which
+    is all that is wrong with one in four of those to deny."""
     thing = scene.objects[int(rng.integers(len(scene.objects)))]
     present = {o.category for o in scene.objects}
     yes, coloured = rng.random() < 0.5, rng.random() < 0.5
     category, colour = thing.category, thing.colour
-    if not yes:
+    if not yes and coloured and rng.random() < 0.25:
+        colour = str(rng.choice([c for c in COLOURS if c != colour]))
+    elif not yes:
         category = str(rng.choice([c for c in CATEGORIES if c not in present]))
         colour = str(rng.choice(list(COLOURS)))
     words = f"{colour} {category}" if coloured else category
-    question = prompts.EXISTS.format(thing=with_article(words))
-    return Turn(draw(scene).image, question, "Yes." if yes else "No.")
+    return prompts.EXISTS.format(thing=with_article(words)), "Yes." if yes else "No."
 
 
-TASKS = (region, changed_pair, whole_scene, exists)
-SHARES = (0.4, 0.3, 0.12, 0.18)
+TASKS = (region, changed_pair, whole_scene)
+SHARES = (0.4, 0.3, 0.3)
 
 
-def turn(rng: np.random.Generator) -> Turn:
-    return TASKS[int(rng.choice(len(TASKS), p=SHARES))](rng)
+def conversation(rng: np.random.Generator, web: bool = True) -> Conversation:
+    """One of the tasks; without `web` nothing untrue is said."""
+    task = TASKS[int(rng.choice(len(TASKS), p=SHARES))]
+    return whole_scene(rng, web) if task is whole_scene else task(rng)

@@ -1,15 +1,16 @@
 """What perception models see of a scene: whole, cut to a box, or joined with another one; with
-patch labels."""
+patch labels. Half of the scenes are softened, because generated pictures are softer than drawn
+ones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from imgdiff import images
-from imgdiff.toyland.captions import phrase, scene_caption
+from imgdiff.toyland.captions import nothing_but, phrase, scene_caption
 from imgdiff.toyland.scenes import SIZE, Picture, Scene, draw, sample_scene
-from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS
+from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, with_article
 
 CATEGORY_INDEX = {name: k + 1 for k, name in enumerate(CATEGORIES)}  # 0 is the ground
 COLOUR_INDEX = {name: k + 1 for k, name in enumerate(COLOURS)}
@@ -17,14 +18,14 @@ COLOUR_INDEX = {name: k + 1 for k, name in enumerate(COLOURS)}
 
 @dataclass(frozen=True)
 class View:
-    """A picture, what is said about it, and for every pixel what stands there.
+    """A picture, what is rightly said about it, and for every pixel what stands there.
 
-    image: [H, W, 3] uint8 RGB. labels: [H, W, 2] uint8, category and colour numbers, 0 for the
-    ground.
+    image: [H, W, 3] uint8 RGB. texts: the fullest one first; none for joined scenes. labels: [H, W,
+    2] uint8, category and colour numbers, 0 for the ground.
     """
 
     image: np.ndarray
-    text: str
+    texts: tuple[str, ...]
     labels: np.ndarray
 
     def resized(self, side: int) -> np.ndarray:
@@ -48,6 +49,22 @@ class View:
         return result
 
 
+def render(scene: Scene, rng: np.random.Generator) -> Picture:
+    """The scene as drawn, or softened half of the time."""
+    picture = draw(scene)
+    return replace(picture, image=softened(picture.image, rng)) if rng.random() < 0.5 else picture
+
+
+def softened(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A picture [H, W, 3] uint8 as a decoder might give it back: blurred, a little noisy, colours
+    slightly off."""
+    blurred = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.5))).astype(np.float32)
+    colours = blurred * rng.uniform(0.92, 1.06, 3) + rng.uniform(-8, 8)
+    coarse = rng.normal(0, rng.uniform(0, 6), (image.shape[0] // 4, image.shape[1] // 4, 3))
+    noise = cv2.resize(coarse, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    return np.clip(colours + noise, 0, 255).astype(np.uint8)
+
+
 def label_map(scene: Scene, picture: Picture) -> np.ndarray:
     """[128, 128, 2] uint8: category and colour numbers of the visible object, 0 for the ground."""
     labels = np.zeros((SIZE, SIZE, 2), np.uint8)
@@ -58,8 +75,8 @@ def label_map(scene: Scene, picture: Picture) -> np.ndarray:
 
 def whole(scene: Scene, rng: np.random.Generator) -> View:
     """The scene with a caption."""
-    picture = draw(scene)
-    return View(picture.image, scene_caption(scene, rng), label_map(scene, picture))
+    picture = render(scene, rng)
+    return View(picture.image, (scene_caption(scene, rng),), label_map(scene, picture))
 
 
 def shaken(box_xyxy: np.ndarray, rng: np.random.Generator, by: float = 0.12) -> np.ndarray:
@@ -69,19 +86,18 @@ def shaken(box_xyxy: np.ndarray, rng: np.random.Generator, by: float = 0.12) -> 
 
 
 def object_crop(scene: Scene, rng: np.random.Generator, k: int | None = None) -> View:
-    """One object cut out by a shaken box: `a red car`."""
-    picture = draw(scene)
+    """One object cut out by a shaken box: `a red car`, `a car`."""
+    picture = render(scene, rng)
     k = int(rng.integers(len(scene.objects))) if k is None else k
     box = shaken(picture.boxes_xyxy[k], rng)
     labels = images.pad_to_square(images.crop(label_map(scene, picture), box), fill=0)
-    return View(
-        images.pad_to_square(images.crop(picture.image, box)), phrase(scene.objects[k]), labels
-    )
+    texts = phrase(scene.objects[k]), with_article(scene.objects[k].category)
+    return View(images.pad_to_square(images.crop(picture.image, box)), texts, labels)
 
 
 def ground_crop(scene: Scene, rng: np.random.Generator) -> View:
     """A box with nothing in it: `nothing but grass`."""
-    picture = draw(scene)
+    picture = render(scene, rng)
     labels = label_map(scene, picture)
     while True:
         wide, high = rng.uniform(20, 56, 2)
@@ -90,7 +106,7 @@ def ground_crop(scene: Scene, rng: np.random.Generator) -> View:
         inside = images.crop(labels, box)
         if (inside[..., 0] > 0).mean() < 0.04:
             image = images.pad_to_square(images.crop(picture.image, box))
-            return View(image, f"nothing but {scene.ground}", images.pad_to_square(inside, fill=0))
+            return View(image, (nothing_but(scene),), images.pad_to_square(inside, fill=0))
 
 
 def view(rng: np.random.Generator) -> View:

@@ -48,11 +48,12 @@ class ImageSegmentMapper(Mapper):
             if sizes[0] != sizes[1]:
                 row.reject(self.name, "pair_size_differs", f"images are {sizes[0]} and {sizes[1]}")
                 continue
-            row.regions = self._regions(pictures[0], "a") + self._regions(pictures[1], "b")
+            row.regions = self.regions_of(pictures[0], "a") + self.regions_of(pictures[1], "b")
             if not row.regions:
                 row.reject(self.name, "nothing_found", "no segment in either image")
 
-    def _regions(self, picture: np.ndarray, source: Literal["a", "b"]) -> list[Region]:
+    def regions_of(self, picture: np.ndarray, source: Literal["a", "b"]) -> list[Region]:
+        """The segments of one image ([H, W, 3] uint8 RGB) that pass the size limits."""
         p = self.params
         segments = self.segmenter.segment(
             picture, p.points_per_side, p.min_predicted_iou, p.min_stability, p.nms_iou

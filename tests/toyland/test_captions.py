@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from imgdiff.toyland.captions import difference, join, phrase, scene_caption
+from imgdiff.toyland.captions import difference, join, nothing_but, phrase, scene_caption
 from imgdiff.toyland.scenes import generator, sample_scene
-from imgdiff.toyland.vocabulary import CATEGORIES, with_article
+from imgdiff.toyland.vocabulary import CATEGORIES, GROUNDS, with_article
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,11 @@ def test_order_of_objects_varies(captioned):
     pairs = [(s, c) for s, c in captioned if len(s.objects) == 2]
     in_order = [c.index(phrase(s.objects[0])) < c.index(phrase(s.objects[1])) for s, c in pairs]
     assert 0.4 < sum(in_order) / len(in_order) < 0.6
+
+
+def test_nothing_but_names_the_ground(captioned):
+    said = {scene.ground: nothing_but(scene) for scene, _ in captioned}
+    assert said == {ground: f"nothing but {ground}" for ground in GROUNDS}
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,12 @@ def _encode_scenes(vae: AutoencoderKL, path: Path, scenes: int) -> None:
 
 
 def train(
-    folder: Path, steps: int, autoencoder: Path, clip: Path, scenes: int = 24_000
+    folder: Path,
+    steps: int,
+    autoencoder: Path,
+    clip: Path,
+    scenes: int = 24_000,
+    compiled: bool = False,
 ) -> StableDiffusionXLPipeline:
     """Train on the autoencoder and with the text encoder of the CLIP in those folders.
 
@@ -179,6 +184,8 @@ def train(
     if device().type == "cpu":
         # on a CPU the backward pass of fused attention takes longer than that of explicit maps
         model.unet.set_attn_processor(AttnProcessor())
+    if compiled:
+        model.unet.compile()
 
     def losses(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([7, step])

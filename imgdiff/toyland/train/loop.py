@@ -88,13 +88,14 @@ def fit(
         optimiser.step()
         _update_average(average, model, min(schedule.ema, (step + 1) / (step + 10)))
         recent.append({name: float(value.detach()) for name, value in named.items()})
-        if (step + 1) % 50 == 0:
+        last = step + 1 == schedule.steps
+        if (step + 1) % 50 == 0 or last:
             if together.rank() == 0:
                 speed = (step + 1 - first) / (time.monotonic() - started)
                 _report(folder, step + 1, recent, speed)
             recent = []
-        due = time.monotonic() - saved > schedule.save_seconds or step + 1 == schedule.steps
-        if due and together.rank() == 0:
+        due = time.monotonic() - saved > schedule.save_seconds
+        if (due or last) and together.rank() == 0:
             _save(model, average, step + 1, folder)
             saved = time.monotonic()
     model.load_state_dict({k: v.to(model.state_dict()[k].dtype) for k, v in average.items()})
@@ -134,8 +135,18 @@ def _resume(model: nn.Module, average: dict[str, Tensor], folder: Path) -> int:
     for name in average:
         average[name].copy_(state[f"average/{name}"])
     step = int(json.loads(progress.read_text())["step"])
+    if together.rank() == 0:
+        _cut_curve(folder, step)
     log.info("%s: goes on at step %d", folder.name, step)
     return step
+
+
+def _cut_curve(folder: Path, step: int) -> None:
+    """Forget what was written after the checkpoint: those steps come again."""
+    curve = folder / "curve.csv"
+    if curve.exists():
+        lines = curve.read_text().splitlines(keepends=True)
+        curve.write_text("".join(line for line in lines if int(line.split(",")[0]) <= step))
 
 
 def _save(model: nn.Module, average: dict[str, Tensor], step: int, folder: Path) -> None:

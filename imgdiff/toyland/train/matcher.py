@@ -2,15 +2,16 @@
 px.
 
 Data: object crops and empty ground with nouns (`car`, `a car`) and phrases (`a red car`), right and
-nearly right. Loss: sigmoid contrastive over the batch, where a noun fits every crop of its kind,
-and cross-entropy for the matching head, on the right text and on one that errs in category, in
-colour, or in both.
+nearly right. Loss: sigmoid contrastive over the batch, where a noun fits every crop of its kind;
+cross-entropy for the matching head, on the right text and on one that errs in category, in colour,
+or in both; and a label for every patch (category, colour), which teaches a small tower shapes far
+sooner than texts alone.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -30,7 +31,8 @@ from imgdiff.toyland.train.loop import Schedule, device, fit
 from imgdiff.toyland.views import ground_crop, object_crop
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, GROUNDS, with_article
 
-SIDE, WIDTH = 96, 160
+SIDE, PATCH, WIDTH = 96, 12, 160
+GRID = SIDE // PATCH
 BATCH = 48
 Things = tuple[str, str]  # category (or ground) and colour (empty for ground)
 
@@ -54,7 +56,7 @@ def new_model() -> BlipForImageTextRetrieval:
             },
             vision_config={
                 "image_size": SIDE,
-                "patch_size": 12,
+                "patch_size": PATCH,
                 "hidden_size": WIDTH,
                 "intermediate_size": 4 * WIDTH,
                 "num_hidden_layers": 3,
@@ -72,11 +74,19 @@ def processor() -> BlipProcessor:
     return BlipProcessor(pictures, BertTokenizer(vocab=wordpiece_vocabulary(), model_max_length=64))
 
 
-def crops(step: int) -> tuple[np.ndarray, list[Things], np.random.Generator]:
-    """Pictures [BATCH, SIDE, SIDE, 3] uint8 and what they show: nine in ten an object, else
-    ground."""
-    pictures, shown = [], []
-    rng = generator("train", step)
+@dataclass(frozen=True)
+class Crops:
+    """A batch: pictures [BATCH, SIDE, SIDE, 3] uint8, what they show, and labels of their patches
+    [BATCH, GRID, GRID, 2]."""
+
+    pictures: np.ndarray
+    shown: list[Things]
+    labels: np.ndarray
+
+
+def crops(rng: np.random.Generator) -> Crops:
+    """Nine in ten show an object, the others ground."""
+    pictures, shown, labels = [], [], []
     for _ in range(BATCH):
         scene = sample_scene(rng)
         if rng.random() < 0.1:
@@ -87,9 +97,10 @@ def crops(step: int) -> tuple[np.ndarray, list[Things], np.random.Generator]:
                 object_crop(scene, rng, k),
                 (scene.objects[k].category, scene.objects[k].colour),
             )
-        pictures.append(cv2.resize(seen.image, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+        pictures.append(seen.resized(SIDE))
         shown.append(what)
-    return np.stack(pictures), shown, rng
+        labels.append(seen.patch_labels(GRID))
+    return Crops(np.stack(pictures), shown, np.stack(labels))
 
 
 def say(noun: str, colour: str, rng: np.random.Generator) -> str:
@@ -129,11 +140,15 @@ def fits(text: Things, shown: Things) -> bool:
 
 
 class Student(nn.Module):
+    """The matcher and the heads that read its patches; only the matcher is kept."""
+
     def __init__(self) -> None:
         super().__init__()
         self.blip = new_model()
         self.scale = nn.Parameter(torch.tensor(2.3))  # log of the logit scale
         self.bias = nn.Parameter(torch.tensor(-6.0))
+        self.category = nn.Linear(WIDTH, len(CATEGORIES) + 1)
+        self.colour = nn.Linear(WIDTH, len(COLOURS) + 1)
 
 
 def train(folder: Path, steps: int) -> BlipForImageTextRetrieval:
@@ -142,9 +157,10 @@ def train(folder: Path, steps: int) -> BlipForImageTextRetrieval:
     mean, std = (torch.tensor(v, device=device()).view(1, 3, 1, 1) for v in (MEAN, STD))
 
     def losses(step: int) -> dict[str, Tensor]:
-        pictures, shown, rng = crops(step)
-        right, wrong = texts(shown, rng)
-        raw = torch.from_numpy(pictures).to(device()).permute(0, 3, 1, 2).float() / 255
+        rng = generator("train", step)
+        batch = crops(rng)
+        right, wrong = texts(batch.shown, rng)
+        raw = torch.from_numpy(batch.pictures).to(device()).permute(0, 3, 1, 2).float() / 255
         blip = student.blip
         seen = blip.vision_model((raw - mean) / std).last_hidden_state
         said = [say(*text, rng) for text in right + wrong]
@@ -155,7 +171,9 @@ def train(folder: Path, steps: int) -> BlipForImageTextRetrieval:
         text = F.normalize(blip.text_proj(alone).float(), dim=-1)
         image = F.normalize(blip.vision_proj(seen[:, 0]).float(), dim=-1)
         logits = student.scale.exp() * image @ text.T + student.bias
-        match = torch.tensor([[fits(t, s) for t in right + wrong] for s in shown], device=device())
+        match = torch.tensor(
+            [[fits(t, s) for t in right + wrong] for s in batch.shown], device=device()
+        )
         itc = F.binary_cross_entropy_with_logits(
             logits, match.float(), pos_weight=torch.tensor(4.0, device=device())
         )
@@ -169,7 +187,14 @@ def train(folder: Path, steps: int) -> BlipForImageTextRetrieval:
         ).last_hidden_state[:, 0]
         verdict = blip.itm_head(joint).float()
         truth = torch.tensor([1] * BATCH + [0] * BATCH, device=device())
-        return {"itc": itc, "itm": F.cross_entropy(verdict, truth)}
+        labels = torch.from_numpy(batch.labels).to(device()).flatten(0, 2)
+        patches = seen[:, 1:].flatten(0, 1)
+        return {
+            "itc": itc,
+            "itm": F.cross_entropy(verdict, truth),
+            "category": F.cross_entropy(student.category(patches).float(), labels[:, 0]),
+            "colour": F.cross_entropy(student.colour(patches).float(), labels[:, 1]),
+        }
 
     fit(student, losses, Schedule(steps=steps, lr=1e-3), folder)
     return student.blip

@@ -6,8 +6,10 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 from safetensors.torch import save_file
 from segment_anything.modeling import Sam
+from torch import nn
 from transformers import BlipForImageTextRetrieval, CLIPModel, LlavaForConditionalGeneration
 
+from imgdiff.toyland.judge import Judge
 from imgdiff.toyland.train import clip, matcher, mllm, segmenter
 
 
@@ -37,5 +39,14 @@ def save_mllm(model: LlavaForConditionalGeneration, folder: Path) -> None:
 def save_segmenter(model: Sam, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(segmenter.CONFIG.model_dump_json(indent=2) + "\n")
+    _save_weights(model, folder)
+
+
+def save_judge(model: Judge, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    _save_weights(model, folder)
+
+
+def _save_weights(model: nn.Module, folder: Path) -> None:
     weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(weights, folder / "model.safetensors")

@@ -1,0 +1,2 @@
+"""What `benchmarks/quality.py` measures: each module returns figures of some of
+the embedded models."""
