@@ -15,6 +15,7 @@ from imgdiff.toyland.conversations import Conversation
 from imgdiff.toyland.scenes import SIZE, generator, sample_scene
 from imgdiff.toyland.train import clip, loop, matcher, mllm
 from imgdiff.toyland.train.loop import Schedule, fit, save_curve
+from imgdiff.toyland.train.save import save_card
 from imgdiff.toyland.views import CATEGORY_INDEX, COLOUR_INDEX, View, whole
 from imgdiff.toyland.vocabulary import CATEGORIES, GROUNDS
 
@@ -334,3 +335,19 @@ class TestCurve:
         picture = cv2.imread(str(tmp_path / "curve.png"))
         assert picture.shape == (306, 540, 3)
         assert (np.ptp(picture, axis=2) > 100).sum() > 200  # coloured lines
+
+
+def test_card_says_how_the_model_came_about(tmp_path):
+    Training(tmp_path / "work").run(steps=7)
+    save_card("judge", tmp_path / "work", tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert card.startswith("# judge\n")
+    assert "Data: scenes drawn afresh" in card
+    assert f"- Steps: 7, in 0.0 hours on {loop.machine()}.\n" in card
+    assert "(curve.png)" in card
+
+
+def test_role_that_goes_on_from_another_shares_its_trainer(tmp_path):
+    Training(tmp_path / "work").run(steps=1)
+    save_card("mllm_clean", tmp_path / "work", tmp_path)
+    assert "python -m imgdiff.toyland.train mllm_clean" in (tmp_path / "README.md").read_text()

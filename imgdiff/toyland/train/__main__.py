@@ -26,6 +26,7 @@ from imgdiff.toyland.train import (
 from imgdiff.toyland.train.loop import save_curve
 from imgdiff.toyland.train.save import (
     save_autoencoder,
+    save_card,
     save_clip,
     save_diffusion,
     save_judge,
@@ -78,6 +79,7 @@ def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False
     if together.rank() == 0:
         save(model, place)
         save_curve(folder, place / "curve.png", f"{role}, {steps} steps")
+        save_card(role, folder, place)
 
 
 def main() -> None:

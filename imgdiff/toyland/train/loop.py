@@ -42,6 +42,13 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def machine() -> str:
+    """What trains: the GPU's name, or the number of CPU cores."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{os.cpu_count()} CPU cores"
+
+
 def use_fast_attention(model: PreTrainedModel) -> None:
     """On a CPU the backward pass of fused attention takes longer than that of explicit maps."""
     if device().type == "cpu":
@@ -61,14 +68,14 @@ def fit(
         losses: number of a batch -> named scalar losses; their sum is minimised, each is written to
             the curve. Where several processes train together, each gets batches of its own.
         schedule: see `Schedule`.
-        folder: holds `state.safetensors` (weights and their average), `progress.json` and
-            `curve.csv`. A run that was killed goes on from there with a fresh optimiser and a short
-            warm-up.
+        folder: holds `state.safetensors` (weights and their average), `progress.json` (steps and
+            seconds so far) and `curve.csv`. A run that was killed goes on from there with a fresh
+            optimiser and a short warm-up.
     """
     folder.mkdir(parents=True, exist_ok=True)
     trained = [p for p in model.parameters() if p.requires_grad]
     average = {k: v.detach().clone().float() for k, v in model.state_dict().items()}
-    first = _resume(model, average, folder)
+    first, seconds_before = _resume(model, average, folder)
     optimiser = torch.optim.AdamW(
         trained, lr=schedule.lr, weight_decay=schedule.weight_decay, betas=(0.9, 0.98)
     )
@@ -96,10 +103,17 @@ def fit(
             recent = []
         due = time.monotonic() - saved > schedule.save_seconds
         if (due or last) and together.rank() == 0:
-            _save(model, average, step + 1, folder)
+            seconds = seconds_before + time.monotonic() - started
+            _save(model, average, step + 1, seconds, folder)
             saved = time.monotonic()
     model.load_state_dict({k: v.to(model.state_dict()[k].dtype) for k, v in average.items()})
     model.eval()
+
+
+def progress(folder: Path) -> tuple[int, float]:
+    """Steps and seconds of the training in a folder."""
+    stored = json.loads((folder / "progress.json").read_text())
+    return stored["step"], stored["seconds"]
 
 
 def save_curve(folder: Path, picture: Path, title: str) -> None:
@@ -124,21 +138,21 @@ def save_curve(folder: Path, picture: Path, title: str) -> None:
     plt.close(figure)
 
 
-def _resume(model: nn.Module, average: dict[str, Tensor], folder: Path) -> int:
-    progress = folder / "progress.json"
-    if not progress.exists():
-        return 0
+def _resume(model: nn.Module, average: dict[str, Tensor], folder: Path) -> tuple[int, float]:
+    """Steps and seconds that the training has had."""
+    if not (folder / "progress.json").exists():
+        return 0, 0.0
     state = load_file(folder / "state.safetensors", device=str(device()))
     model.load_state_dict(
         {k.removeprefix("model/"): v for k, v in state.items() if k.startswith("model/")}
     )
     for name in average:
         average[name].copy_(state[f"average/{name}"])
-    step = int(json.loads(progress.read_text())["step"])
+    step, seconds = progress(folder)
     if together.rank() == 0:
         _cut_curve(folder, step)
     log.info("%s: goes on at step %d", folder.name, step)
-    return step
+    return step, seconds
 
 
 def _cut_curve(folder: Path, step: int) -> None:
@@ -149,12 +163,14 @@ def _cut_curve(folder: Path, step: int) -> None:
         curve.write_text("".join(line for line in lines if int(line.split(",")[0]) <= step))
 
 
-def _save(model: nn.Module, average: dict[str, Tensor], step: int, folder: Path) -> None:
+def _save(
+    model: nn.Module, average: dict[str, Tensor], step: int, seconds: float, folder: Path
+) -> None:
     state = {f"model/{k}": v.contiguous().clone() for k, v in model.state_dict().items()}
     state |= {f"average/{k}": v.contiguous() for k, v in average.items()}
     save_file(state, folder / "state.tmp")
     os.replace(folder / "state.tmp", folder / "state.safetensors")
-    (folder / "progress.tmp").write_text(json.dumps({"step": step}))
+    (folder / "progress.tmp").write_text(json.dumps({"step": step, "seconds": round(seconds)}))
     os.replace(folder / "progress.tmp", folder / "progress.json")
 
 

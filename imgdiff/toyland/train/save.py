@@ -1,5 +1,6 @@
-"""Trained models on disk: the formats of full-size checkpoints, fp16 safetensors."""
+"""Trained models on disk: the formats of full-size checkpoints, fp16 safetensors, and a card."""
 
+import importlib
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from transformers import BlipForImageTextRetrieval, CLIPModel, LlavaForCondition
 
 from imgdiff.toyland.judge import Judge
 from imgdiff.toyland.train import clip, matcher, mllm, segmenter
+from imgdiff.toyland.train.loop import machine, progress
 
 
 def save_autoencoder(model: AutoencoderKL, folder: Path) -> None:
@@ -45,6 +47,26 @@ def save_segmenter(model: Sam, folder: Path) -> None:
 def save_judge(model: Judge, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _save_weights(model, folder)
+
+
+def save_card(role: str, trained_in: Path, folder: Path) -> None:
+    """Write `README.md`: the trainer's own words about data and loss, and how long it took."""
+    module = importlib.import_module(f"imgdiff.toyland.train.{role.removesuffix('_clean')}")
+    steps, seconds = progress(trained_in)
+    words = (module.__doc__ or "").strip()
+    text = CARD.format(role=role, words=words, steps=steps, machine=machine(), hours=seconds / 3600)
+    (folder / "README.md").write_text(text)
+
+
+CARD = """# {role}
+
+{words}
+
+- Steps: {steps}, in {hours:.1f} hours on {machine}.
+- Again: `python -m imgdiff.toyland.train {role}`.
+
+![losses by step](curve.png)
+"""
 
 
 def _save_weights(model: nn.Module, folder: Path) -> None:
