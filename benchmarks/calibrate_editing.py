@@ -19,7 +19,7 @@ from embedded.figures import Figure
 from embedded.perception import recipe_params
 from rich.progress import track
 
-from imgdiff.editing.prompt_to_prompt import Windows
+from imgdiff.editing.edits import Windows
 from imgdiff.models import Models
 from imgdiff.models.zoo import bind
 from imgdiff.toyland.judge import load

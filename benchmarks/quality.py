@@ -23,7 +23,7 @@ from embedded.perception import recipe_params
 from rich.console import Console
 from rich.table import Table
 
-from imgdiff.editing.prompt_to_prompt import Windows
+from imgdiff.editing.edits import Windows
 from imgdiff.models import Models
 from imgdiff.models.mllm import Mllm
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint, bind

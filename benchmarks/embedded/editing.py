@@ -9,7 +9,8 @@ from rich.progress import track
 
 from embedded.figures import Figure, mean, share
 from embedded.perception import best_mask, segments
-from imgdiff.editing.prompt_to_prompt import CaptionPair, Windows, generate_pairs
+from imgdiff.editing.edits import Source, Windows, edit_to
+from imgdiff.editing.prompt_to_prompt import draw
 from imgdiff.editing.words import changed_spans
 from imgdiff.models.segmenter import Segmenter
 from imgdiff.toyland.captions import scene_caption
@@ -62,7 +63,7 @@ def exchanged(caption_a: str, caption_b: str) -> tuple[str, str]:
     return f"{colour} {spans[0].of(caption_a)}", f"{colour} {spans[1].of(caption_b)}"
 
 
-def caption_pairs(count: int, split: str = "test") -> list[CaptionPair]:
+def caption_pairs(count: int, split: str = "test") -> list[tuple[str, str]]:
     """Captions of scenes with one noun replaced, as the lexicon does it."""
     groups, found = load_lexicon("toyland"), []
     for k in range(count):
@@ -70,32 +71,28 @@ def caption_pairs(count: int, split: str = "test") -> list[CaptionPair]:
         caption = scene_caption(sample_scene(rng), rng)
         edited = replace_noun(caption, groups, rng)
         assert edited is not None, f"no noun of the lexicon: {caption}"
-        spans = changed_spans(caption, edited[0])
-        assert spans is not None, f"nothing replaced: {caption}"
-        found.append(CaptionPair(caption, edited[0], *spans, seed=k))
+        found.append((caption, edited[0]))
     return found
 
 
 def edit(
     pipeline: StableDiffusionXLPipeline,
     judge: Judge,
-    pairs: list[CaptionPair],
+    pairs: list[tuple[str, str]],
     steps: int,
     guidance: float,
     windows: Windows,
 ) -> list[Edited]:
     """Draw all pairs and look at them."""
-    made = []
+    sources = [Source(a, seed, (edit_to(a, b, windows),)) for seed, (a, b) in enumerate(pairs)]
+    made: list[np.ndarray] = []
     for start in track(range(0, len(pairs), BATCH), "draws pairs", transient=True):
-        images = generate_pairs(
-            pipeline, pairs[start : start + BATCH], steps, guidance, None, windows
-        )
-        made += list((images * 255).round().astype(np.uint8))
+        drawn = draw(pipeline, sources[start : start + BATCH], steps, guidance)
+        made += [(images * 255).round().astype(np.uint8) for images in drawn]
     seen = look(judge, [image for images in made for image in images])
-    captions = [(pair.caption_a, pair.caption_b) for pair in pairs]
     return [
         Edited(*both, *exchanged(*both), tuple(images), seen[2 * k], seen[2 * k + 1])
-        for k, (both, images) in enumerate(zip(captions, made, strict=True))
+        for k, (both, images) in enumerate(zip(pairs, made, strict=True))
     ]
 
 

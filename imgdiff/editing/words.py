@@ -34,8 +34,7 @@ def changed_spans(caption_a: str, caption_b: str) -> tuple[Span, Span] | None:
     """
     words_a, words_b = list(WORD.finditer(caption_a)), list(WORD.finditer(caption_b))
     plain_a, plain_b = ([m.group().lower() for m in words] for words in (words_a, words_b))
-    blocks = difflib.SequenceMatcher(None, plain_a, plain_b, autojunk=False).get_opcodes()
-    changes = [block for block in blocks if block[0] != "equal"]
+    changes = _changes(plain_a, plain_b)
     if not changes:
         return None
     first_a, last_a, first_b, last_b = changes[0][1], changes[-1][2], changes[0][3], changes[-1][4]
@@ -52,6 +51,24 @@ def changed_spans(caption_a: str, caption_b: str) -> tuple[Span, Span] | None:
     ):
         return None
     return _span(words_a, first_a, last_a, caption_a), _span(words_b, first_b, last_b, caption_b)
+
+
+def swapped_spans(caption_a: str, caption_b: str) -> tuple[Span, Span] | None:
+    """`changed_spans`, where one stretch of words gave way to another one; None where nothing, or
+    more than that, or something else changed."""
+    plain_a, plain_b = (
+        [m.group().lower() for m in WORD.finditer(caption)] for caption in (caption_a, caption_b)
+    )
+    spans = changed_spans(caption_a, caption_b)
+    if spans is None or len(_changes(plain_a, plain_b)) > 1:
+        return None
+    return spans if all(span.start < span.end for span in spans) else None
+
+
+def _changes(plain_a: list[str], plain_b: list[str]) -> list[tuple[str, int, int, int, int]]:
+    """difflib's blocks of words that differ."""
+    blocks = difflib.SequenceMatcher(None, plain_a, plain_b, autojunk=False).get_opcodes()
+    return [block for block in blocks if block[0] != "equal"]
 
 
 def changed_phrases(caption_a: str, caption_b: str) -> tuple[str, str] | None:

@@ -49,10 +49,13 @@ class SdxlPrompt2PromptMapper(Mapper):
         self.prompt_limit = models.prompt_limit()
 
     def process(self, rows: Sequence[Row]) -> None:
-        from imgdiff.editing.prompt_to_prompt import CaptionPair, Windows, generate_pairs
+        from imgdiff.editing.edits import Edit, Source, Windows
+        from imgdiff.editing.prompt_to_prompt import draw
         from imgdiff.editing.words import changed_spans
 
-        todo, pairs = [], []
+        p = self.params
+        windows = Windows(p.self_replace_steps, p.cross_replace_steps, p.self_replace_side)
+        todo, sources = [], []
         for row in rows:
             captions = row["caption_a"], row["caption_b"]
             tokens, limit = max(self.prompt_limit(caption) for caption in captions)
@@ -68,14 +71,11 @@ class SdxlPrompt2PromptMapper(Mapper):
                 row.reject(self.name, "nothing_replaced", "words were only added or only removed")
             else:
                 todo.append(row)
-                pairs.append(CaptionPair(*captions, *spans, seed=derive_seed(row.seed, self.name)))
+                edit = Edit(captions[1], spans, windows)
+                sources.append(Source(captions[0], derive_seed(row.seed, self.name), (edit,)))
         if not todo:
             return
-        p = self.params
-        windows = Windows(p.self_replace_steps, p.cross_replace_steps, p.self_replace_side)
-        made = generate_pairs(
-            self.pipeline, pairs, p.num_inference_steps, p.guidance_scale, p.side, windows
-        )
+        made = draw(self.pipeline, sources, p.num_inference_steps, p.guidance_scale, p.side)
         for row, pair in zip(todo, made, strict=True):
             self._store(row, pair)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imgdiff.editing.words import Span, changed_phrases, changed_spans
+from imgdiff.editing.words import Span, changed_phrases, changed_spans, swapped_spans
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,22 @@ def test_same_words(caption_a, caption_b):
 )
 def test_phrases_run_to_the_end_of_the_noun_phrase(caption_a, caption_b, phrase_a, phrase_b):
     assert changed_phrases(caption_a, caption_b) == (phrase_a, phrase_b)
+
+
+@pytest.mark.parametrize(
+    ("caption_a", "caption_b", "swapped"),
+    [
+        ("a red car", "a red boat", True),
+        ("a red car on sand", "a blue boat on sand", True),
+        ("an orange car", "a red car", True),
+        ("a lighthouse", "a fire station", True),
+        ("a red car on sand", "a red boat on grass", False),  # in two places
+        ("a car", "a red car", False),
+        ("a red car", "a car", False),
+        ("a car and a boat", "a car", False),
+        ("a car", "A car.", False),
+    ],
+)
+def test_one_stretch_of_words_for_another(caption_a, caption_b, swapped):
+    expected = changed_spans(caption_a, caption_b) if swapped else None
+    assert swapped_spans(caption_a, caption_b) == expected

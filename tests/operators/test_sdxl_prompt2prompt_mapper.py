@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from imgdiff.editing import prompt_to_prompt
-from imgdiff.editing.prompt_to_prompt import Windows
+from imgdiff.editing.edits import Windows
 from imgdiff.images import load_rgb
 from imgdiff.rows import derive_seed
 from imgdiff.testing import make_row, run_operator
@@ -15,25 +15,25 @@ from operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMap
 NAME = "sdxl_prompt2prompt_mapper"
 
 
-def noise_pair(caption_pair):
-    return np.random.default_rng(caption_pair.seed).random((2, 8, 8, 3), np.float32)
+def noise_pair(source):
+    return np.random.default_rng(source.seed).random((2, 8, 8, 3), np.float32)
 
 
 @pytest.fixture
 def draw(models, monkeypatch):
-    """draw(rows, **params): the rows afterwards; `draw.calls` holds the calls of generate_pairs."""
+    """draw(rows, **params): the rows afterwards; `draw.calls` holds the calls of the editor."""
     calls = []
 
-    def generate_pairs(*call):
+    def fake(*call):
         calls.append(call)
-        return np.stack([run.picture_of(pair) for pair in call[1]])
+        return [run.picture_of(source) for source in call[1]]
 
     def run(rows, **params):
         return run_operator(SdxlPrompt2PromptMapper, rows, models, **params)
 
     run.calls, run.picture_of = calls, noise_pair
     models.diffusion = lambda: SimpleNamespace(pipeline="the pipeline")
-    monkeypatch.setattr(prompt_to_prompt, "generate_pairs", generate_pairs)
+    monkeypatch.setattr(prompt_to_prompt, "draw", fake)
     return run
 
 
@@ -44,8 +44,8 @@ def captions(a="a red car on sand", b="a red boat on sand", id="row-0"):
 def test_images_are_stored_without_loss(draw):
     row = captions()
     (row,) = draw([row])
-    ((_, (pair,), *_),) = draw.calls
-    expected = (noise_pair(pair) * 255).round().astype(np.uint8)
+    ((_, (source,), *_),) = draw.calls
+    expected = (noise_pair(source) * 255).round().astype(np.uint8)
     np.testing.assert_array_equal(load_rgb(row["image_a"]), expected[0])
     np.testing.assert_array_equal(load_rgb(row["image_b"]), expected[1])
     assert row.ok
@@ -54,10 +54,12 @@ def test_images_are_stored_without_loss(draw):
 def test_pair_has_its_changed_words_and_the_rows_seed(draw):
     row = captions()
     draw([row])
-    ((_, (pair,), *_),) = draw.calls
-    assert (pair.caption_a, pair.caption_b) == ("a red car on sand", "a red boat on sand")
-    assert (pair.span_a.of(pair.caption_a), pair.span_b.of(pair.caption_b)) == ("car", "boat")
-    assert pair.seed == derive_seed(row.seed, NAME)
+    ((_, (source,), *_),) = draw.calls
+    (edit,) = source.edits
+    assert (source.caption, edit.caption) == ("a red car on sand", "a red boat on sand")
+    old, new = edit.spans
+    assert (old.of(source.caption), new.of(edit.caption)) == ("car", "boat")
+    assert source.seed == derive_seed(row.seed, NAME)
 
 
 def test_settings_reach_the_generation(draw):
@@ -70,9 +72,10 @@ def test_settings_reach_the_generation(draw):
         self_replace_side=0.5,
         cross_replace_steps=0.9,
     )
-    ((pipeline, _, *settings),) = draw.calls
+    ((pipeline, (source,), *settings),) = draw.calls
     assert pipeline == "the pipeline"
-    assert settings == [7, 3.0, 128, Windows(self_steps=0.1, cross_steps=0.9, self_side=0.5)]
+    assert settings == [7, 3.0, 128]
+    assert source.edits[0].windows == Windows(self_steps=0.1, cross_steps=0.9, self_side=0.5)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +121,9 @@ def test_nothing_is_drawn_for_a_batch_of_refused_rows(draw):
 def test_nan_fails_the_row_alone(draw, side):
     bad_seed = derive_seed(captions(id="bad").seed, NAME)
 
-    def picture_of(pair):
-        picture = noise_pair(pair)
-        if pair.seed == bad_seed:
+    def picture_of(source):
+        picture = noise_pair(source)
+        if source.seed == bad_seed:
             picture[side, 0, 0, 0] = np.nan
         return picture
 
@@ -134,8 +137,8 @@ def test_nan_fails_the_row_alone(draw, side):
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_flat_image_is_rejected(draw, side):
-    def picture_of(pair):
-        picture = noise_pair(pair)
+    def picture_of(source):
+        picture = noise_pair(source)
         picture[side] = 0.5
         return picture
 
