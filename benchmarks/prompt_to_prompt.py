@@ -1,0 +1,263 @@
+"""What prompt-to-prompt on fused attention costs: beside plain sampling and beside the textbook.
+
+    python benchmarks/prompt_to_prompt.py [--quick] [--json FILE]
+    python benchmarks/prompt_to_prompt.py --device cuda --full
+
+Models have SDXL's layer layout and random weights; their width is reduced, unless `--full`. Plain
+sampling draws as many images in as many steps. The textbook edits explicit attention maps
+(`tests/editing/textbook.py`); it is compared over one step of the UNet, which is where it differs.
+Times are medians of runs that take turns; memory is the peak of a child process above what it held
+when the models were there.
+"""
+
+import argparse
+import json
+import multiprocessing
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    EulerDiscreteScheduler,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from rich.console import Console
+from rich.table import Table
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from imgdiff.editing.attention import EditState, edited
+from imgdiff.editing.edits import Source, Windows, edit_to
+from imgdiff.editing.plan import Plan
+from imgdiff.editing.prompt_to_prompt import draw_latents
+from imgdiff.toyland.tokenizer import clip_tokenizer
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "editing"))
+from textbook import BookEdit, Textbook, by_the_book
+
+CAPTION_A, CAPTION_B = "a red car on the sand", "a red lighthouse on the sand"
+WINDOWS = Windows(self_steps=1, cross_steps=1)  # every step pays
+REDUCED, FULL = (32, 64, 128), (320, 640, 1280)  # channels of the UNet's levels
+GUIDANCE = 7.5
+
+
+def make_pipeline(channels: tuple[int, ...], side: int) -> StableDiffusionXLPipeline:
+    """SDXL's layout: no attention at the first level, 2 and 10 transformer layers at the next two.
+
+    side: of the latents.
+    """
+    torch.manual_seed(0)
+    tokenizer = clip_tokenizer()
+    width = 2048 * channels[0] // 640
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width // 2,
+        intermediate_size=width,
+        num_hidden_layers=2,
+        num_attention_heads=max(width // 128, 1),
+        projection_dim=width // 2,
+        max_position_embeddings=tokenizer.model_max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    unet = UNet2DConditionModel(
+        sample_size=side,
+        block_out_channels=channels,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        layers_per_block=2,
+        transformer_layers_per_block=(1, 2, 10),
+        attention_head_dim=tuple(max(c // 64, 1) for c in channels),  # the number of heads
+        cross_attention_dim=width,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=6 * 256 + width // 2,
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(4, 8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        norm_num_groups=4,
+        sample_size=8 * side,
+    )
+    pipeline = StableDiffusionXLPipeline(
+        vae=vae,
+        text_encoder=CLIPTextModel(text),
+        text_encoder_2=CLIPTextModelWithProjection(text),
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        unet=unet.eval(),
+        scheduler=EulerDiscreteScheduler(),
+        add_watermarker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def sources(pairs: int) -> list[Source]:
+    return [Source(CAPTION_A, k, (edit_to(CAPTION_A, CAPTION_B, WINDOWS),)) for k in range(pairs)]
+
+
+def plain_sampling(pipeline: StableDiffusionXLPipeline, pairs: int, steps: int) -> None:
+    pipeline(
+        [CAPTION_A, CAPTION_B] * pairs,
+        num_inference_steps=steps,
+        guidance_scale=GUIDANCE,
+        generator=[torch.Generator().manual_seed(k) for k in range(2 * pairs)],
+        output_type="latent",
+    )
+
+
+def our_sampling(pipeline: StableDiffusionXLPipeline, pairs: int, steps: int) -> None:
+    draw_latents(pipeline, sources(pairs), steps, GUIDANCE)
+
+
+def our_step(pipeline: StableDiffusionXLPipeline) -> None:
+    """One guided call of the UNet for one pair."""
+    size = pipeline.unet.config.sample_size
+    state = EditState(Plan(pipeline.tokenizer, sources(1), 1, (size, size)), guided=True)
+    with edited(pipeline.unet, state):
+        _call_unet(pipeline)
+
+
+def textbook_step(pipeline: StableDiffusionXLPipeline) -> None:
+    size = pipeline.unet.config.sample_size
+    (planned,) = Plan(pipeline.tokenizer, sources(1), 1, (size, size)).edits
+    edit = BookEdit(
+        planned.row,
+        planned.source,
+        planned.aligned.taken.to(pipeline.device, pipeline.unet.dtype),
+        refined=torch.ones(pipeline.tokenizer.model_max_length),
+        equalizer=planned.weights,
+        cross_until=planned.until,
+        self_until=1,
+        largest=WINDOWS.self_side**2 * size**2,
+    )
+    book = Textbook([edit], guided=True, layers=len(pipeline.unet.attn_processors))
+    with by_the_book(pipeline.unet, book):
+        _call_unet(pipeline)
+
+
+@torch.no_grad()
+def _call_unet(pipeline: StableDiffusionXLPipeline) -> None:
+    unet, config = pipeline.unet, pipeline.unet.config
+    place: dict[str, Any] = {"device": pipeline.device, "dtype": unet.dtype}
+    length, size = pipeline.tokenizer.model_max_length, config.sample_size
+    added = {
+        "text_embeds": torch.zeros(
+            4, config.projection_class_embeddings_input_dim - 6 * 256, **place
+        ),
+        "time_ids": torch.full((4, 6), 8.0 * size, **place),
+    }
+    text = torch.randn(4, length, config.cross_attention_dim, **place)
+    unet(torch.randn(4, 4, size, size, **place), 500, text, added_cond_kwargs=added)
+
+
+def seconds(sides: list[Callable[[], None]], runs: int) -> list[float]:
+    """Median time of each side; they take turns, after one turn that does not count."""
+    times: list[list[float]] = [[] for _ in sides]
+    for run in range(runs + 1):
+        for side, found in zip(sides, times, strict=True):
+            started = time.perf_counter()
+            side()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if run:
+                found.append(time.perf_counter() - started)
+    return [statistics.median(found) for found in times]
+
+
+def peak_megabytes(side: Callable[[], None]) -> float:
+    """Peak of a forked child that does this, above what it held before."""
+    queue = multiprocessing.get_context("fork").SimpleQueue()
+
+    def child() -> None:
+        before = _memory("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        side()
+        queue.put(_memory("VmHWM") - before)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"the measured side ended with exit code {process.exitcode}")
+    return queue.get()
+
+
+def _memory(name: str) -> float:
+    """A line of /proc/self/status, in MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+
+
+def measure(runs: int, steps: int, sides: list[int]) -> dict[str, float]:
+    """All figures on the CPU; `sides` are those of the latents that the textbook is compared at."""
+    torch.set_num_threads(1)  # a forked child cannot use its parent's threads
+    figures: dict[str, float] = {}
+    pipeline = make_pipeline(REDUCED, 32)
+    ours, plain = (
+        (lambda: our_sampling(pipeline, 2, steps)),
+        (lambda: plain_sampling(pipeline, 2, steps)),
+    )
+    times = seconds([ours, plain], runs)
+    figures["time_over_plain"] = times[0] / times[1]
+    figures["memory_over_plain"] = peak_megabytes(ours) / peak_megabytes(plain)
+    for pairs in (1, 2, 4, 8):
+        (taken,) = seconds([lambda n=pairs: our_sampling(pipeline, n, steps)], 1)
+        figures[f"pairs_per_second_batch_{pairs}"] = pairs / taken
+    for side in sides:
+        larger = make_pipeline(REDUCED, side)
+        book, fused = (lambda p=larger: textbook_step(p)), (lambda p=larger: our_step(p))
+        slow, fast = seconds([book, fused], runs if side < 128 else min(runs, 5))
+        figures[f"textbook_time_over_ours_{side}"] = slow / fast
+        figures[f"textbook_memory_over_ours_{side}"] = peak_megabytes(book) / peak_megabytes(fused)
+    figures["textbook_time_over_ours"] = figures[f"textbook_time_over_ours_{sides[-1]}"]
+    figures["textbook_memory_over_ours"] = figures[f"textbook_memory_over_ours_{sides[-1]}"]
+    return figures
+
+
+def measure_full(device: str, steps: int) -> dict[str, float]:
+    """The real SDXL architecture in bf16 at 1024 px: pairs a second and GB of the device."""
+    pipeline = make_pipeline(FULL, 128).to(device, torch.bfloat16)
+    figures: dict[str, float] = {}
+    for pairs in (1, 2, 4, 8):
+        torch.cuda.reset_peak_memory_stats()
+        (taken,) = seconds([lambda n=pairs: our_sampling(pipeline, n, steps)], 1)
+        figures[f"full_pairs_per_second_batch_{pairs}"] = pairs / taken
+        figures[f"full_peak_gb_batch_{pairs}"] = torch.cuda.max_memory_allocated() / 1e9
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer runs, latents up to 64 x 64")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; cuda goes with --full")
+    parser.add_argument("--full", action="store_true", help="SDXL at full size, 30 steps")
+    given = parser.parse_args()
+    if given.full:
+        figures = measure_full(given.device, steps=30)
+    elif given.quick:
+        figures = measure(runs=2, steps=2, sides=[32, 64])
+    else:
+        figures = measure(runs=5, steps=4, sides=[32, 64, 96, 128])
+    table = Table("figure", "value", title="prompt-to-prompt")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.2f}")
+    Console().print(table)
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
