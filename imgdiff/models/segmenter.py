@@ -1,5 +1,6 @@
 """The segmenter role: Segment Anything (Kirillov et al. 2023) in its everything mode."""
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from segment_anything.modeling import (
 )
 
 from imgdiff.models.loading import device_of, dtype_of
+from imgdiff.models.sam_keys import config_fields, to_segment_anything
 from imgdiff.models.zoo import Checkpoint
 
 
@@ -90,8 +92,8 @@ class Segmenter:
 
     @classmethod
     def load(cls, checkpoint: Checkpoint) -> "Segmenter":
-        """From `config.json` (see `SamConfig`) and `model.safetensors` in segment_anything's key
-        names.
+        """From `config.json` and `model.safetensors`, as transformers' `SamModel` stores them, or
+        with `SamConfig`'s fields and segment_anything's names.
 
         Raises:
             FileNotFoundError: one of the two is missing.
@@ -104,8 +106,12 @@ class Segmenter:
                     checkpoint.name, revision=checkpoint.revision, allow_patterns=patterns
                 )
             )
-        sam = build_sam(SamConfig.model_validate_json((folder / "config.json").read_text()))
-        sam.load_state_dict(load_file(folder / "model.safetensors"))
+        config = json.loads((folder / "config.json").read_text())
+        weights = load_file(folder / "model.safetensors")
+        if config.get("model_type") == "sam":
+            config, weights = config_fields(config), to_segment_anything(weights)
+        sam = build_sam(SamConfig.model_validate(config))
+        sam.load_state_dict(weights)
         return cls(sam.to(device_of(checkpoint), dtype_of(checkpoint)))
 
     def segment(

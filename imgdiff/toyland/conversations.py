@@ -60,7 +60,7 @@ def region(rng: np.random.Generator) -> Conversation:
 
 def changed_pair(rng: np.random.Generator) -> Conversation:
     """The joined pair with red boxes; the region captions in the question are wrong one time in
-    seven."""
+    twelve."""
     scene = sample_scene(rng)
     k = int(rng.integers(len(scene.objects)))
     other = _changed(rng, scene, k)
@@ -90,22 +90,36 @@ def _changed(rng: np.random.Generator, scene: Scene, k: int) -> Scene:
 
 
 def _perhaps_wrong(rng: np.random.Generator, truth: str) -> str:
-    if rng.random() > 0.15:
+    if rng.random() > 0.08:
         return truth
     return with_article(f"{rng.choice(list(COLOURS))} {rng.choice(list(CATEGORIES))}")
 
 
 def whole_scene(rng: np.random.Generator, web: bool = True) -> Conversation:
-    """A caption and three questions whether something is there, the caption first half of the time.
+    """A caption, and questions what is there and in which colour; one of these kinds comes first.
 
-    With `web` all of it is made from a web caption, as much instruction data is.
+    Asking for colours makes a model look for the thing that is asked about; yes or no alone teaches
+    a small one next to nothing. With `web` all of it is made from a web caption, as much
+    instruction data is.
     """
     scene = sample_scene(rng)
     told = web_view(scene, rng) if web else scene
     caption = prompts.SCENE, f"{scene_caption(told, rng).capitalize()}."
-    turns = [existence(told, rng) for _ in range(3)]
-    turns.insert(0 if rng.random() < 0.5 else int(rng.integers(1, 4)), caption)
-    return Conversation(render(scene, rng).image, tuple(turns))
+    turns = [caption, *(existence(told, rng) for _ in range(2)), *colours(told, rng)]
+    order = rng.permutation(len(turns))
+    return Conversation(render(scene, rng).image, tuple(turns[k] for k in order))
+
+
+def colours(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
+    """What colour a thing has, of up to two things."""
+    some = rng.permutation(len(scene.objects))[:2]
+    return [
+        (
+            f"What colour is the {scene.objects[k].category}?",
+            f"{scene.objects[k].colour.capitalize()}.",
+        )
+        for k in some
+    ]
 
 
 def existence(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
@@ -125,7 +139,7 @@ def existence(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
 
 
 TASKS = (region, changed_pair, whole_scene)
-SHARES = (0.4, 0.3, 0.3)
+SHARES = (0.2, 0.35, 0.45)
 
 
 def conversation(rng: np.random.Generator, web: bool = True) -> Conversation:
