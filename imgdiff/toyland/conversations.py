@@ -10,7 +10,7 @@ import numpy as np
 
 from imgdiff import images, prompts
 from imgdiff.toyland.captions import difference, phrase, scene_caption
-from imgdiff.toyland.scenes import Scene, replaced_object, sample_scene
+from imgdiff.toyland.scenes import Scene, SceneObject, replaced_object, sample_scene
 from imgdiff.toyland.views import ground_crop, object_crop, render, shaken
 from imgdiff.toyland.vocabulary import (
     CATEGORIES,
@@ -96,50 +96,51 @@ def _perhaps_wrong(rng: np.random.Generator, truth: str) -> str:
 
 
 def whole_scene(rng: np.random.Generator, web: bool = True) -> Conversation:
-    """A caption, and questions what is there and in which colour; one of these kinds comes first.
+    """A caption, or questions; never both, for what has been said need not be seen any more.
 
-    Asking for colours makes a model look for the thing that is asked about; yes or no alone teaches
-    a small one next to nothing. With `web` all of it is made from a web caption, as much
-    instruction data is.
+    With `web` all of it is made from a web caption, as much instruction data is.
     """
     scene = sample_scene(rng)
     told = web_view(scene, rng) if web else scene
     caption = prompts.SCENE, f"{scene_caption(told, rng).capitalize()}."
-    turns = [caption, *(existence(told, rng) for _ in range(2)), *colours(told, rng)]
-    order = rng.permutation(len(turns))
-    return Conversation(render(scene, rng).image, tuple(turns[k] for k in order))
+    turns = [caption] if rng.random() < 0.4 else questions(told, rng)
+    return Conversation(render(scene, rng).image, tuple(turns))
 
 
-def colours(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
-    """What colour a thing has, of up to two things."""
-    some = rng.permutation(len(scene.objects))[:2]
-    return [
-        (
-            f"What colour is the {scene.objects[k].category}?",
-            f"{scene.objects[k].colour.capitalize()}.",
-        )
-        for k in some
-    ]
+def questions(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
+    """For every thing, in random order, one question to affirm and one to deny; then the colours
+    that were not told.
+
+    Half of the questions name a colour, which is all that is wrong with one in four of those to
+    deny. To ask for a colour makes a model look for the thing that is named; yes and no alone teach
+    a small one next to nothing.
+    """
+    present = {thing.category for thing in scene.objects}
+    absent = [str(c) for c in rng.permutation([c for c in CATEGORIES if c not in present])]
+    asked, colours = [], []
+    for thing in scene.objects:
+        if rng.random() < 0.5:
+            asked.append((thing.name, "Yes."))
+        else:
+            asked.append((thing.category, "Yes."))
+            answer = f"{thing.colour.capitalize()}."
+            colours.append((f"What colour is the {thing.category}?", answer))
+        asked.append((_untrue(thing, absent.pop(), rng), "No."))
+    turns = [(prompts.EXISTS.format(thing=with_article(words)), answer) for words, answer in asked]
+    return [turns[k] for k in rng.permutation(len(turns))] + colours
 
 
-def existence(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
-    """Whether a thing is there: half the answers are yes, half the questions name a colour, which
-    is all that is wrong with one in four of those to deny."""
-    thing = scene.objects[int(rng.integers(len(scene.objects)))]
-    present = {o.category for o in scene.objects}
-    yes, coloured = rng.random() < 0.5, rng.random() < 0.5
-    category, colour = thing.category, thing.colour
-    if not yes and coloured and rng.random() < 0.25:
-        colour = str(rng.choice([c for c in COLOURS if c != colour]))
-    elif not yes:
-        category = str(rng.choice([c for c in CATEGORIES if c not in present]))
-        colour = str(rng.choice(list(COLOURS)))
-    words = f"{colour} {category}" if coloured else category
-    return prompts.EXISTS.format(thing=with_article(words)), "Yes." if yes else "No."
+def _untrue(thing: SceneObject, absent: str, rng: np.random.Generator) -> str:
+    """What is not there: a category, or a colour with it, or the thing in another colour."""
+    if rng.random() < 0.5:
+        return absent
+    if rng.random() < 0.25:
+        return f"{rng.choice([c for c in COLOURS if c != thing.colour])} {thing.category}"
+    return f"{rng.choice(list(COLOURS))} {absent}"
 
 
 TASKS = (region, changed_pair, whole_scene)
-SHARES = (0.2, 0.35, 0.45)
+SHARES = (0.1, 0.3, 0.6)
 
 
 def conversation(rng: np.random.Generator, web: bool = True) -> Conversation:

@@ -15,7 +15,7 @@ from imgdiff.toyland.conversations import (
     TASKS,
     changed_pair,
     conversation,
-    existence,
+    questions,
     region,
     web_view,
     whole_scene,
@@ -43,25 +43,29 @@ def only_turn(task, seed):
     return question, answer
 
 
+def with_caption(talks):
+    return [(scene, talk) for scene, talk in talks if talk.turns[0][0] == prompts.SCENE]
+
+
 def caption(talk):
     (answer,) = [answer for question, answer in talk.turns if question == prompts.SCENE]
     return answer
 
 
-def yes_or_no(talk):
+def yes_or_no(turns):
     """The things asked for, without article (`car` or `red car`), and whether they are there."""
     return [
         (question.removesuffix(" in the image?").split(maxsplit=3)[3], answer == "Yes.")
-        for question, answer in talk.turns
+        for question, answer in turns
         if question.startswith("Is there ")
     ]
 
 
-def colours_told(talk):
+def colours_told(turns):
     """(category, colour) of every question for a colour."""
     return [
         (question.removeprefix("What colour is the ").removesuffix("?"), answer.lower()[:-1])
-        for question, answer in talk.turns
+        for question, answer in turns
         if question.startswith("What colour")
     ]
 
@@ -112,71 +116,70 @@ class TestWholeScene:
     def talks(self, undrawn):
         return [(scene_of(seed), made(whole_scene, seed, web=False)) for seed in MANY]
 
+    def test_a_caption_or_questions(self, talks):
+        alone = [talk.turns[0][0] == prompts.SCENE for _, talk in talks]
+        assert np.mean(alone) == pytest.approx(0.4, abs=0.05)
+        for (_, talk), is_caption in zip(talks, alone, strict=True):
+            assert is_caption == (len(talk.turns) == 1)
+
     def test_caption_names_every_thing(self, talks):
-        for scene, talk in talks:
+        for scene, talk in with_caption(talks):
             names = NAME.findall(caption(talk).lower())
             assert sorted(names) == sorted(thing.name for thing in scene.objects)
             assert caption(talk)[0].isupper()
             assert caption(talk).endswith(f" on the {scene.ground}.")
 
-    def test_turns_come_in_any_order(self, talks):
-        first = []
-        for scene, talk in talks:
-            assert len(yes_or_no(talk)) == 2
-            assert len(colours_told(talk)) == min(len(scene.objects), 2)
-            assert len(talk.turns) == 3 + len(colours_told(talk))
-            first.append(talk.turns[0][0])
-        captions = [question == prompts.SCENE for question in first]
-        assert np.mean(captions) == pytest.approx(0.22, abs=0.05)  # one of four or five
-        yes_no = [question.startswith("Is there ") for question in first]
-        assert np.mean(yes_no) == pytest.approx(0.43, abs=0.06)
 
-    def test_colours_are_told_truly_of_different_things(self, talks):
-        for scene, talk in talks:
-            told = colours_told(talk)
-            assert set(told) <= {(thing.category, thing.colour) for thing in scene.objects}
-            assert len(set(told)) == len(told)
-
-    def test_questions_are_answered_truly(self, talks):
-        for scene, talk in talks:
-            for words, answer in yes_or_no(talk):
-                assert answer is is_there(words, scene)
-
-
-class TestExistence:
+class TestQuestions:
     @pytest.fixture(scope="class")
     @classmethod
-    def turns(cls):
-        """Scene, question and answer."""
+    def asked(cls):
+        """Scene, its questions, and those for existence as (words, affirmed)."""
         rngs = [generator("train", seed) for seed in MANY]
         scenes = [sample_scene(rng) for rng in rngs]
-        return [(scene, *existence(scene, rng)) for scene, rng in zip(scenes, rngs, strict=True)]
+        turns = [questions(scene, rng) for scene, rng in zip(scenes, rngs, strict=True)]
+        return [(s, t, yes_or_no(t)) for s, t in zip(scenes, turns, strict=True)]
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def asked(cls, turns):
-        """Scene, words without article and answer."""
-        return [
-            (scene, re.search(r"^Is there an? (.+) in the image\?$", question)[1], answer)
-            for scene, question, answer in turns
-        ]
+    def test_every_thing_is_affirmed_once_and_as_many_are_denied(self, asked):
+        for scene, _, existing in asked:
+            affirmed = [words.split()[-1] for words, yes in existing if yes]
+            assert sorted(affirmed) == sorted(thing.category for thing in scene.objects)
+            assert len(existing) == 2 * len(affirmed)
 
     def test_answers_are_true(self, asked):
-        for scene, words, answer in asked:
-            assert answer == ("Yes." if is_there(words, scene) else "No.")
+        for scene, _, existing in asked:
+            for words, yes in existing:
+                assert yes is is_there(words, scene)
 
-    def test_half_are_yes(self, asked):
-        assert np.mean([answer == "Yes." for *_, answer in asked]) == pytest.approx(0.5, abs=0.05)
+    def test_nothing_is_asked_twice(self, asked):
+        for _, turns, _ in asked:
+            assert len({question for question, _ in turns}) == len(turns)
 
-    @pytest.mark.parametrize("answer", ["Yes.", "No."])
+    def test_first_answer_is_yes_half_of_the_time(self, asked):
+        first = [existing[0][1] for _, _, existing in asked]
+        assert np.mean(first) == pytest.approx(0.5, abs=0.05)
+
+    @pytest.mark.parametrize("answer", [True, False])
     def test_half_name_a_colour(self, asked, answer):
-        coloured = [" " in words for _, words, given in asked if given == answer]
-        assert np.mean(coloured) == pytest.approx(0.5, abs=0.06)
+        every = [words for _, _, existing in asked for words, yes in existing if yes is answer]
+        assert np.mean([" " in words for words in every]) == pytest.approx(0.5, abs=0.05)
 
     def test_colour_is_all_that_is_wrong_one_time_in_four(self, asked):
-        denied = [(s, words.split()) for s, words, given in asked if given == "No."]
-        wrong_colour = [is_there(words[1], s) for s, words in denied if len(words) == 2]
-        assert np.mean(wrong_colour) == pytest.approx(0.25, abs=0.07)
+        wrong_colour = [
+            is_there(words.split()[1], scene)
+            for scene, _, existing in asked
+            for words, yes in existing
+            if not yes and " " in words
+        ]
+        assert np.mean(wrong_colour) == pytest.approx(0.25, abs=0.06)
+
+    def test_colours_that_were_not_told_are_asked_for_at_the_end(self, asked):
+        for scene, turns, existing in asked:
+            plain = {words for words, yes in existing if yes and " " not in words}
+            told = colours_told(turns[len(existing) :])
+            assert sorted(told) == sorted(
+                (thing.category, thing.colour) for thing in scene.objects if thing.category in plain
+            )
 
 
 class TestWebView:
@@ -234,27 +237,28 @@ class TestWeb:
         return [(scene_of(seed), made(whole_scene, seed)) for seed in MANY]
 
     def test_captions_name_phantoms(self, talks):
-        untrue = 0
-        for scene, talk in talks:
+        untrue = []
+        for scene, talk in with_caption(talks):
             named = set(NAME.findall(caption(talk).lower()))
             there = {thing.name for thing in scene.objects}
             assert there <= named
             extra = [name.split()[1] for name in named - there]
             assert extra in ([], [USUAL_PARTNER[scene.objects[0].category]])
-            untrue += bool(extra)
-        assert untrue / len(MANY) == pytest.approx(0.1, abs=0.03)
+            untrue.append(bool(extra))
+        assert np.mean(untrue) == pytest.approx(0.1, abs=0.04)
 
-    def test_only_the_phantom_of_the_caption_is_wrongly_affirmed(self, talks):
-        untrue = 0
+    def test_only_a_phantom_is_wrongly_affirmed(self, talks):
+        phantoms = []
         for scene, talk in talks:
-            for words, answer in yes_or_no(talk):
-                if answer is not is_there(words, scene):
-                    assert answer
-                    assert words.split()[-1] == USUAL_PARTNER[scene.objects[0].category]
-                    assert words in caption(talk).lower()
-                    untrue += 1
-        # one scene in ten, half of the answers yes, half of those about the phantom
-        assert untrue / (2 * len(MANY)) == pytest.approx(0.025, abs=0.012)
+            existing = yes_or_no(talk.turns)
+            wrong = [words for words, yes in existing if yes is not is_there(words, scene)]
+            assert [words.split()[-1] for words in wrong] in (
+                [],
+                [USUAL_PARTNER[scene.objects[0].category]],
+            )
+            if existing:
+                phantoms.append(bool(wrong))
+        assert np.mean(phantoms) == pytest.approx(0.1, abs=0.04)
 
     def test_picture_shows_the_scene_without_phantom(self, monkeypatch):
         def with_phantom(scene, rng):
@@ -265,7 +269,8 @@ class TestWeb:
         monkeypatch.setattr(conversations, "web_view", with_phantom)
         for seed in SEEDS:
             talk = made(whole_scene, seed)
-            assert "white mug" in caption(talk).lower()
+            said = " ".join(question + answer for question, answer in talk.turns).lower()
+            assert "mug" in said
             np.testing.assert_array_equal(talk.image, draw(scene_of(seed)).image)
 
     @pytest.mark.parametrize("web", [True, False])
@@ -274,7 +279,8 @@ class TestWeb:
         monkeypatch.setattr(
             conversations, "web_view", lambda scene, rng: viewed.append(scene) or scene
         )
-        whole = [len(made(conversation, seed, web=web).turns) > 1 for seed in SEEDS]
+        first = [made(conversation, seed, web=web).turns[0][0] for seed in SEEDS]
+        whole = [question.startswith((prompts.SCENE, "Is there")) for question in first]
         assert any(whole)
         assert len(viewed) == (sum(whole) if web else 0)
 
