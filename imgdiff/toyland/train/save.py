@@ -20,6 +20,7 @@ def save_autoencoder(model: AutoencoderKL, folder: Path) -> None:
 
 
 def save_diffusion(pipeline: StableDiffusionXLPipeline, folder: Path) -> None:
+    pipeline.vae.register_to_config(_name_or_path="")  # where it lay on this machine
     pipeline.to(dtype=torch.float16).save_pretrained(folder, safe_serialization=True)
 
 
