@@ -37,15 +37,15 @@ from imgdiff.toyland.train.save import (
 
 # role -> steps that the shipped weights had
 STEPS = {
-    "judge": 3000,
+    "judge": 1400,
     "segmenter": 2200,
     "matcher": 2000,
-    "clip": 1600,
-    "mllm_clean": 4500,
-    "mllm": 900,
+    "clip": 3000,
+    "mllm_clean": 6400,
+    "mllm": 400,
     "autoencoder": 3250,
-    "decoder": 1200,
-    "diffusion": 5400,
+    "decoder": 900,
+    "diffusion": 5534,
 }
 
 
