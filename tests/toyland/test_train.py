@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from imgdiff.toyland.conversations import Conversation
-from imgdiff.toyland.scenes import SIZE, generator, sample_scene
-from imgdiff.toyland.train import clip, loop, matcher, mllm
+from imgdiff.toyland.scenes import SIZE, draw, generator, sample_scene
+from imgdiff.toyland.train import clip, diffusion, loop, matcher, mllm
 from imgdiff.toyland.train.loop import Schedule, fit, save_curve
 from imgdiff.toyland.train.save import save_card
 from imgdiff.toyland.views import CATEGORY_INDEX, COLOUR_INDEX, View, whole
-from imgdiff.toyland.vocabulary import CATEGORIES, GROUNDS
+from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, GROUNDS
 
 
 class TestContrastive:
@@ -351,3 +351,16 @@ def test_role_that_goes_on_from_another_shares_its_trainer(tmp_path):
     Training(tmp_path / "work").run(steps=1)
     save_card("mllm_clean", tmp_path / "work", tmp_path)
     assert "python -m imgdiff.toyland.train mllm_clean" in (tmp_path / "README.md").read_text()
+
+
+def test_cells_of_the_diffusion_model_are_labelled_with_what_stands_there():
+    scene = sample_scene(generator("train", 5), count=2)
+    cover = diffusion._cell_cover(draw(scene).masks)
+    assert cover.shape == (2, 16, 16)
+    categories, colours = diffusion._cell_labels(scene, cover)
+    for k, thing in enumerate(scene.objects):
+        full = cover[k] > 0.9
+        assert full.any()
+        assert set(categories[full]) == {1 + list(CATEGORIES).index(thing.category)}
+        assert set(colours[full]) == {1 + list(COLOURS).index(thing.colour)}
+    assert not categories[cover.max(0) < 0.3].any()

@@ -5,7 +5,10 @@ SDXL the text encoders begin as CLIP's; unlike there they are trained on. Loss: 
 SDXL's noise schedule, levels drawn from a logit-normal distribution (Esser et al. 2024, section
 3.1) whose bulk lies between steps 300 and 850 of 1000: above, 16 x 16 latents hold nothing of the
 scene; things take shape down to 400, and their colours below. Cells that show a thing count up to
-five times; one caption in ten is dropped for classifier-free guidance.
+five times; one caption in ten is dropped for classifier-free guidance. Beside it, the middle of
+the UNet learns to say which thing each cell will show (representation alignment, Yu et al. 2024,
+arXiv 2410.06940, with the scene's own labels instead of another encoder's features); the head that
+says it is thrown away.
 """
 
 from dataclasses import dataclass
@@ -24,17 +27,21 @@ from transformers import (
 )
 
 from imgdiff.toyland.captions import scene_caption
-from imgdiff.toyland.scenes import SIZE, draw, generator, sample_scene
+from imgdiff.toyland.scenes import SIZE, Scene, draw, generator, sample_scene
 from imgdiff.toyland.tokenizer import CLIP_LENGTH, clip_tokenizer
 from imgdiff.toyland.train import together
 from imgdiff.toyland.train.autoencoder import to_tensor
 from imgdiff.toyland.train.loop import Schedule, device, fit
+from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS
 
 BATCH = 32
 DROPPED = 0.1
 THING_WEIGHT = 4.0  # of a cell that a thing covers, added to the 1 that every cell weighs
+LABEL_WEIGHT = 0.1  # of the loss on what each cell will show
+LEAST_LABELLED = 0.3  # of a cell, from which on it counts as showing a thing
 LEVEL_MEAN, LEVEL_SPREAD = 0.2, 1.1  # of the logit of the noise level
 TEXT_WIDTH = 128  # of each text encoder
+N_CATEGORIES, N_COLOURS = 1 + len(CATEGORIES), 1 + len(COLOURS)  # label 0 is the ground
 
 
 class Denoiser(nn.Module):
@@ -59,6 +66,13 @@ class Denoiser(nn.Module):
             addition_time_embed_dim=32,
             projection_class_embeddings_input_dim=6 * 32 + TEXT_WIDTH,
         )
+        # 8 x 8 in the middle, 2 x 2 cells each
+        self.label_head = nn.Conv2d(128, 4 * (N_CATEGORIES + N_COLOURS), 1)
+        self.middle: Tensor | None = None
+        self.unet.mid_block.register_forward_hook(self._keep_middle)
+
+    def _keep_middle(self, _: nn.Module, __: tuple, output: Tensor) -> None:
+        self.middle = output
 
     def _text_config(self, layers: int) -> CLIPTextConfig:
         return CLIPTextConfig(
@@ -109,6 +123,14 @@ class Denoiser(nn.Module):
             noisy, timesteps, vectors * kept[:, None, None], added_cond_kwargs=added
         ).sample
 
+    def labels(self) -> tuple[Tensor, Tensor]:
+        """Logits of the category [N, 1 + 16, 16, 16] and the colour [N, 1 + 8, 16, 16] that each
+        cell of the clean scene shows, by the last forward pass."""
+        assert self.middle is not None
+        logits = nn.functional.pixel_shuffle(self.label_head(self.middle), 2)
+        category, colour = logits.float().split([N_CATEGORIES, N_COLOURS], 1)
+        return category, colour
+
 
 def noise_scheduler() -> DDIMScheduler:
     return DDIMScheduler(
@@ -127,11 +149,13 @@ class Pool:
     """Encoded training scenes; number k is the scene of seed k.
 
     latents: [N, 4, 16, 16], normalised. cover: [N, 1, 16, 16] in [0, 1], how much of a cell shows a
-    thing. mean, deviation: [4], of the latents as the autoencoder made them.
+    thing. labels: [N, 2, 16, 16], number of the category and of the colour in a cell, 0 for the
+    ground. mean, deviation: [4], of the latents as the autoencoder made them.
     """
 
     latents: Tensor
     cover: Tensor
+    labels: Tensor
     mean: Tensor
     deviation: Tensor
 
@@ -142,24 +166,44 @@ def make_pool(vae: AutoencoderKL, path: Path, scenes: int) -> Pool:
         _encode_scenes(vae, path, scenes)
     with np.load(path) as stored:
         latents, cover = (torch.from_numpy(stored[k]).float() for k in ("latents", "cover"))
+        labels = torch.from_numpy(stored["labels"]).long()
     mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     normalised = (latents - mean.view(1, 4, 1, 1)) / deviation.view(1, 4, 1, 1)
-    return Pool(normalised.to(device()), cover.to(device()), mean, deviation)
+    return Pool(normalised.to(device()), cover.to(device()), labels.to(device()), mean, deviation)
 
 
 @torch.no_grad()
 def _encode_scenes(vae: AutoencoderKL, path: Path, scenes: int) -> None:
-    latents, cover = [], []
+    latents, cover, labels = [], [], []
     for start in range(0, scenes, 64):
         seeds = range(start, min(start + 64, scenes))
-        pictures = [draw(sample_scene(generator("train", seed))) for seed in seeds]
+        shown = [sample_scene(generator("train", seed)) for seed in seeds]
+        pictures = [draw(scene) for scene in shown]
         pixels = to_tensor(np.stack([picture.image for picture in pictures]))
         with torch.autocast(device().type, torch.bfloat16):
             latents.append(vae.encode(pixels).latent_dist.mean.half().cpu().numpy())
-        masks = np.stack([picture.masks.any(0) for picture in pictures])
-        cells = masks.reshape(len(pictures), 1, SIZE // 8, 8, SIZE // 8, 8)
-        cover.append(cells.mean((3, 5)).astype(np.float16))
-    np.savez(path, latents=np.concatenate(latents), cover=np.concatenate(cover))
+        covers = [_cell_cover(picture.masks) for picture in pictures]
+        cover.append(np.stack([c.sum(0, keepdims=True) for c in covers]).astype(np.float16))
+        labels.append(np.stack([_cell_labels(s, c) for s, c in zip(shown, covers, strict=True)]))
+    np.savez(
+        path,
+        latents=np.concatenate(latents),
+        cover=np.concatenate(cover),
+        labels=np.concatenate(labels),
+    )
+
+
+def _cell_cover(masks: np.ndarray) -> np.ndarray:
+    """masks [N, 128, 128] -> the share of each cell that each thing covers, [N, 16, 16]."""
+    return masks.reshape(len(masks), SIZE // 8, 8, SIZE // 8, 8).mean((2, 4))
+
+
+def _cell_labels(scene: Scene, cover: np.ndarray) -> np.ndarray:
+    """Category and colour of the thing that covers most of each cell, [2, 16, 16] uint8."""
+    categories = [1 + list(CATEGORIES).index(thing.category) for thing in scene.objects]
+    colours = [1 + list(COLOURS).index(thing.colour) for thing in scene.objects]
+    most = np.array([categories, colours])[:, cover.argmax(0)]
+    return np.where(cover.max(0) >= LEAST_LABELLED, most, 0).astype(np.uint8)
 
 
 def train(
@@ -204,7 +248,12 @@ def train(
         predicted = model(noisy, timesteps, captions, kept).float()
         error = (predicted - scheduler.get_velocity(clean, noise, timesteps)).square()
         weight = 1 + THING_WEIGHT * pool.cover[rows]
-        return {"v": (weight * error).mean() / weight.mean()}
+        v = (weight * error).mean() / weight.mean()
+        named = (
+            nn.functional.cross_entropy(logits, truth)
+            for logits, truth in zip(model.labels(), pool.labels[rows].unbind(1), strict=True)
+        )
+        return {"v": v, "labels": LABEL_WEIGHT * sum(named)}
 
     fit(model, losses, Schedule(steps=steps, lr=1e-3, ema=0.999), folder)
     vae.register_to_config(
