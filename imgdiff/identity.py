@@ -31,7 +31,11 @@ def describe(plan: Plan, source: Input) -> dict[str, Any]:
         "recipe": plan.recipe.model_dump(mode="json"),
         "versions": {name: _version(name) for name in PACKAGES},
         "models": {
-            role: {"name": checkpoint.name, "fingerprint": checkpoint.fingerprint()}
+            role: {
+                "name": checkpoint.name,
+                "revision": None if checkpoint.folder else checkpoint.revision,
+                "fingerprint": checkpoint.fingerprint(),
+            }
             for role, checkpoint in plan.models.items()
         },
         "input": {"path": str(source.path), "rows": len(source), "sha256": source.sha256},

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -18,8 +19,9 @@ from imgdiff.engines import Plan
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.identity import describe
 from imgdiff.input import Input
+from imgdiff.models.revisions import pinned
 from imgdiff.progress import Progress, logging_to, make_console
-from imgdiff.run_dir import RunDir, open_run
+from imgdiff.run_dir import RunDir, open_run, recorded_revisions
 from imgdiff.summary import build_report, hints, print_plan, print_summary
 
 COMPLETE, STOPPED, REFUSED, TOO_MANY_FAILED = range(4)  # exit codes
@@ -49,12 +51,13 @@ def run(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bool) -> 
     console = make_console()
     try:
         plan = check(recipe, overrides)
-        source = Input(plan.dataset)
-        info = describe(plan, source)
+        source, target = Input(plan.dataset), Path(plan.recipe.export_path)
         if dry_run:
-            print_plan(console, plan, source, info)
+            print_plan(console, plan, source, describe(plan, source))
             return COMPLETE
-        with open_run(Path(plan.recipe.export_path), info, restart) as folder:
+        recorded = {} if restart else recorded_revisions(target)
+        plan = replace(plan, models=pinned(plan.models, recorded))
+        with open_run(target, describe(plan, source), restart) as folder:
             return execute(console, plan, source, folder)
     except RefusedError as refusal:
         print(refusal, file=sys.stderr)

@@ -197,6 +197,13 @@ def open_run(path: Path, info: dict[str, Any], restart: bool = False) -> Iterato
         yield RunDir(path, begun)
 
 
+def recorded_revisions(path: Path) -> dict[str, str | None]:
+    """Role -> commit of the Hub that a run in this folder has used so far; empty if there is
+    none."""
+    models = (_read_json(path / RUN) or {}).get("models", {})
+    return {role: model.get("revision") for role, model in models.items()}
+
+
 def _begin_or_resume(path: Path, info: dict[str, Any]) -> dict[str, Any]:
     """The new content of `run.json`: of a run begun earlier, only `limit` may change."""
     if not (path / RUN).exists():

@@ -169,8 +169,7 @@ class TestLoading:
     @pytest.mark.parametrize(("role", "model", "processors"), LOADED)
     def test_dtype(self, calls, role, model, processors):
         role.load(Checkpoint(name="a/b", dtype="bfloat16", device="cpu"))
-        given = calls[model].get("dtype", calls[model].get("torch_dtype"))
-        assert given == torch.bfloat16
+        assert calls[model]["dtype"] == torch.bfloat16
 
     def test_remote_code_on_request(self, calls):
         Mllm.load(Checkpoint(name="a/b", trust_remote_code=True, device="cpu"))

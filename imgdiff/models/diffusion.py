@@ -23,7 +23,7 @@ class Diffusion:
         source.pop("trust_remote_code")
         pipeline = StableDiffusionXLPipeline.from_pretrained(
             **source,
-            torch_dtype=dtype_of(checkpoint),
+            dtype=dtype_of(checkpoint),
             use_safetensors=True,
             # half the download, where a checkpoint on the Hub has it
             variant="fp16"

@@ -1,0 +1,68 @@
+"""Which commit of the Hub a run uses: looked up once, recorded, and the same when it goes on."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from imgdiff.errors import RefusedError
+from imgdiff.models.zoo import Checkpoint
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+SECONDS = 10.0  # that the Hub gets to answer
+# files that a checkpoint has: a pipeline's, or a model's
+USUAL_FILES = ("model_index.json", "config.json")
+
+
+def pinned(
+    models: Mapping[str, Checkpoint], recorded: Mapping[str, str | None]
+) -> dict[str, Checkpoint]:
+    """The same checkpoints, those of the Hub at a commit.
+
+    Args:
+        models: role -> checkpoint, as the recipe names it.
+        recorded: role -> the commit that the run has used so far; None for folders.
+
+    Raises:
+        RefusedError: the Hub does not have it, or cannot be reached and the machine has no copy.
+    """
+    return {
+        role: checkpoint
+        if checkpoint.folder is not None
+        else checkpoint.model_copy(
+            update={"revision": recorded.get(role) or _commit(role, checkpoint)}
+        )
+        for role, checkpoint in models.items()
+    }
+
+
+def _commit(role: str, checkpoint: Checkpoint) -> str:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    wanted = checkpoint.revision or "main"
+    if COMMIT.fullmatch(wanted):
+        return wanted
+    name = f"{checkpoint.name} at {wanted}"
+    try:
+        found = HfApi().model_info(checkpoint.name, revision=wanted, timeout=SECONDS).sha
+    except HfHubHTTPError as error:
+        if error.response.status_code < 500:
+            reason = error.server_message or f"HTTP {error.response.status_code}"
+            raise RefusedError(f"models.{role}: the Hub refuses {name}: {reason}") from None
+        found = None
+    except Exception:  # no connection: which errors say so depends on the Hub library's HTTP client
+        found = None
+    if found := found or _downloaded(checkpoint.name, wanted):
+        return found
+    raise RefusedError(f"models.{role}: the Hub cannot be reached, and {name} is not on this disk")
+
+
+def _downloaded(name: str, revision: str) -> str | None:
+    """The commit that the cache of the Hub's files has for a branch or tag."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for file in USUAL_FILES:
+        path = try_to_load_from_cache(name, file, revision=revision)
+        if isinstance(path, str):
+            return next(part for part in Path(path).parts if COMMIT.fullmatch(part))
+    return None
