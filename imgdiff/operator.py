@@ -49,7 +49,7 @@ class Operator(ABC):
     Params: ClassVar[type[Params]] = Params
     reads: ClassVar[tuple[str, ...]] = ()  # fields it needs
     writes: ClassVar[tuple[str, ...]] = ()  # fields it makes
-    roles: ClassVar[tuple[str, ...]] = ()  # models it needs
+    roles: tuple[str, ...] = ()  # models it needs; settings may ask for more
 
     def __init__(self, params: BaseModel) -> None:
         self.params: Any = params  # of the class's `Params`

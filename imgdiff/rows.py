@@ -20,6 +20,7 @@ FIELDS = {
     "edit": "struct: kind, source words, target words",
     "image_a": "image, RGB after decoding",
     "image_b": "image of the same size",
+    "editing": "struct: mode of the edit, number of the candidate kept, scores of all candidates",
     "regions": "list of boxes that may differ, xyxy pixels of image A's frame",
     "regions.mask": "run-length code of the mask a box was made from",
     "regions.caption_a": "string, what image A shows in the box",
@@ -151,6 +152,11 @@ def features(
         "edit": {"kind": text, "source": text, "target": text},
         "image_a": Image(),
         "image_b": Image(),
+        "editing": {
+            "mode": text,
+            "candidate": Value("int32"),
+            "candidate_scores": List(Value("float32")),
+        },
         "regions": List(region),
     }
     always = {"id": text, "seed": Value("int64"), "status": text, "reason": text, "message": text}

@@ -33,8 +33,8 @@ def draw(
     """Draw sources and edits; arguments as those of `draw_latents`.
 
     Returns:
-        For each source [1 + edits, H, W, 3] float32 in [0, 1], itself first. NaN where a
-        half-precision decoder overflowed.
+        For each source [1 + edits, H, W, 3] float32 in [0, 1], itself first. NaN where
+        the model itself gave NaN.
     """
     latents = draw_latents(pipeline, sources, steps, guidance, side)
     images = decode(pipeline, torch.cat(latents)).permute(0, 2, 3, 1).numpy()

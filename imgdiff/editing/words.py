@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 WORD = re.compile(r"[\w'-]+")
@@ -63,6 +64,28 @@ def swapped_spans(caption_a: str, caption_b: str) -> tuple[Span, Span] | None:
     if spans is None or len(_changes(plain_a, plain_b)) > 1:
         return None
     return spans if all(span.start < span.end for span in spans) else None
+
+
+def changed_words(caption_a: str, caption_b: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """Every stretch of words that only the first caption has, and every one that only the second
+    has, without articles and joining words at their ends."""
+    words_a, words_b = list(WORD.finditer(caption_a)), list(WORD.finditer(caption_b))
+    plain_a, plain_b = ([m.group().lower() for m in words] for words in (words_a, words_b))
+    changes = _changes(plain_a, plain_b)
+    return (
+        tuple(_stretches(words_a, [(a, b) for _, a, b, _, _ in changes])),
+        tuple(_stretches(words_b, [(a, b) for _, _, _, a, b in changes])),
+    )
+
+
+def _stretches(words: list[re.Match[str]], places: list[tuple[int, int]]) -> Iterator[Span]:
+    for first, last in places:
+        while first < last and words[first].group().lower() in BOUNDARIES:
+            first += 1
+        while first < last and words[last - 1].group().lower() in BOUNDARIES:
+            last -= 1
+        if first < last:
+            yield Span(words[first].start(), words[last - 1].end())
 
 
 def _changes(plain_a: list[str], plain_b: list[str]) -> list[tuple[str, int, int, int, int]]:

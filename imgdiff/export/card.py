@@ -34,6 +34,8 @@ COLUMNS = {
     "edit": "what was changed between the captions: kind, source words, target words",
     "image_a": "image A",
     "image_b": "image B, of the same size",
+    "editing": "how image B was made from A: mode (replace, refine), number of the candidate kept, "
+    "scores of all candidates",
     "seed": "every random number of the pair came from it",
     "scores": "the numbers that filters compared; null where a filter was not reached",
     "regions": "list of regions, with the columns of a region",

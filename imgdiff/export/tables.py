@@ -73,6 +73,11 @@ def _made_fields(info: Record) -> Record:
         "edit": {"kind": text, "source": text, "target": text},
         "image_a": Image(),
         "image_b": Image(),
+        "editing": {
+            "mode": text,
+            "candidate": Value("int32"),
+            "candidate_scores": List(Value("float32")),
+        },
         "regions.caption_a": text,
         "regions.caption_b": text,
         "regions.difference": text,

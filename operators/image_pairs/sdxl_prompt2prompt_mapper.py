@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from imgdiff import images
+from imgdiff.editing.candidates import Score, scores, shortened
+from imgdiff.editing.edits import Edit, LocalBlend, Source, Windows, edit_to
+from imgdiff.editing.words import changed_spans, changed_words
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Row, derive_seed
@@ -32,60 +35,102 @@ class Prompt2PromptParams(Params):
     cross_replace_steps: float = Field(
         0.8, ge=0, le=1, description="share of steps that copy cross-attention"
     )
+    blend_threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="where the attention to the changed words stays below this share of its "
+        "maximum, image_b is image_a (local blend); null: no blend",
+    )
+    blend_side: float = Field(
+        0.25, gt=0, le=1, description="the maps that are read for it, as a share of the latent side"
+    )
+    candidates: int = Field(
+        1,
+        ge=1,
+        le=8,
+        description="edits drawn of every image_a, with ever shorter windows; the best is kept",
+    )
+    choose_by: Score = Field(
+        "clip_direction",
+        description="what makes a candidate the best: its change goes the caption's way, or it "
+        "looks like its caption",
+    )
 
 
 @register("sdxl_prompt2prompt_mapper")
 class SdxlPrompt2PromptMapper(Mapper):
-    """Make image_a from caption_a and image_b by prompt-to-prompt, replace mode (Hertz et al.
-    2022)."""
+    """Make image_a from caption_a and image_b by prompt-to-prompt (Hertz et al. 2022): replace
+    where one stretch of words gave way to another one, else refine."""
 
+    version = "2"
     Params = Prompt2PromptParams
     reads = ("caption_a", "caption_b")
-    writes = ("image_a", "image_b")
-    roles = ("diffusion",)
+    writes = ("image_a", "image_b", "editing")
+    roles: tuple[str, ...] = ("diffusion",)
+
+    def __init__(self, params: BaseModel) -> None:
+        super().__init__(params)
+        if self.params.candidates > 1:
+            self.roles = ("diffusion", "clip")
 
     def setup(self, models: Models) -> None:
         self.pipeline = models.diffusion().pipeline
         self.prompt_limit = models.prompt_limit()
+        self.clip = models.clip() if "clip" in self.roles else None
 
     def process(self, rows: Sequence[Row]) -> None:
-        from imgdiff.editing.edits import Edit, Source, Windows
         from imgdiff.editing.prompt_to_prompt import draw
-        from imgdiff.editing.words import changed_spans
 
-        p = self.params
-        windows = Windows(p.self_replace_steps, p.cross_replace_steps, p.self_replace_side)
-        todo, sources = [], []
-        for row in rows:
-            captions = row["caption_a"], row["caption_b"]
-            tokens, limit = max(self.prompt_limit(caption) for caption in captions)
-            spans = changed_spans(*captions)
-            if tokens > limit:
-                message = f"caption has {tokens} tokens, the text encoder reads {limit}"
-                row.reject(self.name, "caption_too_long", message)
-            elif spans is None:
-                row.reject(
-                    self.name, "captions_identical", "the edited caption is the same as the first"
-                )
-            elif any(span.start == span.end for span in spans):
-                row.reject(self.name, "nothing_replaced", "words were only added or only removed")
-            else:
-                todo.append(row)
-                edit = Edit(captions[1], spans, windows)
-                sources.append(Source(captions[0], derive_seed(row.seed, self.name), (edit,)))
+        todo = [row for row in rows if self._can_be_drawn(row)]
         if not todo:
             return
+        p = self.params
+        sources = [self._source(row) for row in todo]
         made = draw(self.pipeline, sources, p.num_inference_steps, p.guidance_scale, p.side)
-        for row, pair in zip(todo, made, strict=True):
-            self._store(row, pair)
+        for row, source, drawn in zip(todo, sources, made, strict=True):
+            self._store(row, source.edits[0].mode, drawn)
 
-    def _store(self, row: Row, pair: np.ndarray) -> None:
-        """pair: [2, H, W, 3] float32 in [0, 1]."""
-        if not np.isfinite(pair).all():
-            row.fail(self.name, "image_nan", "the decoder gave NaN; use bfloat16 or float32")
-            return
-        row["image_a"], row["image_b"] = (
-            images.encode_png((p * 255).round().astype(np.uint8)) for p in pair
+    def _can_be_drawn(self, row: Row) -> bool:
+        captions = row["caption_a"], row["caption_b"]
+        tokens, limit = max(self.prompt_limit(caption) for caption in captions)
+        if tokens > limit:
+            message = f"caption has {tokens} tokens, the text encoder reads {limit}"
+            row.reject(self.name, "caption_too_long", message)
+        elif changed_spans(*captions) is None:
+            row.reject(
+                self.name, "captions_identical", "the edited caption is the same as the first"
+            )
+        return row.ok
+
+    def _source(self, row: Row) -> Source:
+        p, captions = self.params, (row["caption_a"], row["caption_b"])
+        windows = Windows(p.self_replace_steps, p.cross_replace_steps, p.self_replace_side)
+        blend = p.blend_threshold is not None and LocalBlend(
+            *changed_words(*captions), threshold=p.blend_threshold, side=p.blend_side
         )
-        if min(float(picture.std()) for picture in pair) < FLAT:
+        edit = Edit(captions[1], edit_to(*captions).spans, windows=windows, blend=blend or None)
+        seed = derive_seed(row.seed, self.name)
+        return Source(captions[0], seed, shortened(edit, p.candidates))
+
+    def _store(self, row: Row, mode: str, drawn: np.ndarray) -> None:
+        """drawn: [1 + candidates, H, W, 3] float32 in [0, 1], the source first."""
+        if not np.isfinite(drawn).all():
+            row.fail(self.name, "image_nan", "the model gave NaN; use bfloat16 or float32")
+            return
+        pictures = (drawn * 255).round().astype(np.uint8)
+        best, found = self._choose(row, pictures)
+        row["editing"] = {"mode": mode, "candidate": best, "candidate_scores": found}
+        row["image_a"], row["image_b"] = (
+            images.encode_png(picture) for picture in (pictures[0], pictures[1 + best])
+        )
+        if min(float(drawn[k].std()) for k in (0, 1 + best)) < FLAT:
             row.reject(self.name, "image_flat", "an image shows nothing")
+
+    def _choose(self, row: Row, pictures: np.ndarray) -> tuple[int, list[float]]:
+        """The number of the best candidate, and the scores of all."""
+        if self.clip is None:
+            return 0, []
+        captions = row["caption_a"], row["caption_b"]
+        found = scores(self.params.choose_by, self.clip, captions, list(pictures))
+        return int(np.argmax(found)), found

@@ -2,7 +2,13 @@
 
 import pytest
 
-from imgdiff.editing.words import Span, changed_phrases, changed_spans, swapped_spans
+from imgdiff.editing.words import (
+    Span,
+    changed_phrases,
+    changed_spans,
+    changed_words,
+    swapped_spans,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +31,7 @@ from imgdiff.editing.words import Span, changed_phrases, changed_spans, swapped_
         ("a red car on sand", "a red boat on grass", "car on sand", "boat on grass"),
     ],
 )
-def test_changed_words(caption_a, caption_b, words_a, words_b):
+def test_changed_spans(caption_a, caption_b, words_a, words_b):
     span_a, span_b = changed_spans(caption_a, caption_b)
     assert (span_a.of(caption_a), span_b.of(caption_b)) == (words_a, words_b)
 
@@ -95,3 +101,20 @@ def test_phrases_run_to_the_end_of_the_noun_phrase(caption_a, caption_b, phrase_
 def test_one_stretch_of_words_for_another(caption_a, caption_b, swapped):
     expected = changed_spans(caption_a, caption_b) if swapped else None
     assert swapped_spans(caption_a, caption_b) == expected
+
+
+@pytest.mark.parametrize(
+    ("caption_a", "caption_b", "words_a", "words_b"),
+    [
+        ("a red car", "a red boat", ["car"], ["boat"]),
+        ("a red car on sand", "a red boat on snow", ["car", "sand"], ["boat", "snow"]),
+        ("a car", "a car and a big boat", [], ["big boat"]),
+        ("a car with a boat", "a car", ["boat"], []),
+        ("an orange car", "the red car", ["orange"], ["red"]),
+        ("a car", "The car", [], []),
+    ],
+)
+def test_every_stretch_of_changed_words(caption_a, caption_b, words_a, words_b):
+    found_a, found_b = changed_words(caption_a, caption_b)
+    assert [span.of(caption_a) for span in found_a] == words_a
+    assert [span.of(caption_b) for span in found_b] == words_b
