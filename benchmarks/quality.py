@@ -116,12 +116,10 @@ def measure_pairs(bench: Bench) -> list[Figure]:
 
 
 def measure_chain(bench: Bench) -> list[Figure]:
-    started = time.perf_counter()
-    rows = chain.run_chain(bench.cases(200))
-    seconds = time.perf_counter() - started
-    samples = chain.samples_of(rows, bench.judge)
+    made = chain.run_chain(bench.cases(200))
+    samples = chain.samples_of(made.rows, bench.judge)
     bench.tiles["samples"] = sheets.sampled(samples[:20]), 4
-    return chain.chain_figures(rows, samples, seconds)
+    return chain.chain_figures(made, samples)
 
 
 def measure_sizes(bench: Bench) -> list[Figure]:

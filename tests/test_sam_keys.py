@@ -3,48 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from transformers import SamConfig as TheirConfig
-from transformers import SamModel
+from miniatures import SAM_SIDE as SIDE
+from miniatures import sam
 
 from imgdiff.models.segmenter import Segmenter
 from imgdiff.models.zoo import Checkpoint
 
-SIDE = 64
-
 
 @pytest.fixture(scope="module")
 def theirs():
-    torch.manual_seed(0)
-    config = TheirConfig(
-        vision_config={
-            "image_size": SIDE,
-            "patch_size": 8,
-            "hidden_size": 32,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "global_attn_indexes": [1],
-            "window_size": 4,
-            "output_channels": 16,
-            "num_pos_feats": 8,
-        },
-        prompt_encoder_config={
-            "hidden_size": 16,
-            "image_size": SIDE,
-            "patch_size": 8,
-            "mask_input_channels": 16,
-        },
-        mask_decoder_config={
-            "hidden_size": 16,
-            "mlp_dim": 24,
-            "num_attention_heads": 2,
-            "iou_head_hidden_dim": 16,
-        },
-    )
-    model = SamModel(config).eval()
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.add_(0.1 * torch.randn_like(weight))  # also where they begin as zeros
-    return model
+    return sam()
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +52,16 @@ class Sample:
         )
 
 
-def run_chain(count: int) -> list[Row]:
-    """The rows of the default recipe on captions of the test split."""
+@dataclass(frozen=True)
+class Chained:
+    """The rows that the default recipe ended with, and the seconds of its phases together."""
+
+    rows: list[Row]
+    seconds: float
+
+
+def run_chain(count: int, overrides: Sequence[str] = ()) -> Chained:
+    """The default recipe, with some settings changed, on captions of the test split."""
     with tempfile.TemporaryDirectory() as folder:
         lines = Path(folder) / "captions.jsonl"
         with lines.open("w") as out:
@@ -60,7 +69,9 @@ def run_chain(count: int) -> list[Row]:
                 rng = generator("test", 40_000 + k)
                 caption = scene_caption(sample_scene(rng), rng)
                 out.write(json.dumps({"id": f"caption-{k:04d}", "caption": caption}) + "\n")
-        return run_on(RECIPE, lines, Path(folder) / "run", [f"limit={count}"])
+        target = Path(folder) / "run"
+        rows = run_on(RECIPE, lines, target, [f"limit={count}", *overrides])
+        return Chained(rows, json.loads((target / "report.json").read_text())["seconds"])
 
 
 def samples_of(rows: list[Row], judge: Judge) -> list[Sample]:
@@ -75,13 +86,14 @@ def samples_of(rows: list[Row], judge: Judge) -> list[Sample]:
     return found
 
 
-def chain_figures(rows: list[Row], samples: list[Sample], seconds: float) -> list[Figure]:
+def chain_figures(made: Chained, samples: list[Sample]) -> list[Figure]:
     """What a user gets for his captions."""
+    count = len(made.rows)
     return [
         share(
             "chain_rows_kept",
             "captions that end as at least one sample",
-            [row.ok for row in rows],
+            [row.ok for row in made.rows],
             at_least=0.5,
         ),
         share(
@@ -96,5 +108,5 @@ def chain_figures(rows: list[Row], samples: list[Sample], seconds: float) -> lis
             [sample.right_sentence for sample in samples],
             at_least=0.85,
         ),
-        plain("chain_seconds", "seconds for a caption, all steps", seconds / len(rows), len(rows)),
+        plain("chain_seconds", "seconds for a caption, all steps", made.seconds / count, count),
     ]

@@ -1,0 +1,69 @@
+"""The full-size recipes on miniatures with random weights, saved in the formats of the real
+checkpoints."""
+
+import json
+
+import pytest
+from miniatures import SAVERS
+from runs import finished, rows_of
+
+from imgdiff.images import load_rgb
+
+PAIRS = (
+    ("a red car on sand", "a red boat on sand"),
+    ("a blue mug", "a blue mug and a ball"),
+)
+# random weights know nothing, so nothing may hang on what they say
+LET_PASS = (
+    "image_pair_similarity_filter.min_score=-1.0",
+    "image_pair_similarity_filter.max_score=1.0",
+    "image_segment_mapper.points_per_side=2",
+    "image_segment_mapper.min_predicted_iou=0.0",
+    "image_segment_mapper.min_stability=0.0",
+    "image_segment_mapper.min_side=1",
+    "image_segment_mapper.max_area=1.0",
+    "region_text_matching_filter.min_itc=-1.0",
+    "region_difference_filter.max_similarity=1.0",
+    "region_caption_matching_filter.min_itc=-1.0",
+    "region_caption_similarity_filter.max_similarity=1.0",
+    "region_caption_mapper.max_new_tokens=4",
+    "difference_caption_mapper.max_new_tokens=4",
+)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("miniatures")
+    for role, save in SAVERS.items():
+        save(folder / role)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("recipe", "overrides"),
+    [
+        ("recipes/sdxl/replace.yaml", ("side=64", "num_inference_steps=3", "candidates=2")),
+        ("recipes/sdxl/replace_turbo.yaml", ("side=64",)),
+    ],
+)
+def test_full_size_recipe_runs_on_every_real_format(recipe, overrides, models, tmp_path):
+    dataset = tmp_path / "pairs.jsonl"
+    records = [{"id": f"p{k}", "caption_a": a, "caption_b": b} for k, (a, b) in enumerate(PAIRS)]
+    dataset.write_text("".join(json.dumps(record) + "\n" for record in records))
+    places = [
+        f"models.{role}={models / role}" for role in SAVERS if role not in ("diffusion", "mllm")
+    ]
+    places += [f"models.{role}.name={models / role}" for role in ("diffusion", "mllm")]
+    settings = [f"sdxl_prompt2prompt_mapper.{setting}" for setting in overrides]
+    left = finished(
+        recipe, tmp_path / "run", f"dataset_path={dataset}", *places, *settings, *LET_PASS
+    )
+    replaced, added = rows_of(left)
+    assert left.report["rows"]["failed"] == 0
+    assert replaced["editing"]["mode"] == "replace"
+    assert added["editing"]["mode"] == "refine"
+    assert load_rgb(replaced["image_b"]).shape == (64, 64, 3)
+    assert added.reason == "region_text_matching_filter: nothing_replaced"
+    reached = {tally["name"]: tally["rows_in"] for tally in left.report["operators"]}
+    assert all(reached.values())
