@@ -7,7 +7,8 @@ Models have SDXL's layer layout and random weights; their width is reduced, unle
 sampling draws as many images in as many steps. The textbook edits explicit attention maps
 (`tests/editing/textbook.py`); it is compared over one step of the UNet, which is where it differs.
 Times are medians of runs that take turns; memory is the peak of a child process above what it held
-when the models were there.
+when the models were there. What else makes pairs cheaper without changing them is measured too,
+each over doing without it: channels_last, captions of a batch encoded once, decoding in slices.
 """
 
 import argparse
@@ -29,12 +30,14 @@ from diffusers import (
 )
 from rich.console import Console
 from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from imgdiff.editing.attention import EditState, edited
+from imgdiff.editing.decoding import decode
 from imgdiff.editing.edits import Source, Windows, edit_to
 from imgdiff.editing.plan import Plan
-from imgdiff.editing.prompt_to_prompt import draw_latents
+from imgdiff.editing.prompt_to_prompt import draw_latents, encode_unique
 from imgdiff.toyland.tokenizer import clip_tokenizer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "editing"))
@@ -81,7 +84,7 @@ def make_pipeline(channels: tuple[int, ...], side: int) -> StableDiffusionXLPipe
         projection_class_embeddings_input_dim=6 * 256 + width // 2,
     )
     vae = AutoencoderKL(
-        block_out_channels=(4, 8, 8, 8),
+        block_out_channels=tuple(c * channels[0] // 320 // 4 * 4 for c in (128, 256, 512, 512)),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         norm_num_groups=4,
@@ -224,14 +227,70 @@ def measure(runs: int, steps: int, sides: list[int]) -> dict[str, float]:
     return figures
 
 
+def measure_savings(runs: int, steps: int) -> dict[str, float]:
+    """What else is done to save time and memory, over doing without it."""
+    torch.set_num_threads(1)
+    pipeline, latents = make_pipeline(REDUCED, 32), torch.randn(8, 4, 32, 32)
+    rows_first = make_pipeline(REDUCED, 32)
+    pipeline.unet.to(memory_format=torch.channels_last)
+    with_it, without = seconds(
+        [
+            lambda: our_sampling(pipeline, 2, steps),
+            lambda: our_sampling(rows_first, 2, steps),
+        ],
+        runs,
+    )
+    captions = [caption for source in sources(8) for caption in (source.caption, CAPTION_B)]
+    once, each = seconds(
+        [
+            lambda: encode_unique(pipeline, captions, guided=True),
+            lambda: pipeline.encode_prompt(captions),
+        ],
+        runs,
+    )
+    sliced, whole = (
+        (lambda: decode(pipeline, latents)),
+        (lambda: decode_whole(pipeline, latents)),
+    )
+    times = seconds([sliced, whole], runs)
+    return {
+        "channels_last_time": with_it / without,
+        "captions_once_time": once / each,
+        "decode_slices_time": times[0] / times[1],
+        "decode_slices_memory": peak_megabytes(sliced) / peak_megabytes(whole),
+    }
+
+
+@torch.no_grad()
+def decode_whole(pipeline: StableDiffusionXLPipeline, latents: torch.Tensor) -> None:
+    pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor)
+
+
+def matmul_rate(device: str, side: int = 8192, times: int = 20) -> float:
+    """Operations a second of a large bf16 matrix product."""
+    one, other = torch.randn(2, side, side, device=device, dtype=torch.bfloat16)
+
+    def multiply() -> None:
+        for _ in range(times):
+            one @ other
+
+    (taken,) = seconds([multiply], 1)
+    return 2 * side**3 * times / taken
+
+
 def measure_full(device: str, steps: int) -> dict[str, float]:
-    """The real SDXL architecture in bf16 at 1024 px: pairs a second and GB of the device."""
+    """The real SDXL architecture in bf16 at 1024 px: pairs a second, GB of the device, and the
+    share of its matmul rate that the UNet's arithmetic comes to."""
     pipeline = make_pipeline(FULL, 128).to(device, torch.bfloat16)
-    figures: dict[str, float] = {}
+    with FlopCounterMode(display=False) as counter:
+        our_step(pipeline)
+    work, rate = counter.get_total_flops() * steps, matmul_rate(device)
+    figures = {"full_matmul_tflops": rate / 1e12}
     for pairs in (1, 2, 4, 8):
         torch.cuda.reset_peak_memory_stats()
         (taken,) = seconds([lambda n=pairs: our_sampling(pipeline, n, steps)], 1)
         figures[f"full_pairs_per_second_batch_{pairs}"] = pairs / taken
+        figures[f"full_share_of_matmul_rate_batch_{pairs}"] = work * pairs / taken / rate
         figures[f"full_peak_gb_batch_{pairs}"] = torch.cuda.max_memory_allocated() / 1e9
     return figures
 
@@ -248,9 +307,10 @@ def main() -> None:
     if given.full:
         figures = measure_full(given.device, steps=30)
     elif given.quick:
-        figures = measure(runs=2, steps=2, sides=[32, 64])
+        figures = measure(runs=2, steps=2, sides=[32, 64]) | measure_savings(runs=2, steps=2)
     else:
         figures = measure(runs=5, steps=4, sides=[32, 64, 96, 128])
+        figures |= measure_savings(runs=5, steps=4)
     table = Table("figure", "value", title="prompt-to-prompt")
     for name, value in figures.items():
         table.add_row(name, f"{value:.2f}")

@@ -83,7 +83,7 @@ def draw_latents(
 
     with edited(pipeline.unet, state):
         made = pipeline(
-            **_encoded(pipeline, plan.captions, guided),
+            **encode_unique(pipeline, plan.captions, guided),
             num_inference_steps=steps,
             guidance_scale=guidance,
             height=side,
@@ -96,7 +96,7 @@ def draw_latents(
     return list(made.split([1 + len(source.edits) for source in sources]))
 
 
-def _encoded(pipeline: Any, captions: Sequence[str], guided: bool) -> dict[str, Tensor | None]:
+def encode_unique(pipeline: Any, captions: Sequence[str], guided: bool) -> dict[str, Tensor | None]:
     """The pipeline's text arguments; every caption is encoded once, however often it occurs."""
     unique = list(dict.fromkeys(captions))
     names = (

@@ -256,6 +256,16 @@ class TestPipelines:
             assert one.dtype == dtype
             assert (one.float() - other).abs().mean() < 0.05 * other.abs().mean()
 
+    def test_channels_last_gives_the_same(self, pipeline):
+        expected = latents(pipeline)
+        pipeline.unet.to(memory_format=torch.channels_last)
+        try:
+            made = latents(pipeline)
+        finally:
+            pipeline.unet.to(memory_format=torch.contiguous_format)
+        for one, other in zip(made, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=TOLERANCE)
+
     def test_side_in_pixels(self, pipeline):
         (images,) = draw(pipeline, [REPLACE], 1, 7.5, side=64)
         assert images.shape == (2, 64, 64, 3)
