@@ -1,7 +1,7 @@
 """How long and where prompt-to-prompt should hold on to the source: the curve behind the recipe.
 
     python benchmarks/calibrate_editing.py [--quick] [--json FILE]
-                                           [--write docs/prompt-to-prompt.md]
+                                           [--write docs/prompt-to-prompt/windows.md]
 
 One setting at a time departs from the default recipe's: the share of steps that copy
 cross-attention, the share that copy self-attention, and the largest self-attention map that is
@@ -125,19 +125,16 @@ def main() -> None:
         }
         given.json.write_text(json.dumps(flat, indent=2) + "\n")
     if given.write:
-        curve = given.write.with_suffix("") / "windows.png"
+        curve = given.write.with_suffix(".png")
         plot(figures, curve)
-        given.write.write_text(
-            PAGE.format(
-                count=count, tables=table(figures), curve=f"{curve.parent.name}/windows.png"
-            )
-        )
+        given.write.write_text(PAGE.format(count=count, tables=table(figures), curve=curve.name))
 
 
-PAGE = """# Prompt-to-prompt on the embedded models
+PAGE = """# Windows of prompt-to-prompt on the embedded models
 
-Written by `python benchmarks/calibrate_editing.py --write docs/prompt-to-prompt.md` from {count}
-caption pairs of the validation split. One setting at a time departs from `recipes/replace.yaml`.
+Written by `python benchmarks/calibrate_editing.py --write docs/prompt-to-prompt/windows.md` from
+{count} caption pairs of the validation split. One setting at a time departs from
+`recipes/replace.yaml`.
 *New object*: B shows the new thing in the caption's colour. *Kept objects*: everything else in A
 stands in B, in the same place, category and colour. *Difference outside*: mean absolute difference
 (0..1) outside the segments of the old and the new thing. 95 % intervals.

@@ -1,6 +1,6 @@
 """What prompt-to-prompt on fused attention costs: beside plain sampling and beside the textbook.
 
-    python benchmarks/prompt_to_prompt.py [--quick] [--json FILE]
+    python benchmarks/prompt_to_prompt.py [--quick] [--json FILE] [--write FILE]
     python benchmarks/prompt_to_prompt.py --device cuda --full
 
 Models have SDXL's layer layout and random weights; their width is reduced, unless `--full`. Plain
@@ -303,6 +303,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
     parser.add_argument("--device", default="cpu", help="cpu or cuda; cuda goes with --full")
     parser.add_argument("--full", action="store_true", help="SDXL at full size, 30 steps")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write them there as a page")
     given = parser.parse_args()
     if given.full:
         figures = measure_full(given.device, steps=30)
@@ -317,6 +318,22 @@ def main() -> None:
     Console().print(table)
     if given.json:
         given.json.write_text(json.dumps(figures, indent=2) + "\n")
+    if given.write:
+        lines = "\n".join(f"| `{name}` | {value:.2f} |" for name, value in figures.items())
+        given.write.write_text(PAGE.format(arguments=" ".join(sys.argv[1:]), lines=lines))
+
+
+PAGE = """# What prompt-to-prompt costs
+
+Written by `python benchmarks/prompt_to_prompt.py {arguments}`. Time and memory are ratios;
+`..._over_plain` is beside plain sampling of as many images, `textbook_..._over_ours_N` beside
+explicit attention maps at N x N latents, the last four lines are what else saves, over doing
+without it.
+
+| figure | value |
+| --- | --- |
+{lines}
+"""
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from imgdiff.check import check
+from imgdiff.models.zoo import EMBEDDED_WEIGHTS
 from imgdiff.operator import registry
 from imgdiff.testing import make_row, run_operator
 
@@ -29,7 +32,32 @@ def test_the_operator_of_ones_own_works(tmp_path: Path) -> None:
     assert long.reason == "short_caption_filter: caption_long"
 
 
-def test_every_file_that_the_readme_links_is_there() -> None:
-    links = re.findall(r"\]\(((?!https?:)[^)]+)\)", (ROOT / "README.md").read_text())
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.slow
+def test_a_pair_is_edited_without_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "prompt-to-prompt.md").read_text()
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    assert len(code.splitlines()) <= 15
+    for there, here in (
+        ("stabilityai/stable-diffusion-xl-base-1.0", str(EMBEDDED_WEIGHTS / "diffusion")),
+        (', variant="fp16"', ""),
+        ('"cuda"', '"cpu"'),
+        ("a photo of a dog on a sofa", "a photo of a red car on the sand"),
+        ("a photo of a cat on a sofa", "a photo of a red boat on the sand"),
+        ("steps=50", "steps=2"),
+    ):
+        assert there in code
+        code = code.replace(there, here)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "the page", "exec"), {})
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))])
+def test_every_file_that_a_page_links_is_there(page: Path) -> None:
+    links = re.findall(r"\]\(((?!https?:|#)[^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_links_every_page() -> None:
+    links = re.findall(r"\]\((docs/[^)]+)\)", (ROOT / "README.md").read_text())
+    assert set(links) == {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
