@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import TextIO
 
 TEMPORARY = ".tmp"
@@ -16,7 +17,7 @@ TEMPORARY = ".tmp"
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Write beside the target, reach the disk, rename: readers see the old file or the new one."""
-    temporary = path.with_name(path.name + TEMPORARY)
+    temporary = path.with_name(f"{path.name}.{token_hex(4)}{TEMPORARY}")
     try:
         with temporary.open("wb") as file:
             file.write(content)

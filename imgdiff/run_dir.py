@@ -1,13 +1,9 @@
-"""The run folder: stage files with manifests, atomic writes, the lock, and what may be resumed."""
+"""The run folder: which shards are complete, the lock, and what may be resumed."""
 
-import hashlib
-import json
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +11,8 @@ from imgdiff.engines import Tally
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.files import TEMPORARY, locked, write_atomic
 from imgdiff.identity import WAY_OUT, changes
-from imgdiff.rows import Row, features, from_table, to_table
+from imgdiff.rows import Row
+from imgdiff.shard_files import Manifest, ShardFiles, read_json, to_json
 
 RUN, LOCK, REPORT = "run.json", "run.lock", "report.json"
 
@@ -28,12 +25,12 @@ class RunDir:
 
     def __init__(self, path: Path, info: dict[str, Any]) -> None:
         self.path, self.info = path, info
+        self.files = ShardFiles(path, info)
         self.report: dict[str, Any] = {}
         recipe, rows = info["recipe"], info["input"]["rows"]
         self.row_count: int = min(recipe["limit"] or rows, rows)
         self.shard_count: int = -(-self.row_count // recipe["shard_rows"])
-        self._done: dict[tuple[int, int], dict[str, Any]] = {}  # (phase, shard) -> valid manifest
-        self._schema = cache(self._make_schema)
+        self._done: dict[tuple[int, int], Manifest] = {}  # (phase, shard) -> valid manifest
         self._find_done()
 
     @property
@@ -54,60 +51,30 @@ class RunDir:
         """Shards without a valid manifest."""
         return [shard for shard in range(self.shard_count) if (phase, shard) not in self._done]
 
-    def manifests(self, phase: int) -> list[dict[str, Any]]:
+    def manifests(self, phase: int) -> list[Manifest]:
         """Manifests of the phase's complete shards."""
         done = (self._done.get((phase, shard)) for shard in range(self.shard_count))
         return [manifest for manifest in done if manifest is not None]
 
     def rows(self, shard: int, phases: int | None = None) -> list[Row]:
         """A shard's rows after the first `phases` phases (all, if not given), with every field."""
-        import pyarrow.parquet as pq
-
-        rows: list[Row] = []
-        for phase in range(len(self.info["phases"]) if phases is None else phases):
-            later = from_table(pq.read_table(self._file(phase, shard, "parquet")))
-            if rows and [row.id for row in rows] != [row.id for row in later]:
-                file = self._file(phase, shard, "parquet")
-                raise StoppedError(f"{file} belongs to other rows. Delete it and run again.")
-            for before, after in zip(rows, later, strict=bool(rows)):
-                after.values = before.values | after.values
-                if "regions" not in self.info["phases"][phase]["columns"]:
-                    after.regions = before.regions
-            rows = later
-        return rows
+        return self.files.read(shard, len(self.info["phases"]) if phases is None else phases)
 
     def write_shard(
         self, phase: int, shard: int, rows: Sequence[Row], tallies: Sequence[Tally], seconds: float
-    ) -> dict[str, Any]:
+    ) -> Manifest:
         """Store what a phase made of a shard; returns its manifest."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        sink = pa.BufferOutputStream()
-        pq.write_table(to_table(rows, self._schema(phase)), sink)
-        content = sink.getvalue().to_pybytes()
-        target = self._file(phase, shard, "json")
-        manifest = {
-            "rows": len(rows),
-            "bytes": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "previous": self._previous(phase, shard),
-            "counts": Counter(row.status for row in rows),
-            "reasons": Counter(row.reason for row in rows if not row.ok),
-            "samples": sum(len(row.kept_regions) for row in rows if row.ok),
-            "operators": [vars(tally) for tally in tallies],
-            "seconds": seconds,
-            "attempt": (_read_json(target) or {}).get("attempt", 0) + 1,
-        }
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(self._file(phase, shard, "parquet"), content)
-        write_atomic(target, _to_json(manifest))
-        self._done[phase, shard] = manifest
+        manifest = self.files.write(phase, shard, rows, tallies, seconds)
+        self.complete(phase, shard, manifest)
         return manifest
+
+    def complete(self, phase: int, shard: int, manifest: Manifest) -> None:
+        """Take note of a shard that this process or another one has stored."""
+        self._done[phase, shard] = manifest
 
     def write_report(self, report: dict[str, Any]) -> None:
         self.report = report
-        write_atomic(self.path / REPORT, _to_json(report))
+        write_atomic(self.path / REPORT, to_json(report))
 
     def check_space(self, phase: int) -> None:
         """Stop before the disk is full, judging by what the phase's rows have taken so far.
@@ -132,43 +99,16 @@ class RunDir:
         safe = f"{self.done_count} of {self.total_count} shards are safe"
         return f"no space left on {self.path} ({figures}). {safe}. Free space and run again."
 
-    def _file(self, phase: int, shard: int, suffix: str) -> Path:
-        name = self.info["phases"][phase]["name"]
-        return self.path / "stages" / f"{phase:02d}_{name}" / f"{shard:05d}.{suffix}"
-
-    def _previous(self, phase: int, shard: int) -> str | None:
-        return self._done[phase - 1, shard]["sha256"] if phase else None
-
     def _find_done(self) -> None:
         """Take the manifests whose file is as it was written and follows from the phase before."""
         for phase in range(len(self.info["phases"])):
             for shard in range(self.shard_count):
                 if phase and (phase - 1, shard) not in self._done:
                     continue
-                manifest = _read_json(self._file(phase, shard, "json"))
-                if manifest and self._is_valid(manifest, phase, shard):
+                start, stop = self.span(shard)
+                manifest = self.files.manifest(phase, shard)
+                if manifest and self.files.is_valid(manifest, phase, shard, stop - start):
                     self._done[phase, shard] = manifest
-
-    def _is_valid(self, manifest: dict[str, Any], phase: int, shard: int) -> bool:
-        start, stop = self.span(shard)
-        if manifest.get("rows") != stop - start:  # `limit` was raised
-            return False
-        if manifest.get("previous") != self._previous(phase, shard):
-            return False
-        file = self._file(phase, shard, "parquet")
-        if not file.is_file():
-            return False
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest() == manifest.get("sha256")
-
-    def _make_schema(self, phase: int) -> Any:
-        """Arrow schema of a phase's files: its columns, and all scores made so far."""
-        phases = self.info["phases"][: phase + 1]
-        so_far = {name for each in phases for name in each["operators"]}
-        operators = [each for each in self.info["operators"] if each["name"] in so_far]
-        row_scores = [score for each in operators for score in each["scores"]]
-        region_scores = [score for each in operators for score in each["region_scores"]]
-        return features(phases[-1]["columns"], row_scores, region_scores).arrow_schema
 
 
 @contextmanager
@@ -191,16 +131,16 @@ def open_run(path: Path, info: dict[str, Any], restart: bool = False) -> Iterato
             raise RefusedError(f"{path} is in use by {holder}. {way_out}")
         if restart:
             _clear(path)
-        _remove_leftovers(path)
+        ShardFiles(path, info).remove_leftovers()
         begun = _begin_or_resume(path, info)
-        write_atomic(path / RUN, _to_json(begun))
+        write_atomic(path / RUN, to_json(begun))
         yield RunDir(path, begun)
 
 
 def recorded_revisions(path: Path) -> dict[str, str | None]:
     """Role -> commit of the Hub that a run in this folder has used so far; empty if there is
     none."""
-    models = (_read_json(path / RUN) or {}).get("models", {})
+    models = (read_json(path / RUN) or {}).get("models", {})
     return {role: model.get("revision") for role, model in models.items()}
 
 
@@ -208,7 +148,7 @@ def _begin_or_resume(path: Path, info: dict[str, Any]) -> dict[str, Any]:
     """The new content of `run.json`: of a run begun earlier, only `limit` may change."""
     if not (path / RUN).exists():
         return info | {"started": datetime.now().astimezone().isoformat(timespec="seconds")}
-    begun = _read_json(path / RUN)
+    begun = read_json(path / RUN)
     if begun is None:
         raise RefusedError(f"{path / RUN} cannot be read. {WAY_OUT}")
     if changed := changes(begun, info):
@@ -234,20 +174,3 @@ def _clear(path: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-
-
-def _remove_leftovers(path: Path) -> None:
-    for leftover in path.rglob(f"*{TEMPORARY}"):
-        leftover.unlink()
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def _to_json(content: dict[str, Any]) -> bytes:
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()

@@ -45,6 +45,15 @@ def todo(path, info):
         return folder.todo(0)
 
 
+def data_file(project, phase, shard):
+    (file,) = (project.run_path / "stages" / phase).glob(f"{shard:05d}.*.parquet")
+    return file
+
+
+def manifest_of(file):
+    return file.with_name(f"{file.name[:5]}.json")
+
+
 def raised_limit(info, limit):
     return info | {"recipe": info["recipe"] | {"limit": limit}}
 
@@ -111,9 +120,9 @@ def test_complete_shards_are_not_done_again(project, info):
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda file: file.with_suffix(".json").unlink(),
-        lambda file: file.with_suffix(".json").write_text("{"),
-        lambda file: file.with_suffix(".json").write_text("[]"),
+        lambda file: manifest_of(file).unlink(),
+        lambda file: manifest_of(file).write_text("{"),
+        lambda file: manifest_of(file).write_text("[]"),
         lambda file: file.unlink(),
         lambda file: file.write_bytes(file.read_bytes()[:-1]),
         lambda file: file.write_bytes(file.read_bytes()[:-1] + b"x"),
@@ -121,13 +130,13 @@ def test_complete_shards_are_not_done_again(project, info):
 )
 def test_a_shard_without_a_valid_manifest_is_done_again(project, info, damage):
     fill(project.run_path, info)
-    damage(project.run_path / "stages" / "00_extra" / "00002.parquet")
+    damage(data_file(project, "00_extra", 2))
     assert todo(project.run_path, info) == [2]
 
 
 def test_attempts_are_counted(project, info):
     fill(project.run_path, info)
-    (project.run_path / "stages" / "00_extra" / "00002.parquet").unlink()
+    data_file(project, "00_extra", 2).unlink()
     assert [each["attempt"] for each in fill(project.run_path, info).manifests(0)] == [1, 1, 2, 1]
 
 
@@ -146,10 +155,20 @@ def test_a_lowered_limit_is_refused(project, info):
 
 def test_leftovers_of_a_killed_run_are_removed(project, info):
     fill(project.run_path, info)
-    leftover = project.run_path / "stages" / "00_extra" / "00002.parquet.tmp"
-    leftover.touch()
-    todo(project.run_path, info)
-    assert not leftover.exists()
+    stage = project.run_path / "stages" / "00_extra"
+    before = sorted(stage.iterdir())
+    (stage / "00002.parquet.tmp").touch()
+    (stage / "00002.01234567.parquet").touch()  # of an attempt that came to no manifest
+    assert todo(project.run_path, info) == []
+    assert sorted(stage.iterdir()) == before
+
+
+def test_a_shard_done_again_leaves_one_file(project, info):
+    with open_run(project.run_path, info) as folder:
+        first = folder.write_shard(0, 0, make_rows(folder, 0), [], 1.0)
+        second = folder.write_shard(0, 0, make_rows(folder, 0), [], 1.0)
+    assert first["file"] != second["file"]
+    assert data_file(project, "00_extra", 0).name == second["file"]
 
 
 def test_another_recipe_is_refused_with_the_difference(project, info):
@@ -281,7 +300,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_done(project, monkeypatch, 
         written.append(path.suffix == ".parquet")
         write_atomic(path, content)
 
-    monkeypatch.setattr("imgdiff.run_dir.write_atomic", write)
+    monkeypatch.setattr("imgdiff.shard_files.write_atomic", write)
     assert run.main(["mine.yaml"]) == run.STOPPED
     text = capsys.readouterr().err
     assert text.startswith("stopped: no space left on outputs/try (needs about 0.0 GB, ")
@@ -321,7 +340,7 @@ def test_rows_of_another_shard_are_not_merged(project, info):
         assert merged[0].reason == "x: code"
         assert folder.rows(0, phases=1) == first
         folder.write_shard(1, 0, second[1:], [], 1.0)
-        with pytest.raises(StoppedError, match=r"01_two/00000\.parquet belongs to other rows"):
+        with pytest.raises(StoppedError, match=r"01_two/00000\.\w+\.parquet belongs to other rows"):
             folder.rows(0)
 
 

@@ -104,7 +104,9 @@ def make_run(path: Path, rows: list[Row]) -> Run:
         "project_name": "replace",
         "recipe": {"project_name": "replace", "process": [SIMILARITY]},
         "versions": {"imgdiff": "0.1.0"},
-        "models": {"clip": {"name": "embedded/clip", "fingerprint": "c0ffee" * 8}},
+        "models": {
+            "clip": {"name": "embedded/clip", "revision": None, "fingerprint": "c0ffee" * 8}
+        },
         "input": {"path": "recipes/data/captions.jsonl", "rows": len(rows), "sha256": "5a"},
         "operators": [
             described(SIMILARITY, "scores", "image_pair_similarity", [0.9, 0.98]),
