@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -44,6 +44,8 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     models = _bound_models(source, steps)
     given = _given_fields(source, dataset)
     needed, made = _follow_fields(source, steps, given)
+    phases = phases_of(operator for _, operator in steps)
+    _check_pools(source, [phase.name for phase in phases])
     if source.problems or recipe is None or dataset is None:
         raise RecipeError(source.path, source.problems)
     operators = [operator for _, operator in steps]
@@ -52,7 +54,7 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
         path=source.path,
         recipe=recipe.model_copy(update={"process": resolved}),
         dataset=dataset,
-        phases=phases_of(operators),
+        phases=phases,
         models=models,
         needed=needed,
         made=made,
@@ -147,6 +149,14 @@ def _follow_fields(
     return frozenset(needed), frozenset(written - needed)
 
 
+def _check_pools(source: Source, phases: Sequence[str]) -> None:
+    pools = source.data.get("phases")
+    for name in pools if isinstance(pools, dict) else ():
+        if name not in phases:
+            text = f"no such phase; the recipe has {', '.join(phases)}.{did_you_mean(name, phases)}"
+            source.add(("phases", name), text)
+
+
 def _makers(field: str) -> str:
     makers = [
         name
@@ -211,7 +221,12 @@ def _explain(detail: Any, model: type[BaseModel]) -> str:
     match detail["type"]:
         case "extra_forbidden":
             inner = model.model_fields.get(str(detail["loc"][0]))
-            known = getattr(inner and inner.annotation, "model_fields", model.model_fields)
+            section = get_args(inner.annotation)[-1:] if inner else ()  # of dict[str, Pool]
+            known = getattr(
+                section[0] if section else inner and inner.annotation,
+                "model_fields",
+                model.model_fields,
+            )
             return f"unknown setting.{did_you_mean(str(detail['loc'][-1]), known)}"
         case "missing":
             return "is required"

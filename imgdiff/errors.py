@@ -7,3 +7,7 @@ class RefusedError(Exception):
 
 class StoppedError(Exception):
     """The run cannot go on now; what is done is safe, the same command resumes it (exit code 1)."""
+
+
+class BrokenDeviceError(StoppedError):
+    """The GPU does not work any more in this process; a fresh one may go on."""

@@ -66,12 +66,42 @@ class Input:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def rows(self, start: int, stop: int, demand: Demand) -> list[Row]:
-        """Rows from `start` up to `stop`, pictures read; a row that cannot be used has ended."""
+    def part(self, start: int, stop: int) -> "Part":
+        """Rows from `start` up to `stop`, to be read by whoever gets it."""
+        place = self.path.absolute()  # a worker may stand in another folder
         ids = self.ids[start:stop]
-        with LineFile(self.path) as file:
-            records = file.records(self._offsets[start], self._lines[start])
-            pairs = zip(ids, islice(records, len(ids)), strict=True)
+        return Part(self.path, place, ids, self._offsets[start], self._lines[start])
+
+    def _refuse_repeated_ids(self) -> None:
+        first: dict[str, int] = {}
+        for id_, line in zip(self.ids, self._lines, strict=True):
+            if id_ in first:
+                places = f"lines {first[id_]} and {line}"
+                raise InputError(
+                    f'{self.path}: id "{id_}" appears on {places}. Ids must be unique.'
+                )
+            first[id_] = line
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of an input file.
+
+    path: as a person named the file. place: where it is. ids: of the rows. offset, line: where the
+    first one begins, in bytes and lines.
+    """
+
+    path: Path
+    place: Path
+    ids: list[str]
+    offset: int
+    line: int
+
+    def rows(self, demand: Demand) -> list[Row]:
+        """The rows, pictures read; a row that cannot be used has ended."""
+        with LineFile(self.place) as file:
+            records = file.records(self.offset, self.line)
+            pairs = zip(self.ids, islice(records, len(self.ids)), strict=True)
             return [self._row(id_, record, demand) for id_, record in pairs]
 
     def _row(self, id_: str, record: Record, demand: Demand) -> Row:
@@ -80,7 +110,7 @@ class Input:
         try:
             if record.problem:
                 raise RowError("input_line", record.problem)
-            row.values = _values(record.fields, self.path.parent, demand)
+            row.values = _values(record.fields, self.place.parent, demand)
             sizes = _image_sizes(row, demand.max_pixels)
         except RowError as error:
             row.fail(OPERATOR, error.code, f"{place}: {error}")
@@ -94,16 +124,6 @@ class Input:
             given = " and ".join(f"{width} x {height}" for height, width in sizes)
             row.reject(OPERATOR, "pair_size_differs", f"{place}: images are {given}")
         return row
-
-    def _refuse_repeated_ids(self) -> None:
-        first: dict[str, int] = {}
-        for id_, line in zip(self.ids, self._lines, strict=True):
-            if id_ in first:
-                places = f"lines {first[id_]} and {line}"
-                raise InputError(
-                    f'{self.path}: id "{id_}" appears on {places}. Ids must be unique.'
-                )
-            first[id_] = line
 
 
 def peek(path: Path) -> frozenset[str]:

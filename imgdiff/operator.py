@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from imgdiff.models import Models
 
 
+OUTSIDE = "imgdiff_extra_"  # begins the module name of an operator file outside the package
+
+
 class Params(BaseModel):
     """Settings of an operator: every number bounded, unknown keys refused."""
 
@@ -188,7 +191,7 @@ def load_operator_file(path: Path) -> None:
     """
     if not path.is_file():
         raise FileNotFoundError(path)
-    spec = importlib.util.spec_from_file_location(f"imgdiff_extra_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"{OUTSIDE}{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

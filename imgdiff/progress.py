@@ -2,19 +2,26 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich import progress as bars
 from rich.console import Console
 
-from imgdiff.rows import Row
-
 ENDINGS = ("ok", "rejected", "failed")
 PLAIN_WIDTH = 120  # columns of a table that goes to a file or a pipe
 log = logging.getLogger("imgdiff")
+
+
+@dataclass
+class _Phase:
+    task: bars.TaskID
+    shards: int
+    done: int
+    counts: Counter[str]
 
 
 class Progress:
@@ -30,40 +37,39 @@ class Progress:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = bars.TaskID(0)
-        self._phase, self._shards, self._done = "", 0, 0
-        self._counts: Counter[str] = Counter()
+        self._phases: dict[str, _Phase] = {}
 
     def begin_phase(self, name: str, shards: int, done: Sequence[Mapping[str, Any]]) -> None:
-        """A phase of `shards` shards, of which those with the manifests `done` are complete."""
-        self._phase, self._shards, self._done = name, shards, len(done)
-        self._counts = Counter()
-        for manifest in done:
-            self._counts.update(manifest["counts"])
-        kept, refused = self._kept_and_refused()
-        self._task = self._bars.add_task(
-            name, total=shards, completed=len(done), kept=kept, refused=refused
-        )
+        """A phase of `shards` shards, of which those with the manifests `done` are complete.
 
-    def end_shard(self, shard: int, rows: Iterable[Row], manifest: Mapping[str, Any]) -> None:
-        """A shard of the phase is stored."""
-        counts, took = manifest["counts"], manifest["seconds"]
-        self._done += 1
-        self._counts.update(counts)
-        kept, refused = self._kept_and_refused()
-        self._bars.update(self._task, completed=self._done, kept=kept, refused=refused)
-        for row in rows:
-            if not row.ok:
-                log.debug("shard %d, row %s: %s (%s)", shard, row.id, row.status, row.reason)
-        endings = ", ".join(f"{counts.get(name, 0)} {name}" for name in ENDINGS)
+        Several phases may be under way at once.
+        """
+        counts: Counter[str] = Counter()
+        for manifest in done:
+            counts.update(manifest["counts"])
+        task = self._bars.add_task(name, total=shards, kept=0, refused=0)
+        self._phases[name] = _Phase(task, shards, len(done), counts)
+        self._show(name)
+
+    def end_shard(self, name: str, shard: int, manifest: Mapping[str, Any]) -> None:
+        """A shard of the phase `name` is stored."""
+        phase, counts = self._phases[name], manifest["counts"]
+        phase.done += 1
+        phase.counts.update(counts)
+        self._show(name)
+        for row, reason in manifest["ended"].items():
+            log.debug("shard %d, row %s: %s", shard, row, reason)
+        endings = ", ".join(f"{counts.get(ending, 0)} {ending}" for ending in ENDINGS)
         log.info(
             "%s %d/%d: shard %d, %s, %.1f s",
-            *(self._phase, self._done, self._shards, shard, endings, took),
+            *(name, phase.done, phase.shards, shard, endings, manifest["seconds"]),
         )
 
-    def _kept_and_refused(self) -> tuple[int, int]:
-        kept = self._counts["ok"]
-        return kept, self._counts.total() - kept
+    def _show(self, name: str) -> None:
+        phase = self._phases[name]
+        kept = phase.counts["ok"]
+        refused = phase.counts.total() - kept
+        self._bars.update(phase.task, completed=phase.done, kept=kept, refused=refused)
 
     def __enter__(self) -> "Progress":
         self._bars.start()

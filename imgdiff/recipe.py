@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from imgdiff.errors import RefusedError
 from imgdiff.operator import Composite, load_operator_file, registry
@@ -29,11 +29,43 @@ class Limits(_Section):
     max_pixels: int = Field(default=40_000_000, ge=1)  # of an imported image
 
 
+class Pool(_Section):
+    """The workers of a phase on Ray, and what each of them takes."""
+
+    num_gpus: float = Field(default=0.0, ge=0)  # a fraction shares a GPU
+    num_cpus: float = Field(default=0.25, ge=0)  # little, so that all phases fit a small machine
+    memory: int = Field(default=0, ge=0)  # bytes that Ray sets aside; 0: none
+    concurrency: int | list[int] = 1  # workers, or [least, most]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Pool":
+        least, most = self.workers
+        if not 1 <= least <= most:
+            raise ValueError("concurrency is a number from 1 on, or [least, most]")
+        return self
+
+    @property
+    def workers(self) -> tuple[int, int]:
+        """The least and the most."""
+        if isinstance(self.concurrency, int):
+            return self.concurrency, self.concurrency
+        least, most = self.concurrency if len(self.concurrency) == 2 else (0, 0)
+        return least, most
+
+    @property
+    def least(self) -> dict[str, float]:
+        """What the least workers take together, by Ray's names."""
+        one = {"CPU": self.num_cpus, "GPU": self.num_gpus, "memory": float(self.memory)}
+        return {name: self.workers[0] * amount for name, amount in one.items()}
+
+
 class Recipe(_Section):
     project_name: str = Field(min_length=1)
     dataset_path: str = Field(min_length=1)
     export_path: str = Field(min_length=1)
-    executor_type: Literal["local"] = "local"
+    executor_type: Literal["local", "ray"] = "local"
+    ray_address: str | None = None  # of a cluster; else the job's, the machine's, or one of its own
+    phases: dict[str, Pool] = Field(default_factory=dict)  # on Ray: the workers of each phase
     seed: int = Field(42, ge=0, lt=2**63)
     shard_rows: int = Field(16, ge=1, le=100_000)  # the unit of work and of resume
     limit: int | None = Field(None, ge=1)  # the first rows only; may be raised later

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import importlib
 import logging
 import signal
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
 from rich.console import Console
 
@@ -72,8 +73,6 @@ def run(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bool) -> 
 
 def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
     """Do the shards that are to do, then write data, report and page."""
-    from imgdiff.engines import local
-
     with logging_to(folder.path / "run.log", console), _stop_on_signals() as stop:
         if source.ignored:
             log.warning("%s: columns not used: %s", source.path, ", ".join(source.ignored))
@@ -83,7 +82,7 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
             log.info("resuming %s: %s", folder.path, counts)
         try:
             with Progress(console) as progress:
-                local.run(plan, source, folder, progress, stop)
+                _engine(plan.recipe.executor_type).run(plan, source, folder, progress, stop)
             finish(folder)
         except OSError as error:
             if error.errno not in DISK_FULL:
@@ -94,6 +93,11 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
         console.print(hint, soft_wrap=True)
     console.print(f"{folder.path}/report.html", soft_wrap=True)
     return _judge(folder)
+
+
+def _engine(name: str) -> ModuleType:
+    """The module of an engine, imported when it is used: Ray takes seconds."""
+    return importlib.import_module(f"imgdiff.engines.{name}")
 
 
 def finish(folder: RunDir) -> None:

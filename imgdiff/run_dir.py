@@ -92,6 +92,10 @@ class RunDir:
         size = sum(manifest["bytes"] for manifest in done)
         return size / rows_done * (self.row_count - rows_done) if rows_done else 0.0
 
+    def where_it_stands(self) -> str:
+        counts = f"{self.done_count} of {self.total_count} shards are safe"
+        return f"{counts}. Run again to resume."
+
     def no_space_left(self) -> str:
         needed = sum(self.space_needed(phase) for phase in range(len(self.info["phases"])))
         free = f"{shutil.disk_usage(self.path).free / 1e9:.1f} GB free"

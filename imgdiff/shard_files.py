@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -26,7 +25,6 @@ class ShardFiles:
 
     def __init__(self, path: Path, info: dict[str, Any]) -> None:
         self.path, self.info = path, info
-        self._schema = cache(self._make_schema)
 
     def manifest(self, phase: int, shard: int) -> Manifest | None:
         """What is said about a shard; None if nothing readable is."""
@@ -85,6 +83,7 @@ class ShardFiles:
             "previous": self._previous(phase, shard),
             "counts": Counter(row.status for row in rows),
             "reasons": Counter(row.reason for row in rows if not row.ok),
+            "ended": {row.id: row.reason for row in rows if not row.ok},
             "samples": sum(len(row.kept_regions) for row in rows if row.ok),
             "operators": [vars(tally) for tally in tallies],
             "seconds": seconds,
@@ -124,7 +123,7 @@ class ShardFiles:
         """What ties a shard to the file it is made from."""
         return (self.manifest(phase - 1, shard) or {}).get("sha256") if phase else None
 
-    def _make_schema(self, phase: int) -> Any:
+    def _schema(self, phase: int) -> Any:
         """Arrow schema of a phase's files: its columns, and all scores made so far."""
         phases = self.info["phases"][: phase + 1]
         so_far = {name for each in phases for name in each["operators"]}

@@ -1,5 +1,6 @@
 """Operators without models, for tests of the engine: a file outside the package."""
 
+import os
 import time
 
 import numpy as np
@@ -29,7 +30,7 @@ class SuffixParams(SlowParams):
 
 @register("light_edit_mapper")
 class LightEditMapper(Mapper):
-    """Write caption_b: caption_a with a suffix; the caption `bad` breaks it."""
+    """Write caption_b: caption_a with a suffix; the caption `bad` breaks it, `deadly` kills."""
 
     Params = SuffixParams
     reads = ("caption_a",)
@@ -40,6 +41,8 @@ class LightEditMapper(Mapper):
             time.sleep(self.params.seconds)
             if row["caption_a"] == "bad":
                 raise RowError("caption_bad", "this caption is bad")
+            if row["caption_a"] == "deadly":
+                os._exit(1)
             row["caption_b"] = row["caption_a"] + self.params.suffix
 
 

@@ -170,3 +170,26 @@ def test_a_broken_operator_file_is_reported(project):
         file.write("1 / 0")
     (line,) = problems(project, operators=["odd.py"], process=["light_edit_mapper"])
     assert "operators[0]: odd.py: ZeroDivisionError: division by zero" in line
+
+
+@pytest.mark.parametrize(
+    ("pool", "message"),
+    [
+        ({"num_gpu": 1}, "phases.extra.num_gpu: unknown setting. Did you mean num_gpus?"),
+        ({"num_cpus": -1.0}, "phases.extra.num_cpus: -1.0 is below 0.0"),
+        ({"concurrency": 0}, "concurrency is a number from 1 on, or [least, most]"),
+        ({"concurrency": [3, 2]}, "concurrency is a number from 1 on, or [least, most]"),
+        ({"concurrency": [1]}, "concurrency is a number from 1 on, or [least, most]"),
+    ],
+)
+def test_a_pool_that_cannot_be(project, pool, message):
+    (line,) = problems(project, phases={"extra": pool})
+    assert line.endswith(message)
+
+
+def test_a_pool_of_no_phase(project):
+    (line,) = problems(project, phases={"light_area": {}})
+    assert line.endswith(
+        "phases.light_area: no such phase; the recipe has extra, light_areas. "
+        "Did you mean light_areas?"
+    )

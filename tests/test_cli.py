@@ -96,7 +96,7 @@ def test_one_operator_is_described(light, capsys):
     assert cli.main(["operators", "light_edit_mapper"]) == run.COMPLETE
     assert capsys.readouterr().out == (
         "light_edit_mapper\n"
-        "  Write caption_b: caption_a with a suffix; the caption `bad` breaks it.\n"
+        "  Write caption_b: caption_a with a suffix; the caption `bad` breaks it, `deadly` kills.\n"
         "  reads: caption_a\n"
         "  writes: caption_b\n"
         "    batch_size: integer, at least 1, at most 4096, default 16, rows handed over at once\n"

@@ -14,7 +14,7 @@ PAIRS = Demand(42, 1000, frozenset(["image_a", "image_b"]), frozenset())
 
 def read(path, demand=CAPTIONS):
     source = Input(path)
-    return source.rows(0, len(source), demand)
+    return source.part(0, len(source)).rows(demand)
 
 
 def write_picture(path, width=8, height=8):
@@ -35,7 +35,7 @@ def test_rows_of_jsonl(project):
     assert source.ids == ["a", "7"]
     assert source.columns == ("caption_a", "caption_b", "edit")
     assert source.ignored == ["other"]
-    first, second = source.rows(0, 2, CAPTIONS)
+    first, second = source.part(0, 2).rows(CAPTIONS)
     assert (first.values, first.ok) == ({"caption_a": "a ball"}, True)
     assert second.values == {"caption_a": "a ball", "caption_b": "a cup", "edit": edit}
     assert first.seed != second.seed
@@ -47,13 +47,16 @@ def test_rows_of_csv(project):
     )
     source = Input(path)
     assert (source.ids, source.columns, source.ignored) == (["a", "b"], ("caption_a",), ["note"])
-    assert [row["caption_a"] for row in source.rows(0, 2, CAPTIONS)] == ["a ball,\nred", "a cup"]
-    assert [row["caption_a"] for row in source.rows(1, 2, CAPTIONS)] == ["a cup"]
+    assert [row["caption_a"] for row in source.part(0, 2).rows(CAPTIONS)] == [
+        "a ball,\nred",
+        "a cup",
+    ]
+    assert [row["caption_a"] for row in source.part(1, 2).rows(CAPTIONS)] == ["a cup"]
 
 
 def test_a_slice_equals_the_part_of_the_whole(project):
     source = Input(project.write_captions([{"caption": f"caption {k}"} for k in range(9)]))
-    assert source.rows(3, 7, CAPTIONS) == source.rows(0, 9, CAPTIONS)[3:7]
+    assert source.part(3, 7).rows(CAPTIONS) == source.part(0, 9).rows(CAPTIONS)[3:7]
 
 
 def test_ids_are_made_from_the_content(project):

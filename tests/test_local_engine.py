@@ -215,7 +215,7 @@ def test_the_log_names_rows_but_not_captions(project):
     project.write_captions([{"id": "cap-7", "caption": "secret"}])
     run.main(["mine.yaml"])
     log = (project.run_path / "run.log").read_text()
-    assert "shard 0, row cap-7: rejected (light_length_filter: caption_short)" in log
+    assert "shard 0, row cap-7: light_length_filter: caption_short" in log
     assert "extra 1/1: shard 0, 0 ok, 1 rejected, 0 failed" in log
     assert "secret" not in log
 
@@ -254,7 +254,7 @@ def test_a_model_that_cannot_be_loaded_stops_the_run(project, monkeypatch, capsy
         "    def process(self, rows):\n"
         "        pass\n"
     )
-    monkeypatch.setattr("imgdiff.engines.local.Models", _FailingModels)
+    monkeypatch.setattr("imgdiff.engines.shards.Models", _FailingModels)
     project.write_recipe(operators=["needy.py"], process=["needy_mapper"])
     assert run.main(["mine.yaml"]) == run.STOPPED
     assert (

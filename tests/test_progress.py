@@ -3,9 +3,12 @@ import io
 from rich.console import Console
 
 from imgdiff.progress import Progress, logging_to
-from imgdiff.testing import make_row
 
-MANIFEST = {"counts": {"ok": 5, "rejected": 2, "failed": 1}, "seconds": 1.0}
+MANIFEST = {
+    "counts": {"ok": 5, "rejected": 2, "failed": 1},
+    "ended": {"cap-3": "light_length_filter: caption_short"},
+    "seconds": 1.0,
+}
 
 
 def follow(project, terminal):
@@ -14,7 +17,7 @@ def follow(project, terminal):
     console = Console(file=screen, force_terminal=terminal, width=120)
     with logging_to(project.folder / "run.log", console), Progress(console) as progress:
         progress.begin_phase("image_pairs", 2, [MANIFEST])
-        progress.end_shard(1, [make_row()], MANIFEST)
+        progress.end_shard("image_pairs", 1, MANIFEST)
     return screen.getvalue()
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from imgdiff.engines import Tally, region_scores, row_scores, written_columns
-from imgdiff.errors import StoppedError
+from imgdiff.errors import BrokenDeviceError
 from imgdiff.operator import Operator
 from imgdiff.rows import Row, RowError
 
@@ -35,6 +35,14 @@ class Batches:
         tally.seconds = time.monotonic() - began
         return tally
 
+    def blame(self, rows: list[Row], deaths: int) -> Tally:
+        """Fail the only row of `rows`, on which the operator killed its worker that often."""
+        (given,) = rows
+        rows[0] = given.copy()
+        message = f"the worker died {deaths} times while on this row alone"
+        rows[0].fail(self.operator.name, "worker_died", message)
+        return self._count([given], rows)
+
     def _isolate(self, rows: Sequence[Row]) -> list[Row]:
         """The rows after the operator; where it raises, halves are tried until one row is to blame.
 
@@ -48,7 +56,7 @@ class Batches:
             # Only the text is kept: the traceback would hold the failed batch's tensors in memory.
             code, message = _explain(error)
         if code == "cuda_error":
-            raise StoppedError(f"{self.operator.name}: CUDA stopped working ({message})")
+            raise BrokenDeviceError(f"{self.operator.name}: CUDA stopped working ({message})")
         if code == "out_of_memory":
             self._shrink(len(rows))
         if len(rows) == 1:

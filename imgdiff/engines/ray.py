@@ -1,0 +1,274 @@
+"""The Ray engine: a pool of workers for each phase, shards flowing from one to the next.
+
+Ray Data moves the numbers of shards; rows and pictures go through the run folder, which every
+worker sees. A dead worker is started again by Ray and finds its crumb (`imgdiff.engines.crumbs`):
+what bounds the attempts is what was in hand at a death, not how often something was killed from
+outside.
+"""
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.cloudpickle
+import ray.data
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from imgdiff.engines import Plan
+from imgdiff.engines.shards import Task, Worker, tasks
+from imgdiff.errors import BrokenDeviceError, StoppedError
+from imgdiff.input import Input
+from imgdiff.operator import OUTSIDE
+from imgdiff.progress import Progress
+from imgdiff.recipe import Pool
+from imgdiff.run_dir import RunDir
+from imgdiff.shard_files import ShardFiles, read_json
+
+STOP = "stop"  # a file in the run folder: while it is there, no shard is begun
+PROBE = "probe"  # a file in the run folder, by which every machine shows that it sees it
+LOOK_SECONDS = 0.5  # between two looks at what the workers have stored
+log = logging.getLogger(__name__)
+
+
+def run(
+    plan: Plan, source: Input, folder: RunDir, progress: Progress, stop: threading.Event
+) -> None:
+    """Do every shard that is to do; those in hand are finished when `stop` is set.
+
+    Raises:
+        StoppedError: `stop` was set, a phase asks for more than the cluster has, a machine does not
+            see the run folder, a model cannot be loaded, or the disk is nearly full.
+    """
+    path = folder.path.absolute()
+    (path / STOP).unlink(missing_ok=True)
+    files = ShardFiles(path, folder.info)
+    stages = [
+        (task, plan.recipe.phases.get(task.phase.name, Pool())) for task in tasks(plan, files)
+    ]
+    with _connected(plan.recipe.ray_address):
+        _check_shared(path)
+        watch = Watch(folder, progress)
+        for group in _at_once(stages):
+            for task, _ in group:
+                watch.begin(task.number)
+            _flow(group, source, folder, watch, stop)
+    if stop.is_set():
+        raise StoppedError(folder.where_it_stands())
+
+
+class PhaseWorker:
+    """What Ray Data calls with the number of a shard. Models are loaded with the first one."""
+
+    def __init__(self, task: Task) -> None:
+        self.worker = Worker(task)
+        self.task = task
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """batch: one shard, [1] each: its number, its part of the input, and the first phase that
+        is to do."""
+        shard, first, part = int(batch["shard"][0]), int(batch["first"][0]), batch["part"][0]
+        if self.task.number >= first and not (self.task.files.path / STOP).exists():
+            try:
+                self.worker.run(shard, part)
+            except BrokenDeviceError:
+                os._exit(1)  # a fresh process may go on; the crumb says what was in hand
+        return batch
+
+
+class Watch:
+    """Takes note of what workers have stored, by looking into the run folder."""
+
+    def __init__(self, folder: RunDir, progress: Progress) -> None:
+        self._folder, self._progress = folder, progress
+        self._begun: list[int] = []
+        self._stale: dict[tuple[int, int], str] = {}  # files that do not count, as the run began
+        self._attempts: dict[Path, int] = {}
+
+    def begin(self, phase: int) -> None:
+        """Follow a phase from now on."""
+        name = self._folder.info["phases"][phase]["name"]
+        self._progress.begin_phase(name, self._folder.shard_count, self._folder.manifests(phase))
+        for shard in self._folder.todo(phase):
+            manifest = self._folder.files.manifest(phase, shard)
+            if manifest:
+                self._stale[phase, shard] = manifest["file"]
+        self._begun.append(phase)
+
+    def look(self) -> None:
+        for phase in self._begun:
+            place = self._folder.files.folder(phase)
+            names = {entry.name for entry in os.scandir(place)} if place.is_dir() else set()
+            for shard in self._folder.todo(phase):
+                if f"{shard:05d}.json" in names:
+                    self._note_done(phase, shard)
+                elif f"{shard:05d}.crumb" in names:
+                    self._note_deaths(phase, shard, place / f"{shard:05d}.crumb")
+
+    def _note_done(self, phase: int, shard: int) -> None:
+        manifest = self._folder.files.manifest(phase, shard)
+        if manifest and manifest["file"] != self._stale.get((phase, shard)):
+            self._folder.complete(phase, shard, manifest)
+            name = self._folder.info["phases"][phase]["name"]
+            self._progress.end_shard(name, shard, manifest)
+
+    def _note_deaths(self, phase: int, shard: int, crumb: Path) -> None:
+        attempt = (read_json(crumb) or {}).get("attempt", 1)
+        if attempt > self._attempts.setdefault(crumb, 1):
+            self._attempts[crumb] = attempt
+            name = self._folder.info["phases"][phase]["name"]
+            log.warning("%s, shard %d: its worker died; attempt %d", name, shard, attempt)
+
+
+def _flow(
+    group: Sequence[tuple[Task, Pool]],
+    source: Input,
+    folder: RunDir,
+    watch: Watch,
+    stop: threading.Event,
+) -> None:
+    """Send the shards through the phases of a group, and watch until all have come out."""
+    last = group[-1][0].number
+    items = [
+        {"shard": shard, "first": first, "part": source.part(*folder.span(shard))}
+        for shard, first in _first_to_do(folder, last).items()
+    ]
+    if not items:
+        return
+    for task, _ in group:
+        folder.check_space(task.number)
+    ray.data.DataContext.get_current().raise_original_map_exception = True
+    dataset = ray.data.from_items(items, override_num_blocks=len(items))
+    for task, pool in group:
+        least, most = pool.workers
+        dataset = dataset.map_batches(
+            PhaseWorker,
+            fn_constructor_args=(task,),
+            batch_size=1,  # one shard; Ray would else put small blocks together
+            compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
+            num_cpus=pool.num_cpus,
+            num_gpus=pool.num_gpus or None,
+            memory=pool.memory or None,
+        )
+    outcome: list[BaseException] = []
+
+    def consume() -> None:
+        try:
+            for _ in dataset.iter_batches(batch_size=1, prefetch_batches=0):
+                pass
+        except BaseException as error:
+            outcome.append(error)
+
+    flow = threading.Thread(target=consume, daemon=True)
+    flow.start()
+    while flow.is_alive():
+        flow.join(LOOK_SECONDS)
+        watch.look()
+        if stop.is_set():
+            (folder.path / STOP).touch()
+    watch.look()
+    if outcome:
+        raise _cause(outcome[0]) from outcome[0]
+
+
+def _first_to_do(folder: RunDir, last: int) -> dict[int, int]:
+    """Shard -> the first phase up to `last` that it has to go through; later ones follow."""
+    first: dict[int, int] = {}
+    for phase in range(last + 1):
+        for shard in folder.todo(phase):
+            first.setdefault(shard, phase)
+    return dict(sorted(first.items()))
+
+
+def _at_once(stages: list[tuple[Task, Pool]]) -> list[list[tuple[Task, Pool]]]:
+    """All phases together where the cluster has room for the least workers of each, else one after
+    the other.
+
+    Raises:
+        StoppedError: there is not room for a single phase.
+    """
+    there = ray.cluster_resources()
+    wanted = {"CPU": 0.0, "GPU": 0.0, "memory": 0.0}
+    for task, pool in stages:
+        for name, amount in pool.least.items():
+            if amount > there.get(name, 0.0):
+                text = f"asks for {amount:g} {name}, the cluster has {there.get(name, 0.0):g}"
+                raise StoppedError(f"phases.{task.phase.name} {text}")
+            wanted[name] += amount
+    short = [name for name, amount in wanted.items() if amount > there.get(name, 0.0)]
+    if not short:
+        return [stages]
+    log.warning("not enough %s for all phases at once: one after the other", " and ".join(short))
+    return [[stage] for stage in stages]
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[None]:
+    """Ray, as the recipe, the job's environment or this machine has it, else one started here."""
+    for module in list(sys.modules.values()):
+        if module.__name__.startswith(OUTSIDE):  # no worker could import a user's own file
+            ray.cloudpickle.register_pickle_by_value(module)
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors come out of the flow
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError) as error:
+        raise StoppedError(f"ray_address {address}: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_shared(path: Path) -> None:
+    """Every machine of the cluster must see the run folder and be able to rename in it."""
+    probe = path / PROBE
+    probe.write_text("driver")
+    try:
+        for node in ray.nodes():
+            if not node["Alive"]:
+                continue
+            on_it = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            asked = _probe.options(scheduling_strategy=on_it, num_cpus=0)
+            answer = ray.get(asked.remote(probe))
+            if answer or probe.read_text() != node["NodeID"]:
+                reason = answer or "what it writes there does not come back"
+                name = node["NodeManagerHostname"]
+                way_out = "Choose an export_path on a disk that all machines share."
+                raise StoppedError(f"{path} is not shared with {name}: {reason}. {way_out}")
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+@ray.remote
+def _probe(probe: Path) -> str:
+    """Replace the probe by this machine's name; says what goes wrong."""
+    try:
+        probe.read_text()
+        beside = probe.with_suffix(".tmp")
+        beside.write_text(ray.get_runtime_context().get_node_id())
+        beside.replace(probe)
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What went wrong in a worker, without Ray's wrapping."""
+    seen: BaseException | None = error
+    while seen is not None:
+        inner = getattr(seen, "cause", None)
+        for candidate in (seen, inner):
+            if isinstance(candidate, StoppedError | OSError):
+                return candidate
+        seen = inner if isinstance(inner, BaseException) else seen.__cause__
+    return StoppedError(f"Ray gave up: {str(error).strip().splitlines()[-1]}")

@@ -1,0 +1,103 @@
+"""Who is blamed when a worker dies."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from imgdiff import run
+from imgdiff.engines.crumbs import Crumb
+from imgdiff.errors import BrokenDeviceError, StoppedError
+
+COMMAND = [sys.executable, "-m", "imgdiff.run", "mine.yaml"]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "stage" / "00003.crumb"
+
+
+def die(path, hold, *given):
+    """A worker begins, takes something in hand, and is gone: what is on disk then stays."""
+    with getattr(Crumb(path), hold)(*given):
+        left = path.read_bytes()
+    path.write_bytes(left)
+
+
+def test_first_attempt_is_not_careful(path):
+    crumb = Crumb(path)
+    assert (crumb.attempt, crumb.careful, crumb.suspects, crumb.blamed) == (1, False, [], {})
+
+
+def test_death_with_the_shard_in_hand_blames_nobody(path):
+    for _ in range(5):
+        die(path, "shard")
+    crumb = Crumb(path)
+    assert (crumb.attempt, crumb.careful, crumb.suspects, crumb.blamed) == (6, True, [], {})
+
+
+def test_two_deaths_alone_blame_the_row(path):
+    die(path, "row", "cap-7", "some_mapper")
+    assert Crumb(path).suspects == ["cap-7"]
+    assert Crumb(path).blamed == {}
+    die(path, "row", "cap-7", "some_mapper")
+    assert Crumb(path).blamed == {"cap-7": "some_mapper"}
+    assert Crumb(path).suspects == []
+
+
+def test_deaths_on_different_rows_blame_neither(path):
+    die(path, "row", "cap-7", "some_mapper")
+    die(path, "row", "cap-8", "some_mapper")
+    assert Crumb(path).blamed == {}
+    assert Crumb(path).suspects == ["cap-7", "cap-8"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, StoppedError, OSError])
+def test_an_error_is_no_death(path, error):
+    with pytest.raises(error), Crumb(path).row("cap-7", "some_mapper"):
+        raise error
+    assert Crumb(path).suspects == []
+
+
+def test_a_broken_gpu_is_as_good_as_a_death(path):
+    with pytest.raises(BrokenDeviceError), Crumb(path).shard():
+        raise BrokenDeviceError
+    assert Crumb(path).careful
+
+
+def test_deaths_while_loading_end_the_run_and_the_next_one_tries_again(path):
+    for _ in range(3):
+        die(path, "loading", "image_pairs")
+    expected = "image_pairs: the worker died 3 times while it loaded its models"
+    with pytest.raises(StoppedError, match=expected), Crumb(path).loading("image_pairs"):
+        pass
+    with Crumb(path).loading("image_pairs"):
+        pass
+
+
+def test_loading_is_counted_anew_once_it_went_well(path):
+    die(path, "loading", "image_pairs")
+    die(path, "loading", "image_pairs")
+    die(path, "shard")
+    die(path, "loading", "image_pairs")
+    with Crumb(path).loading("image_pairs"):
+        pass
+
+
+@pytest.mark.slow
+def test_a_deadly_row_costs_one_row_and_three_starts_of_the_local_engine(project):
+    """Nobody but a person starts the one process again, so it dies three times, then goes on."""
+    rows = [{"id": f"cap-{k}", "caption": "a red ball " * 2} for k in range(12)]
+    rows[9]["caption"] = "deadly"
+    project.write_captions(rows)
+    project.write_recipe(limits={"max_failed_fraction": 0.5})
+    codes = [subprocess.run(COMMAND, capture_output=True).returncode for _ in range(4)]
+    assert codes == [1, 1, 1, run.COMPLETE]
+    (bad,) = [row for row in project.rows() if not row.ok]
+    assert (bad.id, bad.status, bad.reason) == ("cap-9", "failed", "light_edit_mapper: worker_died")
+    assert bad.message == "the worker died 2 times while on this row alone"
+    report = json.loads((project.run_path / "report.json").read_text())
+    assert report["rows"] == {"total": 12, "ok": 11, "rejected": 0, "failed": 1}
+    assert report["operators"][0]["rows_in"] == 12
+    assert not list(project.run_path.rglob("*.crumb"))

@@ -1,0 +1,191 @@
+"""The Ray engine on a small Ray of this machine: the same rows, whatever dies."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from imgdiff import run
+
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
+RAY = "executor_type=ray"
+COMMAND = [sys.executable, "-m", "imgdiff.run", "mine.yaml", RAY]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ray():
+    import ray
+
+    ray.init(
+        num_cpus=2,
+        object_store_memory=100 * 2**20,
+        include_dashboard=False,
+        log_to_driver=False,
+    )
+    yield
+    ray.shutdown()
+
+
+def records(count, deadly=()):
+    return [
+        {"id": f"cap-{k}", "caption": "deadly" if k in deadly else "a red ball " * (k % 4 + 1)}
+        for k in range(count)
+    ]
+
+
+def local_rows(project):
+    """What the local engine makes of it."""
+    assert run.main(["mine.yaml", "export_path=outputs/local"]) == run.COMPLETE
+    there, project.run_path = project.run_path, project.run_path.with_name("local")
+    rows = project.rows()
+    project.run_path = there
+    return rows
+
+
+def test_same_rows_as_the_local_engine(project):
+    assert run.main(["mine.yaml", RAY]) == run.COMPLETE
+    assert project.rows() == local_rows(project)
+    assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".crumb")]
+
+
+def test_a_run_goes_on_with_the_other_engine(project):
+    assert run.main(["mine.yaml", "limit=12"]) == run.COMPLETE
+    assert run.main(["mine.yaml", "limit=20", RAY]) == run.COMPLETE
+    assert run.main(["mine.yaml", RAY]) == run.COMPLETE
+    assert project.rows() == local_rows(project)
+
+
+def test_several_workers_give_the_same_rows(project):
+    project.write_recipe(phases={"extra": {"num_cpus": 0.1, "concurrency": [1, 3]}})
+    assert run.main(["mine.yaml", RAY]) == run.COMPLETE
+    assert project.rows() == local_rows(project)
+
+
+def test_deadly_rows_cost_only_themselves(project):
+    project.write_captions(records(30, deadly=(5, 17)))
+    project.write_recipe(limits={"max_failed_fraction": 0.5})
+    assert run.main(["mine.yaml", RAY]) == run.COMPLETE
+    rows = project.rows()
+    assert len({row.id for row in rows}) == len(rows) == 30
+    assert [row.id for row in rows if row.status == "failed"] == ["cap-5", "cap-17"]
+    assert {row.reason for row in rows if row.status == "failed"} == {
+        "light_edit_mapper: worker_died"
+    }
+
+
+def phase_workers():
+    """Processes that do shards: Ray names a process after the actor it holds."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any("MapWorker" in part for part in process.info["cmdline"] or ())
+    ]
+
+
+def test_killed_workers_cost_nothing(project):
+    project.write_recipe(
+        process=[{"light_edit_mapper": {"seconds": 0.05}}, *project.settings["process"][1:]]
+    )
+    killed, over = [], threading.Event()
+
+    def kill() -> None:
+        while not over.wait(1.5) and len(killed) < 3:
+            for process in phase_workers()[:1]:
+                process.kill()
+                killed.append(process.pid)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        assert run.main(["mine.yaml", RAY]) == run.COMPLETE
+    finally:
+        over.set()
+        killer.join()
+    assert killed
+    assert project.rows() == local_rows(project)
+
+
+def test_one_interruption_finishes_what_is_in_hand(project, capsys):
+    project.write_recipe(
+        process=[{"light_edit_mapper": {"seconds": 0.2}}, *project.settings["process"][1:]]
+    )
+    first = project.run_path / "stages" / "00_extra" / "00000.json"
+
+    def interrupt() -> None:
+        until = time.monotonic() + 60
+        while not first.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    assert run.main(["mine.yaml", RAY]) == run.STOPPED
+    assert "shards are safe. Run again to resume." in capsys.readouterr().err
+    assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".crumb")]
+    assert run.main(["mine.yaml", RAY]) == run.COMPLETE
+    assert project.rows() == local_rows(project)
+
+
+def test_pools_that_do_not_fit_together_take_turns(project):
+    project.write_recipe(phases={"extra": {"num_cpus": 1.5}, "light_areas": {"num_cpus": 1.2}})
+    assert run.main(["mine.yaml", RAY]) == run.COMPLETE
+    text = (project.run_path / "run.log").read_text()
+    assert "not enough CPU for all phases at once: one after the other" in text
+    assert project.rows() == local_rows(project)
+
+
+def test_a_pool_that_never_fits_stops_the_run(project, capsys):
+    project.write_recipe(phases={"extra": {"num_gpus": 64}})
+    assert run.main(["mine.yaml", RAY]) == run.STOPPED
+    assert "phases.extra asks for 64 GPU, the cluster has 0" in capsys.readouterr().err
+
+
+def test_a_model_that_cannot_be_loaded_stops_the_run(project, capsys):
+    (project.folder / "needy.py").write_text(
+        "from imgdiff.operator import Mapper, register\n"
+        "@register('needy_mapper')\n"
+        "class Needy(Mapper):\n"
+        "    def setup(self, models):\n"
+        "        raise OSError('no such weights')\n"
+        "    def process(self, rows):\n"
+        "        pass\n"
+    )
+    project.write_recipe(
+        operators=[*project.settings["operators"], "needy.py"],
+        process=[*project.settings["process"], "needy_mapper"],
+    )
+    assert run.main(["mine.yaml", RAY]) == run.STOPPED
+    assert "a model cannot be loaded: no such weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("moment", ["00_extra/00000.json", "01_light_areas/00001.json"])
+def test_a_killed_driver_resumes_to_the_same_rows(project, moment):
+    project.write_recipe(
+        process=[{"light_edit_mapper": {"seconds": 0.1}}, *project.settings["process"][1:]]
+    )
+    # a driver and a Ray of its own, so that both can die
+    alone = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    with subprocess.Popen(
+        [*COMMAND, "ray_address=local"],
+        env=alone,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        until = time.monotonic() + 120
+        while not (project.run_path / "stages" / moment).exists():
+            assert time.monotonic() < until
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert run.main(["mine.yaml", RAY]) == run.COMPLETE
+    ids = [row.id for row in project.rows()]
+    assert sorted(ids) == sorted({record["id"] for record in records(30)})
+    assert project.rows() == local_rows(project)
+    assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".crumb")]
+    report = json.loads((project.run_path / "report.json").read_text())
+    assert report["rows"]["total"] == 30
