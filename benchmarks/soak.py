@@ -28,8 +28,8 @@ from imgdiff.run_dir import RunDir
 LIGHT_OPERATORS = Path(__file__).parents[1] / "tests" / "light_operators.py"
 WORKER = "MapWorker"  # Ray names a worker's process after the actor it holds
 SECONDS_PER_ROW = 0.05
-PAUSE = (0.5, 2.5)  # seconds between two kills, least and most
-SHORTEST_PROGRESS = 20.0  # seconds that a driver gets before it may be killed
+PAUSE = (0.2, 1.6)  # seconds between two kills, least and most
+SHORTEST_PROGRESS = 15.0  # seconds that a driver gets before it may be killed
 Figures = dict[str, float]
 
 

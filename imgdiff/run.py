@@ -105,6 +105,7 @@ def finish(folder: RunDir) -> None:
     from imgdiff.export.dataset import write_dataset
     from imgdiff.report.page import write_report
 
+    folder.files.tidy()
     folder.write_report(build_report(folder))
     write_dataset(folder)
     write_report(folder)

@@ -110,6 +110,13 @@ class ShardFiles:
                 if file.name not in named:
                     file.unlink()
 
+    def tidy(self) -> None:
+        """When every shard is complete: also delete what workers noted down for an attempt that
+        is not needed any more."""
+        self.remove_leftovers()
+        for crumb in self.path.glob("stages/*/*.crumb"):
+            crumb.unlink()
+
     def folder(self, phase: int) -> Path:
         return self.path / "stages" / f"{phase:02d}_{self.info['phases'][phase]['name']}"
 

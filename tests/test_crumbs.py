@@ -101,3 +101,11 @@ def test_a_deadly_row_costs_one_row_and_three_starts_of_the_local_engine(project
     assert report["rows"] == {"total": 12, "ok": 11, "rejected": 0, "failed": 1}
     assert report["operators"][0]["rows_in"] == 12
     assert not list(project.run_path.rglob("*.crumb"))
+
+
+def test_a_crumb_that_outlived_its_shard_goes_with_the_run(project):
+    assert run.main(["mine.yaml", "limit=8"]) == run.COMPLETE
+    left = project.run_path / "stages" / "00_extra" / "00000.crumb"
+    left.write_text("{}")
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    assert not left.exists()
