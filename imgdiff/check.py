@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from imgdiff.engines import Plan, phases_of, written_columns
 from imgdiff.input import peek
 from imgdiff.lines import InputError, kind
-from imgdiff.models.zoo import Checkpoint, bind
+from imgdiff.models.zoo import Binding, bind
 from imgdiff.operator import Composite, Operator, registry
 from imgdiff.recipe import Key, Recipe, RecipeError, Source, did_you_mean, find_recipe, read_source
 from imgdiff.rows import FIELDS
@@ -166,7 +166,7 @@ def _makers(field: str) -> str:
     return f" Made by: {', '.join(makers)}" if makers else ""
 
 
-def _bound_models(source: Source, steps: Sequence[Step]) -> dict[str, Checkpoint]:
+def _bound_models(source: Source, steps: Sequence[Step]) -> dict[str, Binding]:
     """The checkpoint of every role that the operators need."""
     setting = source.data.get("models", "embedded")
     if not isinstance(setting, str | dict):
@@ -176,7 +176,7 @@ def _bound_models(source: Source, steps: Sequence[Step]) -> dict[str, Checkpoint
     except ValueError as error:
         source.add(("models",), str(error))
         return {}
-    used: dict[str, Checkpoint] = {}
+    used: dict[str, Binding] = {}
     for key, operator in steps:
         for role in operator.roles:
             if role not in bound:

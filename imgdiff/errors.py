@@ -1,4 +1,12 @@
-"""The two ways in which a run ends without being complete; their texts are for users."""
+"""How a row ends badly, and how a run ends without being complete; the texts are for users."""
+
+
+class RowError(Exception):
+    """Raised by an operator for one bad row: it ends as failed with `code` as its reason."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class RefusedError(Exception):

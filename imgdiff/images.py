@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from imgdiff.rows import RowError
+from imgdiff.errors import RowError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 GREY = 127  # what squares are filled up with

@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from imgdiff.errors import RowError
 from imgdiff.lines import InputError, LineFile, Record, kind
-from imgdiff.rows import INPUT_FIELDS, Row, RowError, derive_seed
+from imgdiff.rows import INPUT_FIELDS, Row, derive_seed
 
 OPERATOR = "input"  # what the reasons of this module begin with
 ALIASES = {"caption": "caption_a"}

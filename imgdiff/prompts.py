@@ -15,3 +15,8 @@ DIFFERENCE = (
 )
 SCENE = "Describe this image."
 EXISTS = "Is there {thing} in the image?"
+REPLACE_OBJECT = (
+    "Here is the caption of a photo. Replace exactly one object in it by another object of a "
+    "similar kind and size that could plausibly be there. Change no other word. Answer with the "
+    "new caption alone.\nCaption: {caption}"
+)

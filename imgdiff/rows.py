@@ -31,14 +31,6 @@ FIELDS = {
 INPUT_FIELDS = ("caption_a", "caption_b", "edit", "image_a", "image_b")
 
 
-class RowError(Exception):
-    """Raised by an operator for one bad row: it ends as failed with `code` as its reason."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 @dataclass
 class Region:
     """A box that may differ.

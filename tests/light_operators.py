@@ -6,6 +6,7 @@ import time
 import numpy as np
 from pydantic import Field
 
+from imgdiff.errors import RowError
 from imgdiff.images import encode_png
 from imgdiff.operator import (
     Composite,
@@ -17,7 +18,7 @@ from imgdiff.operator import (
     RowRangeFilter,
     register,
 )
-from imgdiff.rows import Region, RowError
+from imgdiff.rows import Region
 
 
 class SlowParams(Params):

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from imgdiff import images
+from imgdiff.errors import RowError
 from imgdiff.images import crop, draw_box, encode_png, join, load_rgb, pad_to_square
-from imgdiff.rows import RowError
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (24, 32, 3), dtype=np.uint8)

@@ -13,10 +13,10 @@ import pytest
 from imgdiff import run
 from imgdiff.engines import phases_of
 from imgdiff.engines.batches import Batches
-from imgdiff.errors import StoppedError
+from imgdiff.errors import RowError, StoppedError
 from imgdiff.models import Models
 from imgdiff.operator import Filter, Mapper
-from imgdiff.rows import Region, RowError
+from imgdiff.rows import Region
 from imgdiff.testing import make_row, run_operator
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from imgdiff.models import Models
 from imgdiff.models.clip import Clip
 from imgdiff.models.diffusion import Diffusion, load_prompt_limit
+from imgdiff.models.llm import Llm
 from imgdiff.models.loading import device_of, dtype_of
 from imgdiff.models.matcher import Matcher
 from imgdiff.models.mllm import Mllm
@@ -89,9 +90,9 @@ class TestFingerprint:
 
 
 class TestBind:
-    def test_embedded_set_has_every_role(self):
+    def test_embedded_set_has_every_role_but_the_language_model(self):
         bound = bind("embedded")
-        assert tuple(bound) == ROLES
+        assert (*bound, "llm") == ROLES
         assert bound["clip"].folder == EMBEDDED_WEIGHTS / "clip"
 
     def test_names_fields_and_the_embedded_one(self):
@@ -134,6 +135,7 @@ LOADED = [
     (Clip, "transformers.CLIPModel", ["transformers.CLIPProcessor"]),
     (Matcher, "transformers.BlipForImageTextRetrieval", ["transformers.BlipProcessor"]),
     (Mllm, "transformers.AutoModelForImageTextToText", ["transformers.AutoProcessor"]),
+    (Llm, "transformers.AutoModelForCausalLM", ["transformers.AutoTokenizer"]),
     (Diffusion, "diffusers.StableDiffusionXLPipeline", []),
 ]
 
@@ -238,7 +240,7 @@ class TestModels:
             names.append(checkpoint.name)
             return SimpleNamespace()
 
-        for role in ("clip.Clip", "diffusion.Diffusion", "matcher.Matcher", "mllm.Mllm"):
+        for role in ("clip.Clip", "diffusion.Diffusion", "llm.Llm", "matcher.Matcher", "mllm.Mllm"):
             monkeypatch.setattr(f"imgdiff.models.{role}.load", load)
         monkeypatch.setattr("imgdiff.models.segmenter.Segmenter.load", load)
         return names

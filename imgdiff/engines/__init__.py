@@ -11,7 +11,7 @@ from imgdiff.recipe import Recipe
 from imgdiff.rows import FIELDS
 
 if TYPE_CHECKING:
-    from imgdiff.models.zoo import Checkpoint
+    from imgdiff.models.zoo import Binding
 
 OPERATOR_SET = "operators"  # the package whose folders name the phases
 FIRST_OUTSIDE = "extra"  # the phase of a file outside it, when no phase goes before
@@ -48,7 +48,7 @@ class Plan:
     recipe: Recipe
     dataset: Path
     phases: tuple[Phase, ...]
-    models: dict[str, "Checkpoint"]
+    models: dict[str, "Binding"]
     needed: frozenset[str]
     made: frozenset[str]
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 
 from imgdiff.engines import Tally, region_scores, row_scores, written_columns
-from imgdiff.errors import BrokenDeviceError
+from imgdiff.errors import BrokenDeviceError, RowError
 from imgdiff.operator import Operator
-from imgdiff.rows import Row, RowError
+from imgdiff.rows import Row
 
 LONGEST_MESSAGE = 300
 log = logging.getLogger(__name__)

@@ -11,9 +11,11 @@ from imgdiff.engines.crumbs import BLAMED_AFTER, Crumb
 from imgdiff.errors import StoppedError
 from imgdiff.input import Demand, Part
 from imgdiff.models import Models
-from imgdiff.models.zoo import Checkpoint
+from imgdiff.models.zoo import Binding
 from imgdiff.rows import Row
 from imgdiff.shard_files import Manifest, ShardFiles
+
+ANSWERS = "answers"  # in the run folder: what servers have said
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Task:
 
     number: int
     phase: Phase
-    models: dict[str, Checkpoint]
+    models: dict[str, Binding]
     demand: Demand
     files: ShardFiles
 
@@ -51,7 +53,7 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self._models = Models(task.models)
+        self._models = Models(task.models, answers=task.files.path / ANSWERS)
         self._steps: list[Batches] = []
 
     def run(self, shard: int, part: Part) -> Manifest:

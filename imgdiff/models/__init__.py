@@ -5,13 +5,16 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgdiff.models.zoo import Checkpoint
+from imgdiff.models.zoo import Binding, Checkpoint, Endpoint
 
 if TYPE_CHECKING:
     from imgdiff.models.clip import Clip
     from imgdiff.models.diffusion import Diffusion
+    from imgdiff.models.endpoint import EndpointLlm, EndpointMllm
+    from imgdiff.models.llm import Llm
     from imgdiff.models.matcher import Matcher
     from imgdiff.models.mllm import Mllm
     from imgdiff.models.segmenter import Segmenter
@@ -20,8 +23,9 @@ if TYPE_CHECKING:
 class Models:
     """Loads each role's model on first use and keeps it until `close`."""
 
-    def __init__(self, bindings: Mapping[str, Checkpoint]) -> None:
-        self._bindings = bindings
+    def __init__(self, bindings: Mapping[str, Binding], answers: Path | None = None) -> None:
+        """answers: folder in which the answers of servers are kept."""
+        self._bindings, self._answers = bindings, answers
         self._loaded: dict[str, Any] = {}
 
     def diffusion(self) -> "Diffusion":
@@ -44,10 +48,15 @@ class Models:
 
         return self._get("segmenter", Segmenter.load)
 
-    def mllm(self) -> "Mllm":
+    def mllm(self) -> "Mllm | EndpointMllm":
         from imgdiff.models.mllm import Mllm
 
         return self._get("mllm", Mllm.load)
+
+    def llm(self) -> "Llm | EndpointLlm":
+        from imgdiff.models.llm import Llm
+
+        return self._get("llm", Llm.load)
 
     def prompt_limit(self) -> Callable[[str], tuple[int, int]]:
         """Counts a caption's tokens against what the diffusion model reads, without loading its
@@ -65,13 +74,22 @@ class Models:
             torch.cuda.empty_cache()
 
     def _get(
-        self, key: str, load: Callable[[Checkpoint], Any], checkpoint: Checkpoint | None = None
+        self, key: str, load: Callable[[Checkpoint], Any], checkpoint: Binding | None = None
     ) -> Any:
+        binding = checkpoint or self._bindings[key]
+        if isinstance(binding, Endpoint):
+            return self._ask(key, binding)
         if key not in self._loaded:
             from imgdiff.models.loading import hide_bars
 
             # telemetry has no place on a machine that makes data
             os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
             hide_bars()
-            self._loaded[key] = load(checkpoint or self._bindings[key])
+            self._loaded[key] = load(binding)
         return self._loaded[key]
+
+    def _ask(self, role: str, endpoint: Endpoint) -> "EndpointMllm | EndpointLlm":
+        from imgdiff.models.endpoint import ChatClient, EndpointLlm, EndpointMllm
+
+        client = ChatClient(endpoint, self._answers)
+        return EndpointMllm(client) if role == "mllm" else EndpointLlm(client)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from imgdiff.errors import RefusedError
-from imgdiff.models.zoo import Checkpoint
+from imgdiff.models.zoo import Binding, Checkpoint
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SECONDS = 10.0  # that the Hub gets to answer
@@ -13,25 +13,21 @@ SECONDS = 10.0  # that the Hub gets to answer
 USUAL_FILES = ("model_index.json", "config.json")
 
 
-def pinned(
-    models: Mapping[str, Checkpoint], recorded: Mapping[str, str | None]
-) -> dict[str, Checkpoint]:
-    """The same checkpoints, those of the Hub at a commit.
+def pinned(models: Mapping[str, Binding], recorded: Mapping[str, str | None]) -> dict[str, Binding]:
+    """The same bindings, checkpoints of the Hub at a commit.
 
     Args:
-        models: role -> checkpoint, as the recipe names it.
+        models: role -> what plays it, as the recipe says.
         recorded: role -> the commit that the run has used so far; None for folders.
 
     Raises:
         RefusedError: the Hub does not have it, or cannot be reached and the machine has no copy.
     """
     return {
-        role: checkpoint
-        if checkpoint.folder is not None
-        else checkpoint.model_copy(
-            update={"revision": recorded.get(role) or _commit(role, checkpoint)}
-        )
-        for role, checkpoint in models.items()
+        role: binding.model_copy(update={"revision": recorded.get(role) or _commit(role, binding)})
+        if isinstance(binding, Checkpoint) and binding.folder is None
+        else binding
+        for role, binding in models.items()
     }
 
 

@@ -1,12 +1,15 @@
 """Which checkpoint plays which role: names, places and fingerprints, without loading anything."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-ROLES = ("diffusion", "segmenter", "clip", "matcher", "mllm")
+ROLES = ("diffusion", "segmenter", "clip", "matcher", "mllm", "llm")
+ANSWERING = ("mllm", "llm")  # roles that may be played by a server
+URL = re.compile(r"https?://[^\s@]+")  # without user or password: it is written into run.json
 EMBEDDED_WEIGHTS = Path(__file__).parent.parent / "toyland" / "weights"
 
 
@@ -50,14 +53,53 @@ class Checkpoint(BaseModel):
         return f"sha256:{digest.hexdigest()[:16]}"
 
 
-NAMED_SETS = {
-    "embedded": {role: Checkpoint(name=str(EMBEDDED_WEIGHTS / role)) for role in ROLES},
+class Endpoint(BaseModel):
+    """Where a model answers."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    base_url: str = Field(description="for example http://localhost:8000/v1")
+    model: str = Field(min_length=1, description="the model's name on that server")
+    key_variable: str = Field(
+        "OPENAI_API_KEY", description="environment variable with the key; unset: none is sent"
+    )
+    concurrent_requests: int = Field(8, ge=1, le=256)
+    timeout_s: float = Field(120.0, gt=0, description="for one answer")
+    tries: int = Field(5, ge=1, le=20, description="of one question, before its row fails")
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} at {self.base_url}"
+
+    @property
+    def folder(self) -> None:
+        """Nothing on this disk."""
+
+    @property
+    def revision(self) -> None:
+        """A server does not say which it runs."""
+
+    def problem(self) -> str | None:
+        """Why it cannot be asked, as far as can be told without asking."""
+        if not URL.fullmatch(self.base_url):
+            return f"{self.base_url} is no http address without user and password"
+        return None
+
+    def fingerprint(self) -> str:
+        return f"{self.base_url}#{self.model}"
+
+
+Binding = Checkpoint | Endpoint
+NAMED_SETS: dict[str, dict[str, Binding]] = {
+    "embedded": {
+        role: Checkpoint(name=str(EMBEDDED_WEIGHTS / role)) for role in ROLES if role != "llm"
+    },
 }
 
 
-def bind(setting: str | dict[str, str | dict[str, object]]) -> dict[str, Checkpoint]:
-    """Role -> checkpoint, from a named set or from a mapping whose values are names or `Checkpoint`
-    fields.
+def bind(setting: str | dict[str, str | dict[str, object]]) -> dict[str, Binding]:
+    """Role -> what plays it, from a named set or from a mapping whose values are names, or fields
+    of a `Checkpoint` or an `Endpoint`.
 
     Raises:
         ValueError: an unknown set, role or field; the message says what is allowed.
@@ -66,17 +108,17 @@ def bind(setting: str | dict[str, str | dict[str, object]]) -> dict[str, Checkpo
         if setting not in NAMED_SETS:
             raise ValueError(f"no named set {setting!r}; there are: {', '.join(NAMED_SETS)}")
         return dict(NAMED_SETS[setting])
-    bound = {}
+    bound: dict[str, Binding] = {}
     for role, given in setting.items():
         if role not in ROLES:
             raise ValueError(f"no role {role!r}; the roles are: {', '.join(ROLES)}")
-        if given == "embedded":
+        if given == "embedded" and role in NAMED_SETS["embedded"]:
             bound[role] = NAMED_SETS["embedded"][role]
             continue
+        fields = {"name": given} if isinstance(given, str) else given
+        kind = Endpoint if role in ANSWERING and "base_url" in fields else Checkpoint
         try:
-            bound[role] = Checkpoint.model_validate(
-                {"name": given} if isinstance(given, str) else given
-            )
+            bound[role] = kind.model_validate(fields)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])

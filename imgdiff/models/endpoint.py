@@ -1,0 +1,168 @@
+"""Models behind an OpenAI-compatible server (vLLM, SGLang, Ollama): questions out, answers in.
+
+Answers are kept by the hash of what was asked, so that a batch that is done again pays for nothing
+twice.
+"""
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from imgdiff.errors import RowError, StoppedError
+from imgdiff.files import write_atomic
+from imgdiff.images import encode_png
+from imgdiff.models.zoo import Endpoint
+
+LONGEST_WAIT = 30.0  # seconds between two tries
+
+
+class UnfitAnswerError(Exception):
+    """The server answered, but not what was asked for; another try may help."""
+
+
+class ChatClient:
+    """Asks a server, several questions at a time.
+
+    Args:
+        endpoint: see there.
+        answers: folder for answers, made when needed; None keeps none.
+    """
+
+    def __init__(self, endpoint: Endpoint, answers: Path | None) -> None:
+        from huggingface_hub import InferenceClient
+
+        self.endpoint, self._answers = endpoint, answers
+        self._client = InferenceClient(
+            base_url=endpoint.base_url,
+            # the client insists on a key of some kind
+            api_key=os.environ.get(endpoint.key_variable) or "none",
+            timeout=endpoint.timeout_s,
+        )
+
+    def ask(self, conversations: Sequence[list[dict[str, Any]]], **settings: Any) -> list[str]:
+        """One answer for each conversation (messages of role and content).
+
+        Args:
+            settings: `max_tokens`, `temperature`, or a list of `seed`s, one for each.
+
+        Raises:
+            StoppedError: the server cannot be reached, or refuses the key.
+            RowError: a question got no usable answer, as often as it was asked.
+        """
+        seeds = settings.pop("seed", [None] * len(conversations))
+        requests = [
+            {"model": self.endpoint.model, "messages": messages, **settings}
+            | ({} if seed is None else {"seed": seed})
+            for messages, seed in zip(conversations, seeds, strict=True)
+        ]
+        with ThreadPoolExecutor(self.endpoint.concurrent_requests) as pool:
+            return list(pool.map(self._answer, requests))
+
+    def _answer(self, request: dict[str, Any]) -> str:
+        text = json.dumps(request, sort_keys=True, ensure_ascii=False)
+        digest = hashlib.sha256(f"{self.endpoint.base_url}\n{text}".encode()).hexdigest()
+        kept = self._answers / digest[:2] / f"{digest}.txt" if self._answers else None
+        if kept is not None and kept.is_file():
+            return kept.read_text("utf-8")
+        answer = self._try(request)
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(kept, answer.encode())
+        return answer
+
+    def _try(self, request: dict[str, Any]) -> str:
+        from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
+
+        passing = (HfHubHTTPError, InferenceTimeoutError, UnfitAnswerError)
+        tries = Retrying(
+            stop=stop_after_attempt(self.endpoint.tries),
+            wait=wait_exponential_jitter(multiplier=0.5, max=LONGEST_WAIT),
+            retry=retry_if_exception_type(passing),
+            reraise=True,
+        )
+        try:
+            return tries(self._once, request)
+        except InferenceTimeoutError:
+            raise RowError("endpoint_slow", f"no answer in {self.endpoint.timeout_s:g} s") from None
+        except HfHubHTTPError as error:
+            raise RowError("endpoint_error", f"HTTP {error.response.status_code}") from None
+        except UnfitAnswerError as error:
+            raise RowError("endpoint_error", str(error)) from None
+
+    def _once(self, request: dict[str, Any]) -> str:
+        from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
+
+        try:
+            reply = self._client.chat_completion(**request)
+            answer = reply.choices[0].message.content
+        except InferenceTimeoutError:
+            raise
+        except HfHubHTTPError as error:
+            status = error.response.status_code
+            if status in (401, 403, 404):
+                where = f"{self.endpoint.name} says {status}"
+                raise StoppedError(f"{where}. Is {self.endpoint.key_variable} set?") from None
+            if status < 500 and status not in (408, 409, 425, 429):
+                # the same question would get the same answer
+                raise RowError("endpoint_refused", f"HTTP {status}") from None
+            raise
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise UnfitAnswerError(f"no chat completion ({type(error).__name__})") from None
+        except Exception as error:  # no connection: which error depends on the HTTP library
+            text = f"{self.endpoint.name} cannot be reached ({type(error).__name__})"
+            raise StoppedError(text) from None
+        if not isinstance(answer, str):
+            raise UnfitAnswerError("no text in the answer")
+        return answer.strip()
+
+
+def user_message(text: str, picture: np.ndarray | None = None) -> list[dict[str, Any]]:
+    """A conversation of one question, with a picture ([H, W, 3] uint8 RGB) as data URL."""
+    content: list[dict[str, Any]] = []
+    if picture is not None:
+        data = base64.b64encode(encode_png(picture)["bytes"]).decode()
+        url = f"data:image/png;base64,{data}"
+        content.append({"type": "image_url", "image_url": {"url": url}})
+    return [{"role": "user", "content": [*content, {"type": "text", "text": text}]}]
+
+
+class EndpointMllm:
+    """The mllm role by endpoint; the same `answer` as the local one."""
+
+    def __init__(self, client: ChatClient) -> None:
+        self._client = client
+
+    def answer(
+        self, pictures: Sequence[np.ndarray], questions: Sequence[str], max_new_tokens: int
+    ) -> list[str]:
+        """One answer for each picture ([H, W, 3] uint8 RGB) and the question beside it."""
+        asked = [user_message(q, p) for p, q in zip(pictures, questions, strict=True)]
+        return self._client.ask(asked, max_tokens=max_new_tokens, temperature=0.0)
+
+
+class EndpointLlm:
+    """The llm role by endpoint; the same `answer` as the local one."""
+
+    def __init__(self, client: ChatClient) -> None:
+        self._client = client
+
+    def answer(
+        self,
+        questions: Sequence[str],
+        seeds: Sequence[int],
+        max_new_tokens: int,
+        temperature: float,
+    ) -> list[str]:
+        """One answer for each question; what is drawn at random comes from the seed beside it."""
+        asked = [user_message(question) for question in questions]
+        return self._client.ask(
+            asked, max_tokens=max_new_tokens, temperature=temperature, seed=list(seeds)
+        )

@@ -1,0 +1,77 @@
+"""The llm role: a chat model without pictures (any causal language model of transformers)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList
+
+from imgdiff.models.loading import device_of, place, weights
+from imgdiff.models.zoo import Checkpoint
+
+
+class Llm:
+    """Answers drawn at random, each from a seed of its own, whatever shares its batch."""
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.model, self.tokenizer = model.eval(), tokenizer
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint) -> "Llm":
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        model = AutoModelForCausalLM.from_pretrained(**weights(checkpoint))
+        tokenizer = AutoTokenizer.from_pretrained(**place(checkpoint), padding_side="left")
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return cls(model.to(device_of(checkpoint)), tokenizer)
+
+    @torch.inference_mode()
+    def answer(
+        self,
+        questions: Sequence[str],
+        seeds: Sequence[int],
+        max_new_tokens: int,
+        temperature: float,
+    ) -> list[str]:
+        """One answer for each question; what is drawn at random comes from the seed beside it.
+
+        Args:
+            temperature: of the sampling; at 0 the likeliest token is taken.
+        """
+        batch = self.tokenizer.apply_chat_template(
+            [[{"role": "user", "content": question}] for question in questions],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            padding=True,
+        ).to(self.model.device)
+        noise = [GumbelNoise(seeds, temperature)] if temperature > 0 else []
+        made = self.model.generate(
+            **batch,
+            do_sample=False,
+            max_new_tokens=max_new_tokens,
+            logits_processor=LogitsProcessorList(noise),
+            pad_token_id=self.tokenizer.pad_token_id,
+        )
+        new = made[:, batch["input_ids"].shape[1] :]
+        return [text.strip() for text in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
+
+
+class GumbelNoise(LogitsProcessor):
+    """Turns greedy decoding into sampling: the largest of logits / temperature + Gumbel noise is a
+    draw from their softmax (Gumbel 1954). Every row has a generator of its own."""
+
+    def __init__(self, seeds: Sequence[int], temperature: float) -> None:
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._temperature = temperature
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        drawn = [
+            torch.empty(scores.shape[1]).exponential_(generator=generator)
+            for generator in self._generators
+        ]
+        noise = -torch.stack(drawn).log().to(scores.device)
+        return scores.float() / self._temperature + noise

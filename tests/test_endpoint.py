@@ -1,0 +1,224 @@
+"""Models by endpoint, against a server that speaks the protocol and misbehaves on demand."""
+
+import base64
+import io
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgdiff.errors import RowError, StoppedError
+from imgdiff.models import Models
+from imgdiff.models.endpoint import ChatClient, EndpointMllm, user_message
+from imgdiff.models.zoo import Endpoint, bind
+from imgdiff.testing import make_row, run_operator
+from operators.caption_pairs.caption_edit_mapper import CaptionEditMapper
+
+
+def completion(content):
+    return {"choices": [{"index": 0, "message": {"role": "assistant", "content": content}}]}
+
+
+class Server:
+    """Answers with the next of `script` (a status, or a body), then with what was asked.
+
+    asked: the bodies of all requests. keys: their Authorization headers.
+    """
+
+    def __init__(self):
+        self.script, self.asked, self.keys = [], [], []
+        self.at_once = self.most_at_once = 0
+        self.lock = threading.Lock()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with server.lock:
+                    server.asked.append(body)
+                    server.keys.append(self.headers["Authorization"])
+                    step = server.script.pop(0) if server.script else None
+                    server.at_once += 1
+                    server.most_at_once = max(server.at_once, server.most_at_once)
+                time.sleep(0.02)
+                self.reply(step, body)
+                with server.lock:
+                    server.at_once -= 1
+
+            def reply(self, step, body):
+                if step == "slow":
+                    time.sleep(1.0)
+                text = body["messages"][-1]["content"][-1]["text"]
+                status = step if isinstance(step, int) else 200
+                if isinstance(step, int):
+                    content = b'{"error": "no"}'
+                elif isinstance(step, bytes):
+                    content = step
+                else:
+                    content = json.dumps(step or completion(f" echo: {text} ")).encode()
+                if isinstance(step, dict):
+                    content = json.dumps(step).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *given):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+
+
+@pytest.fixture
+def server():
+    made = Server()
+    yield made
+    made.http.shutdown()
+    made.http.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr("imgdiff.models.endpoint.LONGEST_WAIT", 0.01)
+
+
+def client(server, answers=None, **settings):
+    return ChatClient(Endpoint(base_url=server.url, model="toy", **settings), answers)
+
+
+def ask(client, *texts):
+    return client.ask([user_message(text) for text in texts], max_tokens=8, temperature=0.0)
+
+
+def test_answers_come_in_order(server):
+    texts = [f"question {k}" for k in range(20)]
+    assert ask(client(server), *texts) == [f"echo: {text}" for text in texts]
+    assert {body["model"] for body in server.asked} == {"toy"}
+    assert {(body["max_tokens"], body["temperature"]) for body in server.asked} == {(8, 0.0)}
+
+
+def test_as_many_at_once_as_it_says(server):
+    ask(client(server, concurrent_requests=3), *map(str, range(12)))
+    assert server.most_at_once == 3
+
+
+@pytest.mark.parametrize("step", [429, 500, 503, b"garbage", {}, completion(None)])
+def test_another_try_after(server, step):
+    server.script = [step, step]
+    assert ask(client(server), "x") == ["echo: x"]
+    assert len(server.asked) == 3
+
+
+def test_another_try_after_a_timeout(server):
+    server.script = ["slow"]
+    assert ask(client(server, timeout_s=0.3), "x") == ["echo: x"]
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [(500, "endpoint_error"), (b"garbage", "endpoint_error"), ("slow", "endpoint_slow")],
+)
+def test_tries_are_bounded_and_the_row_fails(server, step, code):
+    server.script = [step] * 3
+    with pytest.raises(RowError) as error:
+        ask(client(server, tries=3, timeout_s=0.3), "x")
+    assert error.value.code == code
+    assert len(server.asked) == 3
+
+
+def test_a_refused_question_is_not_asked_again(server):
+    server.script = [400]
+    with pytest.raises(RowError) as error:
+        ask(client(server), "x")
+    assert error.value.code == "endpoint_refused"
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_wrong_key_or_name_stops_the_run(server, status):
+    server.script = [status]
+    with pytest.raises(StoppedError, match=f"toy at http.* says {status}. Is OPENAI_API_KEY set"):
+        ask(client(server), "x")
+
+
+def test_no_server_stops_the_run():
+    nowhere = Endpoint(base_url="http://127.0.0.1:9/v1", model="toy")
+    with pytest.raises(StoppedError, match=r"toy at http://127\.0\.0\.1:9/v1 cannot be reached"):
+        ask(ChatClient(nowhere, None), "x")
+
+
+def test_key_comes_from_the_environment_and_goes_nowhere_else(server, monkeypatch, tmp_path):
+    monkeypatch.setenv("MY_KEY", "secret-4711")
+    ask(client(server, tmp_path, key_variable="MY_KEY"), "x")
+    assert server.keys == ["Bearer secret-4711"]
+    assert not any("secret-4711" in p.read_text() for p in tmp_path.rglob("*") if p.is_file())
+
+
+def test_answers_are_kept_by_what_was_asked(server, tmp_path):
+    first = client(server, tmp_path)
+    assert ask(first, "x", "y") == ask(client(server, tmp_path), "x", "y")
+    assert len(server.asked) == 2
+    first.ask([user_message("x")], max_tokens=9, temperature=0.0)
+    assert len(server.asked) == 3
+
+
+def test_a_failed_batch_pays_for_its_good_questions_once(server, tmp_path):
+    server.script = [400]
+    with pytest.raises(RowError):
+        ask(client(server, tmp_path, concurrent_requests=1), "bad", "good")
+    before = len(server.asked)
+    assert ask(client(server, tmp_path), "good") == ["echo: good"]
+    assert len(server.asked) <= before + 1
+    assert ask(client(server, tmp_path), "good") == ["echo: good"]
+    assert len(server.asked) <= before + 1
+
+
+def test_pictures_go_as_data_urls_without_loss(server):
+    picture = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    answers = EndpointMllm(client(server)).answer([picture], ["what is it?"], max_new_tokens=5)
+    assert answers == ["echo: what is it?"]
+    (part, text) = server.asked[0]["messages"][0]["content"]
+    assert text["text"] == "what is it?"
+    head, _, data = part["image_url"]["url"].partition(",")
+    assert head == "data:image/png;base64"
+    np.testing.assert_array_equal(Image.open(io.BytesIO(base64.b64decode(data))), picture)
+
+
+class TestRecipe:
+    def test_roles_that_answer_may_be_played_by_a_server(self):
+        bound = bind({"mllm": {"base_url": "http://localhost:8000/v1", "model": "m"}})
+        assert bound["mllm"].fingerprint() == "http://localhost:8000/v1#m"
+        assert bound["mllm"].problem() is None
+
+    @pytest.mark.parametrize("url", ["localhost:8000", "http://me:secret@host/v1", "file:///x"])
+    def test_address_must_be_plain_http(self, url):
+        assert "is no http address" in Endpoint(base_url=url, model="m").problem()
+
+    def test_other_roles_may_not(self):
+        with pytest.raises(ValueError, match=r"clip\.name: Field required"):
+            bind({"clip": {"base_url": "http://localhost:8000/v1", "model": "m"}})
+
+    def test_there_is_no_embedded_llm(self):
+        problem = bind({"llm": "embedded"})["llm"].problem()
+        assert problem == "embedded is neither a folder nor a Hub name (owner/name)"
+
+    def test_captions_are_edited_by_a_server(self, server, tmp_path):
+        endpoint = Endpoint(base_url=server.url, model="toy")
+        models = Models(bind("embedded") | {"llm": endpoint}, tmp_path)
+        server.script = [
+            completion("Sure, here is it:\na red boat on the sand"),
+            completion('Caption: "a red boat on the sand"'),
+        ]
+        rows = [make_row(caption_a="a red car on the sand")]
+        (row,) = run_operator(CaptionEditMapper, rows, models, strategy="llm")
+        assert row["caption_b"] == "a red boat on the sand"
+        assert row["edit"] == {"kind": "replace", "source": "car", "target": "boat"}
+        first, second = server.asked
+        assert first["seed"] != second["seed"]
+        assert "a red car on the sand" in first["messages"][0]["content"][0]["text"]

@@ -1,0 +1,70 @@
+"""A local language model: sampling from a seed of its own for every row."""
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from imgdiff.models.llm import GumbelNoise, Llm
+from imgdiff.models.zoo import Checkpoint
+from imgdiff.toyland.tokenizer import chat_tokenizer
+
+TEMPLATE = (
+    "{% for message in messages %}USER: {{ message['content'] }} {% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+QUESTIONS = ["a red car", "a much longer question about a blue mug on the sand", "x"]
+
+
+@pytest.fixture(scope="module")
+def llm(tmp_path_factory):
+    """A miniature chat model with random weights, from a folder."""
+    folder = tmp_path_factory.mktemp("llm")
+    tokenizer = chat_tokenizer()
+    tokenizer.chat_template = TEMPLATE
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return Llm.load(Checkpoint(name=str(folder), device="cpu"))
+
+
+def answer(llm, questions=QUESTIONS, seeds=(1, 2, 3), temperature=0.8):
+    return llm.answer(questions, seeds, max_new_tokens=6, temperature=temperature)
+
+
+def test_an_answer_does_not_depend_on_its_batch(llm):
+    together = answer(llm)
+    alone = [
+        answer(llm, [question], [seed])[0]
+        for question, seed in zip(QUESTIONS, (1, 2, 3), strict=True)
+    ]
+    assert together == alone
+
+
+def test_the_seed_decides(llm):
+    assert answer(llm, seeds=(1, 2, 3)) == answer(llm, seeds=(1, 2, 3))
+    assert answer(llm, ["x"] * 3, seeds=(1, 2, 3)) != answer(llm, ["x"] * 3, seeds=(4, 5, 6))
+
+
+def test_without_temperature_seeds_do_not_matter(llm):
+    assert answer(llm, seeds=(1, 2, 3), temperature=0) == answer(
+        llm, seeds=(4, 5, 6), temperature=0
+    )
+
+
+def test_draws_follow_the_softmax():
+    logits, temperature, count = torch.tensor([[0.0, 1.0, 2.0]]), 0.5, 4000
+    noise = GumbelNoise(range(count), temperature)
+    drawn = noise(torch.zeros(count, 1), logits.expand(count, 3)).argmax(1)
+    shares = torch.bincount(drawn, minlength=3) / count
+    expected = (logits[0] / temperature).softmax(0)
+    torch.testing.assert_close(shares, expected, rtol=0, atol=0.03)
