@@ -8,6 +8,7 @@ outside.
 
 import logging
 import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ from imgdiff.shard_files import ShardFiles, read_json
 STOP = "stop"  # a file in the run folder: while it is there, no shard is begun
 PROBE = "probe"  # a file in the run folder, by which every machine shows that it sees it
 LOOK_SECONDS = 0.5  # between two looks at what the workers have stored
+KNOCK_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
@@ -220,13 +222,21 @@ def _connected(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors come out of the flow
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise StoppedError(f"ray_address {address}: {error}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Fail at once where nobody listens: Ray would wait for minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
 
 
 def _check_shared(path: Path) -> None:
