@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from imgdiff.check import check
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS
@@ -61,3 +62,20 @@ def test_every_file_that_a_page_links_is_there(page: Path) -> None:
 def test_the_readme_links_every_page() -> None:
     links = re.findall(r"\]\((docs/[^)]+)\)", (ROOT / "README.md").read_text())
     assert set(links) == {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
+
+
+def test_every_test_that_the_page_of_faults_names_is_there() -> None:
+    page = (ROOT / "docs" / "faults.md").read_text()
+    named = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`(?:, `(test_\w+)`)?", page)
+    assert named
+    for file, *tests in named:
+        text = (ROOT / "tests" / file).read_text()
+        assert [name for name in tests if name and f"def {name}(" not in text] == []
+
+
+def test_the_job_for_kubernetes_runs_a_recipe_that_is_fine() -> None:
+    job = yaml.safe_load((ROOT / "docs" / "cluster" / "rayjob.yaml").read_text())
+    program, recipe, *overrides = job["spec"]["entrypoint"].removeprefix("python -m ").split()
+    assert program == "imgdiff.run"
+    kept = [text for text in overrides if not text.startswith("dataset_path=")]
+    assert check(ROOT / recipe, kept).recipe.executor_type == "ray"
