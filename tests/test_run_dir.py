@@ -356,3 +356,33 @@ def test_a_phase_is_done_again_when_the_one_before_changed(project, info):
     with open_run(project.run_path, two) as folder:
         assert 0 not in folder.todo(0)
         assert 0 in folder.todo(1)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 256 kB, where this user may mount one."""
+    place = tmp_path / "small"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("no permission to mount a small disk")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.ray)])
+def test_a_disk_that_is_really_full(project, small_disk, engine, capsys):
+    project.run_path = small_disk / "run"
+    project.write_captions([{"id": f"cap-{k}", "caption": "a red ball " * 2} for k in range(400)])
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(100_000))
+    arguments = ["mine.yaml", f"export_path={project.run_path}", f"executor_type={engine}"]
+    assert run.main(arguments) == run.STOPPED
+    text = capsys.readouterr().err
+    assert f"stopped: no space left on {project.run_path}" in text
+    assert "shards are safe. Free space and run again." in text
+    for manifest in project.run_path.glob("stages/*/*.json"):  # each is whole, and its file too
+        named = json.loads(manifest.read_text())
+        assert manifest.with_name(named["file"]).stat().st_size == named["bytes"]
+    assert not list(project.run_path.rglob("*.tmp"))

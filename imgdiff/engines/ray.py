@@ -277,7 +277,7 @@ def _cause(error: BaseException) -> BaseException:
     seen: BaseException | None = error
     while seen is not None:
         inner = getattr(seen, "cause", None)
-        for candidate in (seen, inner):
+        for candidate in (inner, seen):  # Ray's wrapping is of the same class, but has no errno
             if isinstance(candidate, StoppedError | OSError):
                 return candidate
         seen = inner if isinstance(inner, BaseException) else seen.__cause__
