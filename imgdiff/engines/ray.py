@@ -60,8 +60,8 @@ def run(
             for task, _ in group:
                 watch.begin(task.number)
             _flow(group, source, folder, watch, stop)
-    if stop.is_set():
-        raise StoppedError(folder.where_it_stands())
+            if stop.is_set():
+                raise StoppedError(folder.where_it_stands())
 
 
 class PhaseWorker:
