@@ -45,7 +45,7 @@ STEPS = {
     "mllm": 400,
     "autoencoder": 3250,
     "decoder": 900,
-    "diffusion": 5400,
+    "diffusion": 14000,
 }
 
 
