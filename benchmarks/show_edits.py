@@ -30,6 +30,10 @@ def word(caption: str, text: str) -> Span:
     return Span(start, start + len(text))
 
 
+def reweighted(words: str, factor: float, windows: Windows) -> Edit:
+    return Edit(CAPTION, windows=windows, weights={word(CAPTION, words): factor})
+
+
 def edits(windows: Windows) -> dict[str, Edit]:
     """What the strip shows, by the words below it."""
     swap = edit_to(CAPTION, SWAPPED, windows)
@@ -39,8 +43,7 @@ def edits(windows: Windows) -> dict[str, Edit]:
         "replace: car to boat": swap,
         "replace with local blend": replace(swap, blend=blend),
         "refine: a blue ball is added": edit_to(CAPTION, LONGER, windows),
-        "reweight: tree x 0": Edit(CAPTION, windows=windows, weights={word(CAPTION, "tree"): 0.0}),
-        "reweight: red x 3": Edit(CAPTION, windows=windows, weights={word(CAPTION, "red"): 3.0}),
+        "reweight: car x -3": reweighted("car", -3.0, windows),
     }
 
 
@@ -60,7 +63,7 @@ def main() -> None:
     (drawn,) = draw(pipeline, [source], p.num_inference_steps, p.guidance_scale)
     pictures = (drawn * 255).round().astype(np.uint8)
     words = [f"source: {CAPTION}", *shown]
-    write_sheet([Tile([p], text) for p, text in zip(pictures, words, strict=True)], 7, given.write)
+    write_sheet([Tile([p], text) for p, text in zip(pictures, words, strict=True)], 6, given.write)
 
 
 if __name__ == "__main__":

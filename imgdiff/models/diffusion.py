@@ -31,8 +31,6 @@ class Diffusion:
             else None,
             add_watermarker=False,  # else it depends on whether a package happens to be installed
         ).to(device_of(checkpoint))
-        # convolutions then take less time; benchmarks/prompt_to_prompt.py says how much
-        pipeline.unet.to(memory_format=torch.channels_last)
         pipeline.set_progress_bar_config(disable=True)
         return cls(pipeline)
 
