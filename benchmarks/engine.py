@@ -112,7 +112,7 @@ def measure_efficiency(folder: Path, workers: int, shards: int) -> float:
 PEER_MODES = {
     "default": {},
     "turbo": {"turbo": True},
-    "ray": {"executor_type": "ray"},
+    "ray": {"executor_type": "ray", "ray_address": "local"},
 }
 
 

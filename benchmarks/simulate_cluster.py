@@ -119,7 +119,7 @@ def predict(run: Path, captions: int, gpus_per_worker: float) -> None:
     Console().print(table)
 
 
-def check(shards: int = 24, rows: int = 10) -> dict[str, float]:
+def check(shards: int = 64, rows: int = 10) -> dict[str, float]:
     """Predicted over real wall time, for pools of several sizes."""
     figures: dict[str, float] = {}
     times: list[list[float]] = []
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="with --check: the figures, flat")
     given = parser.parse_args()
     if given.check:
-        figures = check(shards=12) if given.quick else check()
+        figures = check(shards=24) if given.quick else check()
         for key, value in figures.items():
             print(f"{key}: {value:.2f}")
         if given.json:
