@@ -189,7 +189,7 @@ def _picture(name: str, value: Any, folder: Path, max_pixels: int) -> dict[str, 
     """The file's bytes; its path must stay in the input's folder, whatever links do."""
     if not isinstance(value, str):
         raise RowError("image_path", f"{name} is {kind(value)}, expected a path")
-    outside = RowError("path_outside", f"image path {value} is outside {folder}/")
+    outside = RowError("path_outside", f"image path {value} is outside the input's folder")
     if PureWindowsPath(value).drive or "\\" in value or "\0" in value:
         raise outside
     path = (folder / value).resolve()

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,17 @@ class Progress:
         self._bars.stop()
 
 
+class _LogFile(logging.FileHandler):
+    """A log that a full disk cuts short; what the disk is too full for is told elsewhere."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        pass
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 class _ConsoleHandler(logging.Handler):
     """Log lines above the bars, one line each."""
 
@@ -101,7 +112,7 @@ def make_console() -> Console:
 @contextmanager
 def logging_to(path: Path, console: Console) -> Iterator[None]:
     """Send the package's log to `path`, and to the console what the bars do not show."""
-    file = logging.FileHandler(path, encoding="utf-8")
+    file = _LogFile(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     screen = _ConsoleHandler(console)
     screen.setLevel(logging.WARNING if console.is_terminal else logging.INFO)

@@ -198,7 +198,7 @@ def test_paths_that_leave_the_folder_fail(project, name):
     path = project.write_captions([{"image_a": name, "image_b": name}], "data/pairs.jsonl")
     (row,) = read(path, PAIRS)
     assert (row.status, row.reason) == ("failed", "input: path_outside")
-    assert row.message == f"data/pairs.jsonl:1: image path {name} is outside data/"
+    assert row.message == f"data/pairs.jsonl:1: image path {name} is outside the input's folder"
     assert "image_a" not in row.values
 
 

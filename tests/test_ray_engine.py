@@ -189,3 +189,30 @@ def test_a_killed_driver_resumes_to_the_same_rows(project, moment):
     assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".crumb")]
     report = json.loads((project.run_path / "report.json").read_text())
     assert report["rows"]["total"] == 30
+
+
+def test_two_interruptions_stop_at_once(project):
+    """A driver with a Ray of its own: nothing of it may be left."""
+    project.write_recipe(
+        process=[{"light_edit_mapper": {"seconds": 1.0}}, *project.settings["process"][1:]]
+    )
+    stage = project.run_path / "stages" / "00_extra"
+    with subprocess.Popen(
+        [*COMMAND, "ray_address=local"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        until = time.monotonic() + 120
+        while not list(stage.glob("*.crumb")):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == run.STOPPED
+    assert "stopped at once. Run again to resume." in errors
+    assert time.monotonic() - began < 8 + 20  # a shard takes eight seconds
+    assert not list(stage.glob("*.json"))

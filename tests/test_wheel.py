@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imgdiff.models.zoo import ROLES
+from imgdiff.models.zoo import NAMED_SETS
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,7 +22,7 @@ def test_wheel_has_operators_recipes_and_weights(tmp_path: Path) -> None:
         assert str(operator.relative_to(ROOT)) in names
     for recipe in (ROOT / "recipes").rglob("*.*"):
         assert f"imgdiff/{recipe.relative_to(ROOT)}" in names
-    for role in ROLES:
+    for role in NAMED_SETS["embedded"]:
         weights = f"imgdiff/toyland/weights/{role}/"
         assert any(n.startswith(weights) and n.endswith(".safetensors") for n in names), role
     assert "imgdiff/report/page.html.jinja" in names

@@ -106,5 +106,9 @@ class Crumb:
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
         beside = self._path.with_suffix(".crumb.tmp")
-        beside.write_text(json.dumps(state))
-        os.replace(beside, self._path)
+        try:
+            beside.write_text(json.dumps(state))
+            os.replace(beside, self._path)
+        except OSError:  # the disk is full
+            beside.unlink(missing_ok=True)
+            raise
