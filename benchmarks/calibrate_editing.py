@@ -127,13 +127,17 @@ def main() -> None:
     if given.write:
         curve = given.write.with_suffix(".png")
         plot(figures, curve)
-        given.write.write_text(PAGE.format(count=count, tables=table(figures), curve=curve.name))
+        given.write.write_text(
+            PAGE.format(
+                quick=" --quick" * given.quick, count=count, tables=table(figures), curve=curve.name
+            )
+        )
 
 
 PAGE = """# Windows of prompt-to-prompt on the embedded models
 
-Written by `python benchmarks/calibrate_editing.py --write docs/prompt-to-prompt/windows.md` from
-{count} caption pairs of the validation split. One setting at a time departs from
+Written by `python benchmarks/calibrate_editing.py{quick} --write docs/prompt-to-prompt/windows.md`
+from {count} caption pairs of the validation split. One setting at a time departs from
 `recipes/replace.yaml`.
 *New object*: B shows the new thing in the caption's colour. *Kept objects*: everything else in A
 stands in B, in the same place, category and colour. *Difference outside*: mean absolute difference

@@ -147,6 +147,16 @@ def measure_peer(folder: Path, rows: int, venv: Path) -> Figures:
     return figures
 
 
+def finish(title: str, figures: Figures, target: Path | None) -> None:
+    """Print the figures, and write them to `target` as flat JSON."""
+    table = Table("figure", "value", title=title)
+    for key, value in figures.items():
+        table.add_row(key, f"{value:.3f}")
+    Console().print(table)
+    if target:
+        target.write_text(json.dumps(figures, indent=2) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -167,12 +177,7 @@ def main() -> None:
             )
         if given.peer:
             figures |= measure_peer(folder, rows, given.peer)
-    table = Table("figure", "value", title="engines")
-    for key, value in figures.items():
-        table.add_row(key, f"{value:.3f}")
-    Console().print(table)
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+    finish("engines", figures, given.json)
 
 
 if __name__ == "__main__":

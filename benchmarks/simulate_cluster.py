@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import manifests, seconds_of, write_captions, write_recipe
+from engine import finish, manifests, seconds_of, write_captions, write_recipe
 from rich.console import Console
 from rich.table import Table
 
@@ -167,10 +167,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.check:
         figures = check(shards=24) if given.quick else check()
-        for key, value in figures.items():
-            print(f"{key}: {value:.2f}")
-        if given.json:
-            given.json.write_text(json.dumps(figures, indent=2) + "\n")
+        finish("predicted beside real", figures, given.json)
     elif given.run:
         predict(given.run, given.captions, given.gpus_per_worker)
     else:

@@ -18,44 +18,31 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
-import yaml
-from rich.console import Console
-from rich.table import Table
+from engine import Figures, finish, write_captions, write_recipe
 
 from imgdiff.rows import Row
 from imgdiff.run_dir import RunDir
 
-LIGHT_OPERATORS = Path(__file__).parents[1] / "tests" / "light_operators.py"
 WORKER = "MapWorker"  # Ray names a worker's process after the actor it holds
 SECONDS_PER_ROW = 0.05
 PAUSE = (0.2, 1.6)  # seconds between two kills, least and most
 SHORTEST_PROGRESS = 15.0  # seconds that a driver gets before it may be killed
-Figures = dict[str, float]
 
 
 def write_project(folder: Path, rows: int) -> Path:
-    lines = (
-        json.dumps({"id": f"cap-{k:05d}", "caption": "a red ball " * (k % 4 + 1)})
-        for k in range(rows)
-    )
-    (folder / "captions.jsonl").write_text("".join(f"{line}\n" for line in lines))
-    recipe = {
-        "project_name": "soak",
-        "dataset_path": str(folder / "captions.jsonl"),
-        "export_path": str(folder / "run"),
-        "shard_rows": 20,
-        "operators": [str(LIGHT_OPERATORS)],
-        "phases": {"extra": {"num_cpus": 0.1, "concurrency": 4}},
-        "process": [
+    return write_recipe(
+        folder,
+        write_captions(folder, rows),
+        "run",
+        shard_rows=20,
+        phases={"extra": {"num_cpus": 0.1, "concurrency": 4}},
+        process=[
             "light_edit_mapper",
             "light_image_mapper",
             {"light_length_filter": {"min_score": 0.15}},
             {"light_areas": {"light_area_filter": {"min_score": 0.1}}},
         ],
-    }
-    path = folder / "soak.yaml"
-    path.write_text(yaml.safe_dump(recipe, sort_keys=False))
-    return path
+    )
 
 
 def start(recipe: Path, *overrides: str) -> subprocess.Popen[bytes]:
@@ -139,12 +126,7 @@ def main() -> None:
         "files_left": len(left),
         "seconds": took,
     }
-    table = Table("figure", "value", title="a run under fire")
-    for key, value in figures.items():
-        table.add_row(key, f"{value:g}")
-    Console().print(table)
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+    finish("a run under fire", figures, given.json)
 
 
 if __name__ == "__main__":

@@ -81,8 +81,11 @@ def test_loading_is_counted_anew_once_it_went_well(path):
     die(path, "loading", "image_pairs")
     die(path, "shard")
     die(path, "loading", "image_pairs")
-    with Crumb(path).loading("image_pairs"):
-        pass
+    crumb, begun = Crumb(path), False
+    with crumb.loading("image_pairs"):
+        begun = True
+    assert begun
+    assert crumb.attempt == 5
 
 
 @pytest.mark.slow
