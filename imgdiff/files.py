@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,16 @@ def write_atomic(path: Path, content: bytes) -> None:
         os.fsync(folder)  # else the rename itself may be lost with the power
     finally:
         os.close(folder)
+
+
+def swap_folder(new: Path, target: Path) -> None:
+    """Put folder `new` in place of `target`; two steps, as no rename replaces a full folder."""
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from imgdiff.export import FinishedRun
 from imgdiff.export.card import write_card
 from imgdiff.export.tables import Table, tables
+from imgdiff.files import swap_folder
 from imgdiff.rows import Row
 
 if TYPE_CHECKING:
@@ -41,17 +42,7 @@ def write_dataset(run: FinishedRun) -> None:
     for folder, path in building.items():
         filled = [w.table for w in writers if w.table.folder == folder and w.files]
         write_card(path / "README.md", run, kept=folder == "data", tables=filled)
-        _swap(path, run.path / folder)
-
-
-def _swap(new: Path, target: Path) -> None:
-    """Put folder `new` in place of `target`; two steps, as no rename replaces a full folder."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+        swap_folder(path, run.path / folder)
 
 
 class _TableWriter:

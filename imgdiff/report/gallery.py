@@ -1,6 +1,8 @@
 """Which pairs a person sees: the kept ones first, then some of every reason for a refusal."""
 
 import difflib
+import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,14 +28,22 @@ class Group:
 
 @dataclass(frozen=True)
 class Card:
-    """One pair as the page shows it. regions: (number in the row, region), the ones to be drawn."""
+    """One pair as the page shows it.
 
+    name: of its own page. shard: where its row is. row: without its pictures, as 500 large ones
+    would fill the memory. regions: (number in the row, region), the ones to be drawn. edited: the
+    words that gave way, and those that came.
+    """
+
+    name: str
+    shard: int
     row: Row
     regions: list[tuple[int, Region]]
     image_a: Thumbnail | None
     image_b: Thumbnail | None
     caption_a: Words
     caption_b: Words
+    edited: tuple[str, str]
 
 
 @dataclass
@@ -66,11 +76,11 @@ def gallery(run: FinishedRun, pairs: Counter[Group]) -> list[Shelf]:
     """Fill shelves with the first pairs of every group. `pairs` counts the pairs of each."""
     places = share(pairs)
     shelves = {group: Shelf(group, pairs[group]) for group in sorted(pairs)}
-    for row in _rows(run):
+    for shard, row in _rows(run):
         for group, numbers in groups(row).items():
             if places[group]:
                 places[group] -= 1
-                shelves[group].cards.append(_card(row, numbers))
+                shelves[group].cards.append(_card(shard, row, numbers))
         if not any(places.values()):
             break
     return list(shelves.values())
@@ -87,16 +97,29 @@ def share(pairs: Counter[Group]) -> dict[Group, int]:
     return places
 
 
-def _card(row: Row, numbers: list[int]) -> Card:
+def _card(shard: int, row: Row, numbers: list[int]) -> Card:
     before, after = changed_words(row.values.get("caption_a", ""), row.values.get("caption_b", ""))
-    return Card(
-        row,
-        [(k, row.regions[k]) for k in numbers],
-        thumbnail(row.values.get("image_a")),
-        thumbnail(row.values.get("image_b")),
-        before,
-        after,
-    )
+    light = row.copy()
+    images = [thumbnail(light.values.pop(name, None)) for name in ("image_a", "image_b")]
+    regions = [(k, light.regions[k]) for k in numbers]
+    name = page_name(row.id)
+    return Card(name, shard, light, regions, *images, before, after, edited_words(row))
+
+
+def page_name(row_id: str) -> str:
+    """A file name for any id: what is safe of it, and a hash that tells it from all others."""
+    safe = re.sub(r"[^a-z0-9]+", "-", row_id.lower()).strip("-")[:40]
+    return f"{safe}-{hashlib.sha256(row_id.encode()).hexdigest()[:10]}".lstrip("-")
+
+
+def edited_words(row: Row) -> tuple[str, str]:
+    """The words that gave way and those that came: of the edit, else where the captions part."""
+    edit = row.values.get("edit")
+    if edit:
+        return edit["source"] or "", edit["target"] or ""
+    captions = changed_words(row.values.get("caption_a", ""), row.values.get("caption_b", ""))
+    before, after = (" ".join(text for text, changed in words if changed) for words in captions)
+    return before.strip(",.;:").lower(), after.strip(",.;:").lower()
 
 
 def changed_words(before: str, after: str) -> tuple[Words, Words]:
@@ -113,5 +136,5 @@ def changed_words(before: str, after: str) -> tuple[Words, Words]:
     return left, right
 
 
-def _rows(run: FinishedRun) -> Iterator[Row]:
-    return (row for shard in range(run.shard_count) for row in run.rows(shard))
+def _rows(run: FinishedRun) -> Iterator[tuple[int, Row]]:
+    return ((shard, row) for shard in range(run.shard_count) for row in run.rows(shard))

@@ -10,7 +10,7 @@ from PIL import Image
 from imgdiff.errors import RowError
 from imgdiff.images import load_rgb
 
-SIDE = 256  # pixels of the longer side, at most
+SIDE = 320  # pixels of the longer side, at most
 QUALITY = 90
 
 
@@ -23,8 +23,8 @@ class Thumbnail:
     height: int
 
 
-def thumbnail(image: dict[str, Any] | None) -> Thumbnail | None:
-    """The picture, small; None if there is none or it cannot be decoded."""
+def thumbnail(image: dict[str, Any] | None, side: int = SIDE) -> Thumbnail | None:
+    """The picture, its longer side at most `side`; None if there is none or it is unreadable."""
     if image is None:
         return None
     try:
@@ -32,7 +32,7 @@ def thumbnail(image: dict[str, Any] | None) -> Thumbnail | None:
     except RowError:
         return None
     width, height = picture.size
-    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(
         buffer, "JPEG", quality=QUALITY, subsampling=0

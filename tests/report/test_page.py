@@ -1,141 +1,38 @@
 """The report page of a finished run: what it shows, what it counts, what it never does."""
 
+import base64
+import hashlib
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
+from jinja2 import UndefinedError
+from toy_run import Run, make_run, too_similar, toy_row, unreadable
 
-from imgdiff.images import encode_png
 from imgdiff.report import gallery
-from imgdiff.report.gallery import Group, changed_words
+from imgdiff.report.gallery import Group, changed_words, edited_words, page_name
 from imgdiff.report.histograms import histogram
-from imgdiff.report.page import duration, write_report
+from imgdiff.report.page import write_report
+from imgdiff.report.pairs import steps, zoom
+from imgdiff.report.rendering import duration
 from imgdiff.rows import Region, Row
-from imgdiff.toyland.captions import phrase
-from imgdiff.toyland.scenes import draw, generator, replaced_object, sample_scene
-
-SIMILARITY, DIFFERENCE = "image_pair_similarity_filter", "region_difference_filter"
-
-
-@dataclass
-class Run:
-    """A finished run in memory."""
-
-    path: Path
-    shards: list[list[Row]]
-    info: dict[str, Any] = field(default_factory=dict)
-    report: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def shard_count(self) -> int:
-        return len(self.shards)
-
-    def rows(self, shard: int) -> list[Row]:
-        return self.shards[shard]
-
-
-def toy_row(seed: int) -> Row:
-    """A rendered pair with one replaced object, its box kept and a second box refused."""
-    rng = generator("test", seed)
-    scene = sample_scene(rng)
-    other = replaced_object(rng, scene, 0)
-    before, after = draw(scene), draw(other)
-    names = [phrase(scene.objects[0]), phrase(other.objects[0])]
-    rest = (
-        "".join(f" beside {phrase(thing)}" for thing in scene.objects[1:]) + f" on {scene.ground}"
-    )
-    values = {
-        "caption_a": names[0] + rest,
-        "caption_b": names[1] + rest,
-        "image_a": encode_png(before.image),
-        "image_b": encode_png(after.image),
-    }
-    box = tuple(float(edge) for edge in before.boxes_xyxy[0])
-    sentence = f"In the first picture there is {names[0]}, in the second {names[1]}."
-    turns = [
-        {"from": "human", "value": "<image>\n<image>\nWhat differs?"},
-        {"from": "gpt", "value": sentence},
-    ]
-    kept = Region(box, "a", None, {"region_difference": 0.3 + rng.random() / 2})
-    kept.caption_a, kept.caption_b, kept.difference, kept.conversations = *names, sentence, turns
-    refused = Region((5, 80, 40, 120), "b", None, {"region_difference": 0.86 + rng.random() / 10})
-    refused.reject(DIFFERENCE, "area_unchanged")
-    row = Row(f"cap-{seed:05d}", seed, values, [kept, refused])
-    row.scores["image_pair_similarity"] = 0.9 + rng.random() * 0.079
-    return row
-
-
-def too_similar(seed: int) -> Row:
-    row = toy_row(seed)
-    row.regions, row.scores["image_pair_similarity"] = [], 0.99
-    row.reject(SIMILARITY, "pair_too_similar", "image_pair_similarity is 0.990, wanted 0.9 to 0.98")
-    return row
-
-
-def unreadable(seed: int) -> Row:
-    image = {"bytes": b"?", "path": None}
-    row = Row(f"cap-{seed:05d}", seed, {"caption_a": "a red car", "image_a": image})
-    row.fail("reader", "image_unreadable", "image is not a JPEG, PNG or WEBP")
-    return row
-
-
-def make_run(path: Path, rows: list[Row]) -> Run:
-    """`rows` as a run, two to a shard, with the files a run keeps about itself."""
-    endings = Counter(row.status for row in rows)
-    similar = sum(row.reason.startswith(SIMILARITY) for row in rows)
-    samples = sum(len(row.kept_regions) for row in rows if row.ok)
-    met = len(rows) - endings["failed"]
-
-    def step(name: str, **counts: Any) -> dict[str, Any]:
-        rows = {"rows_in": met, "rows_ok": met - similar, "rejected": {}, "failed": {}}
-        regions = {"regions_in": 0, "regions_kept": 0, "regions_refused": {}}
-        return {"name": name, "seconds": 3.4} | rows | regions | counts
-
-    def described(name: str, kind: str, score: str, bounds: list[float | None]) -> dict[str, Any]:
-        scores = {"scores": [], "region_scores": [], kind: [score]}
-        return {"name": name, "thresholds": {score: bounds}} | scores
-
-    run = Run(path, [rows[k : k + 2] for k in range(0, len(rows), 2)])
-    run.info = {
-        "project_name": "replace",
-        "recipe": {"project_name": "replace", "process": [SIMILARITY]},
-        "versions": {"imgdiff": "0.1.0"},
-        "models": {
-            "clip": {"name": "embedded/clip", "revision": None, "fingerprint": "c0ffee" * 8}
-        },
-        "input": {"path": "recipes/data/captions.jsonl", "rows": len(rows), "sha256": "5a"},
-        "operators": [
-            described(SIMILARITY, "scores", "image_pair_similarity", [0.9, 0.98]),
-            described(DIFFERENCE, "region_scores", "region_difference", [None, 0.85]),
-        ],
-        "started": "2026-11-20T13:00:00+00:00",
-    }
-    run.report = {
-        "rows": {"total": len(rows), **{s: endings[s] for s in ("ok", "rejected", "failed")}},
-        "operators": [
-            step(SIMILARITY, rejected={"pair_too_similar": similar}),
-            step(
-                DIFFERENCE,
-                rows_in=met - similar,
-                regions_in=2 * samples,
-                regions_kept=samples,
-                regions_refused={"area_unchanged": samples},
-            ),
-        ],
-        "phases": [{"name": "areas", "seconds": 3.9}],
-        "samples": samples,
-        "seconds": 83.2,
-    }
-    return run
 
 
 def page_of(run: Run) -> str:
     write_report(run)
     return (run.path / "report.html").read_text()
+
+
+def pair_page(run: Run, row: Row) -> str:
+    write_report(run)
+    return (run.path / "report" / f"{page_name(row.id)}.html").read_text()
+
+
+def files(run: Run) -> list[Path]:
+    return [run.path / "report.html", *sorted((run.path / "report").iterdir())]
 
 
 @pytest.fixture
@@ -144,30 +41,55 @@ def run(tmp_path: Path) -> Run:
 
 
 class Tags(HTMLParser):
-    """Every tag of a page with its attributes, and every address it names."""
+    """Every tag of a page, the names of all attributes, and every address it names."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.tags: list[str] = []
+        self.attributes: set[str] = set()
         self.addresses: list[str] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
 
 
-def test_the_page_asks_for_nothing_outside_itself(run: Run) -> None:
-    page = Tags(page_of(run))
-    assert page.addresses
-    assert all(address.startswith(("data:image/jpeg;base64,", "#")) for address in page.addresses)
-    assert "link" not in page.tags
+def test_pages_ask_for_nothing_outside_themselves(run: Run) -> None:
+    write_report(run)
+    for file in files(run):
+        tags = Tags(file.read_text())
+        assert any(address.startswith("data:image/jpeg;base64,") for address in tags.addresses) or (
+            "no picture" in file.read_text()
+        )
+        assert not any("//" in a.partition(",")[0] for a in tags.addresses)
+        assert "link" not in tags.tags
 
 
-def test_links_lead_to_places_of_the_page(run: Run) -> None:
-    page = page_of(run)
-    places = set(re.findall(r' id="([^"]+)"', page))
-    assert {a[1:] for a in Tags(page).addresses if a.startswith("#")} <= places
+def test_links_lead_to_places_that_exist(run: Run) -> None:
+    write_report(run)
+    places = {f: set(re.findall(r' id="([^"]+)"', f.read_text())) for f in files(run)}
+    assert len(places) == 6
+    for file in places:
+        for address in Tags(file.read_text()).addresses:
+            name, _, place = address.partition("#")
+            if not name.startswith("data:"):
+                target = (file.parent / name).resolve() if name else file
+                assert target in places
+                assert not place or place.startswith("review=") or place in places[target]
+
+
+def test_pages_run_their_own_script_and_no_other(run: Run) -> None:
+    write_report(run)
+    for file in files(run):
+        page = file.read_text()
+        for tag in ("script", "style"):
+            (text,) = re.findall(rf"<{tag}\b[^>]*>(.*?)</{tag}>", page, re.DOTALL)
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            assert f"{tag}-src &#39;sha256-{digest}&#39;" in page.replace("'", "&#39;")
+        assert "unsafe" not in page.partition("</head>")[0].partition("<style>")[0]
+        assert not {a for a in Tags(page).attributes if a == "style" or a.startswith("on")}
 
 
 def test_kept_and_refused_are_shown_with_their_words(run: Run) -> None:
@@ -185,14 +107,15 @@ def test_every_score_has_a_histogram_with_its_thresholds(run: Run) -> None:
     assert page.count('<line class="limit"') == 3
 
 
-def test_captions_cannot_write_markup_into_the_page(run: Run) -> None:
+def test_captions_cannot_write_markup_into_a_page(run: Run) -> None:
     row = run.shards[0][0]
+    row.id = row["edit"]["source"] = '"><script>'
     row["caption_a"] = "<script>alert(1)</script>"
     row.regions[0].difference = "<img src=http://x>"
-    page = page_of(run)
-    assert Tags(page).tags.count("script") == 1
-    assert "http://x" not in "".join(Tags(page).addresses)
-    assert "&lt;img src=http://x&gt;" in page
+    for page in (page_of(run), pair_page(run, row)):
+        assert Tags(page).tags.count("script") == 1
+        assert "http://x" not in "".join(Tags(page).addresses)
+        assert "&lt;img src=http://x&gt;" in page
 
 
 def test_at_most_so_many_pairs_are_shown_and_the_rest_counted(
@@ -203,6 +126,83 @@ def test_at_most_so_many_pairs_are_shown_and_the_rest_counted(
     page = page_of(run)
     assert page.count("<article") == 3
     assert "and 2 more" in page
+    assert len(list((run.path / "report").iterdir())) == 2  # one of the pairs is shown twice
+
+
+def test_a_kept_pair_has_a_page_that_says_how_it_came_about(run: Run) -> None:
+    row = run.shards[0][0]
+    page = pair_page(run, row)
+    words = unescape(re.sub(r"<[^>]+>", "", page))
+    assert f"{row['edit']['source']} → {row['edit']['target']}" in words
+    assert re.search(r"Seed\s*1\s*Caption edit\s*replace\s*Image edit\s*replace", words)
+    assert re.search(r"Candidates\s*0\.125 0\.250", words)
+    assert '<span class="chosen">0.250</span>' in page
+    assert re.search(r"Image pair similarity filter version 1 · passed".lower(), words.lower())
+    assert "clip embedded/clip c0ffeec0ffee" in words
+    assert "What differs?" in words
+
+
+def test_a_page_says_why_each_box_was_refused(run: Run) -> None:
+    page = pair_page(run, run.shards[0][0])
+    assert re.search(r'<p class="reason">area unchanged', page)
+    assert re.search(r"region difference is 0\.\d+, wanted at most 0\.85", page)
+    assert "Refused region 1" in page
+
+
+def test_a_refused_pair_has_a_page_that_says_where_it_ended(run: Run) -> None:
+    page = pair_page(run, run.shards[0][1])
+    assert "image_pair_similarity is 0.990, wanted 0.9 to 0.98" in page
+    assert '<li class="rejected">' in page
+    assert '<li class="not-reached">' in page
+
+
+def test_no_operator_met_what_the_reader_refused(run: Run) -> None:
+    assert [step.ending for step in steps(run.shards[1][1], run.info)] == ["not reached"] * 2
+
+
+def test_a_pair_without_edit_and_second_caption_has_a_page(run: Run) -> None:
+    row = run.shards[0][0]
+    del row.values["edit"], row.values["editing"], row.values["caption_b"]
+    page = pair_page(run, row)
+    assert f"<h1>{row.id}</h1>" in page
+    assert "no caption" in page
+
+
+def test_pages_of_another_report_go_and_an_interrupted_one_leaves_them(run: Run) -> None:
+    write_report(run)
+    before = {file: file.read_bytes() for file in files(run)}
+    del run.info["operators"][0]["params_sha256"]
+    with pytest.raises(UndefinedError):
+        write_report(run)
+    assert {file: file.read_bytes() for file in files(run)} == before
+    run.info["operators"][0]["params_sha256"] = "5a"
+    del run.shards[2]
+    write_report(run)
+    assert set(files(run)) < set(before)
+    assert {path.name for path in run.path.iterdir()} == {"report", "report.html"}
+
+
+IDS = ["../../x", "CON", "a/b", "A-b", "a-b", "é" * 300, "x" * 300, "", "\0", "-", "%2e%2e"]
+
+
+def test_any_id_gives_a_safe_file_name_of_its_own() -> None:
+    names = [page_name(row_id) for row_id in IDS]
+    assert len(set(names)) == len(IDS)
+    assert all(re.fullmatch(r"([a-z0-9][a-z0-9-]*-)?[0-9a-f]{10}", name) for name in names)
+    assert max(map(len, names)) <= 51
+
+
+def test_a_close_up_stays_inside_its_picture() -> None:
+    assert zoom(Region((10, 10, 30, 20), "a"), 128, 128) == (7, 7, 26, 16)
+    assert zoom(Region((0, 0, 100, 50), "a"), 100, 60) == (0, 0, 100, 60)
+
+
+def test_edited_words_come_from_the_edit_or_from_the_captions() -> None:
+    row = Row("x", 1, {"caption_a": "a red Car, on sand", "caption_b": "a red boat, on sand"})
+    assert edited_words(row) == ("car", "boat")
+    row["edit"] = {"kind": "remove", "source": "car", "target": None}
+    assert edited_words(row) == ("car", "")
+    assert edited_words(Row("x", 1, {"caption_a": "a car"})) == ("", "")
 
 
 def test_a_run_that_kept_nothing_has_a_page(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""A page for every pair that the report shows: its pictures, its boxes and how it came about."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from imgdiff.export import FinishedRun
+from imgdiff.files import swap_folder
+from imgdiff.report.gallery import Shelf, changed_words, edited_words, page_name
+from imgdiff.report.rendering import render
+from imgdiff.report.thumbnails import thumbnail
+from imgdiff.rows import Region, Row
+
+FOLDER = "report"
+SIDE = 768  # pixels of a picture's longer side, at most
+CONTEXT = 0.15  # of a box's longer side, shown around it in its close-up
+STYLES = ("page.css", "pair.css")
+SCRIPTS = ("keys.js", "pair.js")
+Ending = Literal["passed", "rejected", "failed", "not reached"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What an operator did with a row.
+
+    operator: as `run.json` describes it. models: role -> model, of the roles it has. scores: those
+    of the pair. refused: numbers of the regions it turned down.
+    """
+
+    operator: dict[str, Any]
+    models: dict[str, dict[str, Any]]
+    ending: Ending
+    scores: dict[str, float]
+    refused: list[int]
+
+
+def write_pairs(run: FinishedRun, shelves: Sequence[Shelf]) -> None:
+    """Write `report/`: a page for every pair on the shelves, linked in their order.
+
+    It is built in a hidden folder and renamed into place at the end: an interrupted write leaves
+    the earlier pages, and a finished one leaves none of them.
+    """
+    building = run.path / f".{FOLDER}.new"
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    places: dict[str, str] = {}  # page -> its first card in the gallery
+    shards: dict[int, set[str]] = {}
+    for shelf in shelves:
+        for card in shelf.cards:
+            places.setdefault(card.name, f"{shelf.group.kind}-{card.name}")
+            shards.setdefault(card.shard, set()).add(card.row.id)
+    order = list(places)
+    for shard, ids in shards.items():
+        for row in run.rows(shard):
+            if row.id in ids:
+                name = page_name(row.id)
+                page = _page(run.info, row, order, places[name])
+                (building / f"{name}.html").write_bytes(page)
+    swap_folder(building, run.path / FOLDER)
+
+
+def _page(info: dict[str, Any], row: Row, order: list[str], place: str) -> bytes:
+    here = order.index(page_name(row.id))
+    before, after = changed_words(row.values.get("caption_a", ""), row.values.get("caption_b", ""))
+    image_a, image_b = (thumbnail(row.values.get(name), SIDE) for name in ("image_a", "image_b"))
+    return render(
+        "pair.html.jinja",
+        STYLES,
+        SCRIPTS,
+        info=info,
+        thresholds=thresholds(info),
+        row=row,
+        edited=edited_words(row),
+        sides=[("A", image_a, before), ("B", image_b, after)],
+        numbered=list(enumerate(row.regions)),
+        zoom=zoom,
+        steps=steps(row, info),
+        place=place,
+        number=here + 1,
+        total=len(order),
+        previous=order[here - 1] if here else None,
+        next=order[here + 1] if here + 1 < len(order) else None,
+    )
+
+
+def steps(row: Row, info: dict[str, Any]) -> list[Step]:
+    """Every operator of the recipe, in order, and how the row left it."""
+    names = [operator["name"] for operator in info["operators"]]
+    last = row.reason.partition(":")[0]  # the reader is no operator: no step was reached
+    end = len(names) if row.ok else names.index(last) if last in names else -1
+    found = []
+    for k, operator in enumerate(info["operators"]):
+        prefix = f"{operator['name']}: "
+        found.append(
+            Step(
+                operator,
+                {role: info["models"][role] for role in operator["roles"]},
+                "passed" if k < end else "not reached" if k > end else row.status,
+                {name: row.scores[name] for name in operator["scores"] if name in row.scores},
+                [n for n, region in enumerate(row.regions) if region.reason.startswith(prefix)],
+            )
+        )
+    return found
+
+
+def thresholds(info: dict[str, Any]) -> dict[str, Sequence[float | None]]:
+    """Score -> (lowest, highest) value that passes, of all operators."""
+    return {k: v for operator in info["operators"] for k, v in operator["thresholds"].items()}
+
+
+def zoom(region: Region, width: int, height: int) -> tuple[float, float, float, float]:
+    """Left, top, width, height of a box with what lies around it, inside the picture; pixels."""
+    left, top, right, bottom = region.box_xyxy
+    margin = CONTEXT * max(right - left, bottom - top)
+    left, top = max(0.0, left - margin), max(0.0, top - margin)
+    return left, top, min(width, right + margin) - left, min(height, bottom + margin) - top

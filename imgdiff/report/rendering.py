@@ -1,0 +1,84 @@
+"""From templates to pages that ask for nothing: their style and script inside, known by hash."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from imgdiff.export.card import limits
+from imgdiff.export.tables import public_name
+
+HERE = Path(__file__).parent
+
+
+def render(
+    template: str, styles: tuple[str, ...], scripts: tuple[str, ...], **values: Any
+) -> bytes:
+    """A whole page. `styles` and `scripts` are files of this folder, put into it in that order.
+
+    Its policy lets the browser load `data:` pictures and run these very texts, nothing else: what
+    a caption smuggles in is dead even if escaping should fail.
+    """
+    style, script = (_joined(names) for names in (styles, scripts))
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; "
+        f"script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
+    )
+    page = _environment().get_template(template)
+    return page.render(style=style, script=script, policy=policy, **values).encode()
+
+
+@cache
+def _joined(names: tuple[str, ...]) -> Markup:
+    return Markup("".join((HERE / name).read_text("utf-8") for name in names))
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache  # with its compiled templates: there are hundreds of pages
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "limits": limits,
+        "duration": duration,
+        "spoken": spoken,
+        "public_name": public_name,
+    }
+    environment.tests["outside"] = outside
+    return environment
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `42 s`, `3 min 5 s`, `2 h 10 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def outside(value: float, bounds: Sequence[float | None]) -> bool:
+    """Whether a score lies beyond a threshold; ranges are closed."""
+    low, high = bounds
+    return (low is not None and value < low) or (high is not None and value > high)
+
+
+def spoken(code: str) -> str:
+    """`pair_too_similar` as `pair too similar`."""
+    return code.replace("_", " ")
