@@ -30,6 +30,7 @@ function store() {
 
 const isOn = () => document.body.classList.contains("reviewing");
 const say = (text) => (bar.querySelector(".status").textContent = text);
+const counted = (samples) => `${samples} ${samples === 1 ? "sample" : "samples"}`;
 const levelOf = ({ sample, field }) => ratings.get(sample.dataset.sample)?.[field.dataset.question];
 const cardOf = (step) => step.sample.closest(".card");
 
@@ -118,7 +119,7 @@ function save() {
   link.download = "review.json";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  say(`Saved the ratings of ${ratings.size} samples.`);
+  say(`Saved the ratings of ${counted(ratings.size)}.`);
 }
 
 // Adds the ratings of a saved review; where both have one, the file's counts.
@@ -134,7 +135,7 @@ async function load(source) {
   for (const [sample, rating] of found) ratings.set(sample, { ...ratings.get(sample), ...rating });
   store();
   draw();
-  say(`Loaded the ratings of ${found.length} samples.`);
+  say(`Loaded the ratings of ${counted(found.length)}.`);
 }
 
 const known = (rating) =>

@@ -96,16 +96,12 @@ SIGHTS = {
 }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("sight", SIGHTS)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_overflows(
-    page: Page, run: Run, tmp_path: Path, width: int, sight: str, scheme: str
-) -> None:
+def test_nothing_overflows(page: Page, run: Run, tmp_path: Path, width: int, sight: str) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(address(run, *SIGHTS[sight]))
-    page.screenshot(path=tmp_path / f"{sight}-{width}-{scheme}.png", full_page=True)
+    page.screenshot(path=tmp_path / f"{sight}-{width}.png", full_page=True)
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width
 
 
@@ -128,13 +124,13 @@ def test_a_filter_can_be_shared_and_cleared(page: Page, run: Run) -> None:
     expect(page.locator(".card:visible")).to_have_count(0)
     expect(page.locator("#kept .unmatched")).to_be_visible()
     page.get_by_role("button", name="Clear").click()
-    expect(page.locator(".card:hidden")).to_have_count(0)
+    expect(page.locator(".card:visible")).to_have_count(page.locator(".card").count())
 
 
 def test_without_scripts_every_card_is_seen(browser: Browser, run: Run) -> None:
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(address(run, state="from=nothing"))
-    assert page.locator(".card:hidden").count() == 0
+    assert page.locator(".card:visible").count() == page.locator(".card").count()
     assert page.locator(".scripted:visible").count() == 0
     page.context.close()
 
@@ -222,7 +218,7 @@ def test_the_page_of_a_pair_leads_to_its_place_in_the_review(page: Page, run: Ru
 
 
 REVIEWS = {
-    "Loaded the ratings of 1 samples.": {
+    "Loaded the ratings of 1 sample.": {
         "run": "replace",
         "ratings": {"cap-00003-0": {"box": "low"}},
     },
@@ -237,4 +233,4 @@ def test_a_saved_review_is_read_back(page: Page, run: Run, tmp_path: Path, told:
     page.goto(address(run, state="review=cap-00003-0"))
     page.set_input_files("input[type=file]", tmp_path / "r.json")
     expect(page.locator(".review .status")).to_have_text(told)
-    expect(page.locator("[aria-pressed=true]")).to_have_count(told.startswith("Loaded"))
+    expect(page.locator("[aria-pressed=true]")).to_have_count(int(told.startswith("Loaded")))
