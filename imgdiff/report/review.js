@@ -160,8 +160,9 @@ file.addEventListener("change", async () => {
 });
 document.querySelector("main").addEventListener("click", ({ target }) => {
   const button = target.closest(".rating button");
-  const field = button?.closest("fieldset");
-  if (button) rate(steps.findIndex((step) => step.field === field), button.dataset.level);
+  const sample = isOn() && target.closest("[data-sample]:not(.active)");
+  if (button) rate(steps.findIndex(({ field }) => field.contains(button)), button.dataset.level);
+  else if (sample) moveTo(steps.findIndex((step) => step.sample === sample));
 });
 document.querySelector("[data-review]")?.addEventListener("click", toggle);
 onKeys({ r: toggle }, () => !!document.querySelector("[data-sample]"));
