@@ -100,10 +100,17 @@ def share(pairs: Counter[Group]) -> dict[Group, int]:
 def _card(shard: int, row: Row, numbers: list[int]) -> Card:
     before, after = changed_words(row.values.get("caption_a", ""), row.values.get("caption_b", ""))
     light = row.copy()
-    images = [thumbnail(light.values.pop(name, None)) for name in ("image_a", "image_b")]
-    regions = [(k, light.regions[k]) for k in numbers]
-    name = page_name(row.id)
-    return Card(name, shard, light, regions, *images, before, after, edited_words(row))
+    return Card(
+        page_name(row.id),
+        shard,
+        light,
+        [(k, light.regions[k]) for k in numbers],
+        thumbnail(light.values.pop("image_a", None)),
+        thumbnail(light.values.pop("image_b", None)),
+        before,
+        after,
+        edited_words(row),
+    )
 
 
 def page_name(row_id: str) -> str:

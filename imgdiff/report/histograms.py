@@ -1,10 +1,14 @@
 """How the scores of a filter are spread, and where its thresholds lie."""
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from imgdiff.rows import Row
 
 BINS = 40
 MARGIN = 0.05  # share of the range left free on both sides
@@ -38,6 +42,36 @@ class Histogram:
     lines: list[tuple[float, float]]
     start: float
     end: float
+
+
+class Scores:
+    """Every score of a run's rows and regions, noted down as the shards pass by."""
+
+    def __init__(self) -> None:
+        # (scores or region_scores, name) -> values
+        self._values: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            for name, value in row.scores.items():
+                self._values["scores", name].append(value)
+            for region in row.regions:
+                for name, value in region.scores.items():
+                    self._values["region_scores", name].append(value)
+
+    def histograms(self, info: Mapping[str, Any]) -> list[Histogram]:
+        """One for each score of the operators of `run.json`, in their order."""
+        return [
+            histogram(
+                score,
+                operator["name"],
+                self._values[kind, score],
+                operator["thresholds"].get(score, (None, None)),
+            )
+            for operator in info["operators"]
+            for kind in ("scores", "region_scores")
+            for score in operator[kind]
+        ]
 
 
 def histogram(

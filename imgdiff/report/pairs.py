@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from imgdiff.export import FinishedRun
 from imgdiff.files import swap_folder
@@ -17,20 +17,20 @@ SIDE = 768  # pixels of a picture's longer side, at most
 CONTEXT = 0.15  # of a box's longer side, shown around it in its close-up
 STYLES = ("page.css", "pair.css")
 SCRIPTS = ("keys.js", "pair.js")
-Ending = Literal["passed", "rejected", "failed", "not reached"]
 
 
 @dataclass(frozen=True)
 class Step:
     """What an operator did with a row.
 
-    operator: as `run.json` describes it. models: role -> model, of the roles it has. scores: those
-    of the pair. refused: numbers of the regions it turned down.
+    operator: as `run.json` describes it. models: role -> model, of the roles it has. ending:
+    passed, rejected, failed or not reached. scores: those of the pair. refused: numbers of the
+    regions it turned down.
     """
 
     operator: dict[str, Any]
     models: dict[str, dict[str, Any]]
-    ending: Ending
+    ending: str
     scores: dict[str, float]
     refused: list[int]
 

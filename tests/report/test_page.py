@@ -60,10 +60,8 @@ def test_pages_ask_for_nothing_outside_themselves(run: Run) -> None:
     write_report(run)
     for file in files(run):
         tags = Tags(file.read_text())
-        assert any(address.startswith("data:image/jpeg;base64,") for address in tags.addresses) or (
-            "no picture" in file.read_text()
-        )
-        assert not any("//" in a.partition(",")[0] for a in tags.addresses)
+        assert tags.addresses
+        assert not any("//" in address.partition("base64,")[0] for address in tags.addresses)
         assert "link" not in tags.tags
 
 
@@ -87,7 +85,7 @@ def test_pages_run_their_own_script_and_no_other(run: Run) -> None:
         for tag in ("script", "style"):
             (text,) = re.findall(rf"<{tag}\b[^>]*>(.*?)</{tag}>", page, re.DOTALL)
             digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-            assert f"{tag}-src &#39;sha256-{digest}&#39;" in page.replace("'", "&#39;")
+            assert f"{tag}-src 'sha256-{digest}'" in unescape(page)
         assert "unsafe" not in page.partition("</head>")[0].partition("<style>")[0]
         assert not {a for a in Tags(page).attributes if a == "style" or a.startswith("on")}
 
@@ -137,7 +135,7 @@ def test_a_kept_pair_has_a_page_that_says_how_it_came_about(run: Run) -> None:
     assert re.search(r"Seed\s*1\s*Caption edit\s*replace\s*Image edit\s*replace", words)
     assert re.search(r"Candidates\s*0\.125 0\.250", words)
     assert '<span class="chosen">0.250</span>' in page
-    assert re.search(r"Image pair similarity filter version 1 · passed".lower(), words.lower())
+    assert "image pair similarity filter version 1 · passed" in words
     assert "clip embedded/clip c0ffeec0ffee" in words
     assert "What differs?" in words
 
