@@ -5,13 +5,18 @@ import inspect
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from imgdiff import run
 from imgdiff.check import check
 from imgdiff.errors import RefusedError
+from imgdiff.export.formats import FORMATS, export, print_exports
 from imgdiff.operator import Composite, Filter, Registered, registry
-from imgdiff.recipe import did_you_mean
+from imgdiff.progress import make_console
+from imgdiff.recipe import LARGEST_VALIDATION, did_you_mean
+from imgdiff.run_dir import open_complete
+from imgdiff.summary import build_report
 
 BOUNDS = {
     "minimum": "at least",
@@ -44,6 +49,41 @@ def list_operators(arguments: argparse.Namespace) -> int:
     names = [arguments.name] if arguments.name else sorted(known)
     print("\n\n".join("\n".join(_describe(known[name])) for name in names))
     return run.COMPLETE
+
+
+def export_run(arguments: argparse.Namespace) -> int:
+    """Write a finished run in other formats."""
+    path, console = Path(arguments.run), make_console()
+    try:
+        _refuse_arguments(arguments)
+        folder = open_complete(path)
+        folder.report = build_report(folder)
+        fraction = arguments.validation_fraction
+        if fraction is None:
+            fraction = folder.info["recipe"].get("export", {}).get("validation_fraction", 0.0)
+        output = Path(arguments.output) if arguments.output else path / "export"
+        exports = [
+            export(folder, name, output / name, fraction, console)
+            for name in dict.fromkeys(arguments.format)
+        ]
+    except RefusedError as refusal:
+        print(refusal, file=sys.stderr)
+        return run.REFUSED
+    except OSError as error:
+        print(f"stopped: {error.filename or path}: {error.strerror}", file=sys.stderr)
+        return run.STOPPED
+    print_exports(console, exports)
+    return run.COMPLETE
+
+
+def _refuse_arguments(arguments: argparse.Namespace) -> None:
+    for name in arguments.format:
+        if name not in FORMATS:
+            text = f"{name} is not one of {', '.join(FORMATS)}.{did_you_mean(name, FORMATS)}"
+            raise RefusedError(f"--format: {text}")
+    fraction = arguments.validation_fraction
+    if fraction is not None and not 0 <= fraction <= LARGEST_VALIDATION:
+        raise RefusedError(f"--validation-fraction: {fraction} is not 0 to {LARGEST_VALIDATION}")
 
 
 def _describe(operator: Registered) -> Iterator[str]:
@@ -95,6 +135,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing = verbs.add_parser("operators", help="list operators, their settings and fields")
     listing.add_argument("name", nargs="?", help="one operator only")
     listing.set_defaults(verb=list_operators)
+    exporting = verbs.add_parser("export", help="write a finished run as trainers read it")
+    exporting.add_argument("run", metavar="RUN_FOLDER")
+    exporting.add_argument(
+        "--format", action="append", required=True, metavar="FORMAT", help=", ".join(FORMATS)
+    )
+    exporting.add_argument(
+        "--output", metavar="DIR", help="a folder for the formats' folders; else RUN_FOLDER/export"
+    )
+    exporting.add_argument(
+        "--validation-fraction",
+        type=float,
+        metavar="F",
+        help="of the source captions; else as the recipe says",
+    )
+    exporting.set_defaults(verb=export_run)
     parsed = parser.parse_args(given)
     code: int = parsed.verb(parsed)
     return code

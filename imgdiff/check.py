@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from imgdiff.engines import Plan, phases_of, written_columns
+from imgdiff.export.formats import ALWAYS, FORMATS
 from imgdiff.input import peek
 from imgdiff.lines import InputError, kind
 from imgdiff.models.zoo import Binding, bind
@@ -46,6 +47,7 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     needed, made = _follow_fields(source, steps, given)
     phases = phases_of(operator for _, operator in steps)
     _check_pools(source, [phase.name for phase in phases])
+    _check_formats(source, steps)
     if source.problems or recipe is None or dataset is None:
         raise RecipeError(source.path, source.problems)
     operators = [operator for _, operator in steps]
@@ -155,6 +157,25 @@ def _check_pools(source: Source, phases: Sequence[str]) -> None:
         if name not in phases:
             text = f"no such phase; the recipe has {', '.join(phases)}.{did_you_mean(name, phases)}"
             source.add(("phases", name), text)
+
+
+def _check_formats(source: Source, steps: Sequence[Step]) -> None:
+    """Every format is known, and has something to write; a step that could not be made may have
+    been the one to make it."""
+    needed = "regions.conversations"
+    made = any(needed in operator.writes for _, operator in steps)
+    made = made or any(problem.key.startswith("process") for problem in source.problems)
+    section = source.data.get("export")
+    names = section.get("formats") if isinstance(section, dict) else ()
+    for index, name in enumerate(names if isinstance(names, list) else ()):
+        if not isinstance(name, str):
+            continue  # reported with the schema
+        key: Key = ("export", "formats", index)
+        if name not in FORMATS:
+            hint = did_you_mean(name, FORMATS)
+            source.add(key, f"{name} is not one of {', '.join(FORMATS)}.{hint}")
+        elif name != ALWAYS and not made:
+            source.add(key, f"{name} needs {needed}, which nothing makes.{_makers(needed)}")
 
 
 def _makers(field: str) -> str:

@@ -16,6 +16,7 @@ from imgdiff.errors import RefusedError
 from imgdiff.operator import Composite, load_operator_file, registry
 
 MAX_BYTES = 256 * 1024
+LARGEST_VALIDATION = 0.5
 COMMAND_LINE = 0  # stands for the line of a setting that came as key=value
 Key = tuple[str | int, ...]  # ("process", 2, "image_pair_similarity_filter", "min_score")
 
@@ -59,6 +60,13 @@ class Pool(_Section):
         return {name: self.workers[0] * amount for name, amount in one.items()}
 
 
+class Export(_Section):
+    """What is written besides `data/`; a finished run may be exported in other ways later."""
+
+    formats: list[str] = []  # names of `imgdiff.export.formats`
+    validation_fraction: float = Field(default=0.0, ge=0, le=LARGEST_VALIDATION)  # of captions
+
+
 class Recipe(_Section):
     project_name: str = Field(min_length=1)
     dataset_path: str = Field(min_length=1)
@@ -72,6 +80,7 @@ class Recipe(_Section):
     models: str | dict[str, Any] = "embedded"  # a named set, or role: checkpoint
     operators: list[str] = []  # Python files that register operators of one's own
     limits: Limits = Field(default_factory=Limits)
+    export: Export = Field(default_factory=Export)
     process: list[Any] = Field(min_length=1)  # operators, each a name or {name: settings}
 
 

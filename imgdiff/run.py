@@ -18,6 +18,7 @@ from rich.console import Console
 from imgdiff.check import check
 from imgdiff.engines import Plan
 from imgdiff.errors import RefusedError, StoppedError
+from imgdiff.export.formats import ALWAYS, Exported, export, print_exports
 from imgdiff.identity import describe
 from imgdiff.input import Input
 from imgdiff.models.revisions import pinned
@@ -83,12 +84,14 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
         try:
             with Progress(console) as progress:
                 _engine(plan.recipe.executor_type).run(plan, source, folder, progress, stop)
-            finish(folder)
+            exports = finish(folder, console)
         except OSError as error:
             if error.errno not in DISK_FULL:
                 raise
             raise StoppedError(folder.no_space_left()) from error
     print_summary(console, folder.report)
+    if exports:
+        print_exports(console, exports)
     for hint in hints(folder.info, folder.report):
         console.print(hint, soft_wrap=True)
     console.print(f"{folder.path}/report.html", soft_wrap=True)
@@ -100,15 +103,23 @@ def _engine(name: str) -> ModuleType:
     return importlib.import_module(f"imgdiff.engines.{name}")
 
 
-def finish(folder: RunDir) -> None:
-    """Turn complete shards into what people use: `report.json`, data and the page."""
+def finish(folder: RunDir, console: Console) -> list[Exported]:
+    """Turn complete shards into what people use: `report.json`, data, the page and exports."""
     from imgdiff.export.dataset import write_dataset
     from imgdiff.report.page import write_report
 
     folder.files.tidy()
     folder.write_report(build_report(folder))
-    write_dataset(folder)
+    settings = folder.info["recipe"]["export"]
+    write_dataset(folder, settings["validation_fraction"])
     write_report(folder)
+    return [
+        export(
+            folder, name, folder.path / "export" / name, settings["validation_fraction"], console
+        )
+        for name in settings["formats"]
+        if name != ALWAYS and folder.report["samples"]
+    ]
 
 
 def _judge(folder: RunDir) -> int:

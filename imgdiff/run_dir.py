@@ -141,6 +141,23 @@ def open_run(path: Path, info: dict[str, Any], restart: bool = False) -> Iterato
         yield RunDir(path, begun)
 
 
+def open_complete(path: Path) -> RunDir:
+    """The folder of a run whose shards are all complete, to read from: nothing is written to it,
+    no lock is taken.
+
+    Raises:
+        RefusedError: it is no run folder, or shards are missing.
+    """
+    info = read_json(path / RUN)
+    if info is None:
+        raise RefusedError(f"{path} is no run folder: there is no {RUN} that can be read")
+    folder = RunDir(path, info)
+    if missing := folder.total_count - folder.done_count:
+        text = f"{path}: {missing} of {folder.total_count} shards are missing"
+        raise RefusedError(f"{text}. Run its recipe again to finish it.")
+    return folder
+
+
 def recorded_revisions(path: Path) -> dict[str, str | None]:
     """Role -> commit of the Hub that a run in this folder has used so far; empty if there is
     none."""
@@ -149,7 +166,7 @@ def recorded_revisions(path: Path) -> dict[str, str | None]:
 
 
 def _begin_or_resume(path: Path, info: dict[str, Any]) -> dict[str, Any]:
-    """The new content of `run.json`: of a run begun earlier, only `limit` may change."""
+    """The new content of `run.json`: of a run begun earlier, `limit` and `export` may change."""
     if not (path / RUN).exists():
         return info | {"started": datetime.now().astimezone().isoformat(timespec="seconds")}
     begun = read_json(path / RUN)
@@ -157,7 +174,7 @@ def _begin_or_resume(path: Path, info: dict[str, Any]) -> dict[str, Any]:
         raise RefusedError(f"{path / RUN} cannot be read. {WAY_OUT}")
     if changed := changes(begun, info):
         raise RefusedError(f"{path}: {changed}")
-    begun["recipe"]["limit"] = info["recipe"]["limit"]
+    begun["recipe"] |= {name: info["recipe"][name] for name in ("limit", "export")}
     return begun
 
 

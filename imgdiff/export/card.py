@@ -12,6 +12,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from imgdiff.export import FinishedRun
+from imgdiff.export.split import SIDES
 from imgdiff.export.tables import Table, public_name
 from imgdiff.rows import Row
 
@@ -61,7 +62,7 @@ def write_card(path: Path, run: FinishedRun, *, kept: bool, tables: Sequence[Tab
     )
     environment.filters |= {"plain": plain, "limits": limits, "public_name": public_name}
     counts = run.report["rows"]
-    configs = [_config(path.parent, table) for table in tables]
+    configs = [config(path.parent, table.config) for table in tables]
     head = _head(run, configs, counts["ok"] if kept else counts["rejected"] + counts["failed"])
     card = environment.get_template("card.md.jinja").render(
         head=yaml.safe_dump(head, sort_keys=False, allow_unicode=True),
@@ -69,6 +70,7 @@ def write_card(path: Path, run: FinishedRun, *, kept: bool, tables: Sequence[Tab
         report=run.report,
         kept=kept,
         tables=tables,
+        held_back=any(path.parent.glob("*/validation-*.parquet")),
         columns=COLUMNS,
         examples=list(islice(_kept_rows(run), EXAMPLES)) if kept else [],
     )
@@ -88,19 +90,21 @@ def limits(bounds: Sequence[float | None]) -> str:
     return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
 
 
-def _config(folder: Path, table: Table) -> dict[str, Any]:
-    """How `datasets` finds a table.
+def config(folder: Path, name: str) -> dict[str, Any]:
+    """How `datasets` finds the parquet files in `folder/name`, by split if their names have one.
 
     What it has loaded it finds again by these words and the folder's last name alone, so that one
     run's `data` would pass for another's: the description tells them apart by their content.
     """
     digest = hashlib.sha256()
-    for file in sorted((folder / table.config).glob("*.parquet")):
+    for file in sorted((folder / name).glob("*.parquet")):
         with file.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
+    patterns = {side: f"{name}/{side}-*.parquet" for side in SIDES}
+    splits = [{"split": s, "path": p} for s, p in patterns.items() if any(folder.glob(p))]
     return {
-        "config_name": table.config,
-        "data_files": f"{table.config}/*.parquet",
+        "config_name": name,
+        "data_files": splits or f"{name}/*.parquet",
         "description": f"sha256 {digest.hexdigest()[:16]}",
     }
 

@@ -1,27 +1,16 @@
 """Turn described differences into question and answer turns."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from pydantic import Field, field_validator
 
+from imgdiff.conversations import QUESTIONS, Form
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Row
 
-QUESTIONS = {
-    "joined": (
-        "<image>\nThe picture shows two images side by side with a black bar between them. "
-        "What differs between the areas in the red boxes? Answer in a few concise sentences."
-    ),
-    "two_images": (
-        "<image>\n<image>\nWhat differs between the two images in the areas marked by red boxes? "
-        "Answer in a few concise sentences."
-    ),
-}
-
 
 class ConversationParams(Params):
-    form: Literal["joined", "two_images"] = Field(
+    form: Form = Field(
         "joined",
         description="one picture of both images (as in the paper) or two; one <image> for each",
     )

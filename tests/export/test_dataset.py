@@ -8,7 +8,7 @@ import datasets
 import numpy as np
 import pytest
 
-from imgdiff.export import dataset
+from imgdiff.export import parquet_files
 from imgdiff.export.card import limits, plain
 from imgdiff.export.dataset import write_dataset
 from imgdiff.images import encode_png
@@ -16,7 +16,7 @@ from imgdiff.rows import Region, Row
 
 INFO: dict[str, Any] = {
     "project_name": "two | pairs",
-    "recipe": {},
+    "recipe": {"seed": 42},
     "versions": {"imgdiff": "0.1.0"},
     "models": {"clip": {"name": "/home/someone/models/clip", "fingerprint": "c0ffee"}},
     "input": {"path": "/home/someone/captions.jsonl", "rows": 4, "sha256": "5a"},
@@ -187,8 +187,8 @@ def test_a_run_that_kept_nothing_says_so(run: Run) -> None:
 
 
 def test_a_full_file_is_followed_by_another(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "FILE_BYTES", 1)
-    monkeypatch.setattr(dataset, "ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(parquet_files, "FILE_BYTES", 1)
+    monkeypatch.setattr(parquet_files, "ROW_GROUP_BYTES", 1)
     run.shards = [[make_row("first")], [make_row("second")]]
     write_dataset(run)
     files = sorted(path.name for path in (run.path / "data" / "pairs").iterdir())

@@ -1,0 +1,56 @@
+"""Parquet files of one schema: a new one when the last is full, row groups that fit in memory."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetWriter
+
+FILE_BYTES = 500 << 20  # a file that has grown past it is followed by another one
+ROW_GROUP_BYTES = 64 << 20  # what waits in memory here, and what a reader takes in at a time
+
+
+class ParquetFiles:
+    """Writes records to `{folder}/{prefix}00000.parquet` and so on; no file if there is none."""
+
+    def __init__(self, folder: Path, prefix: str, schema: Any) -> None:
+        self.folder, self.prefix, self.schema = folder, prefix, schema
+        self.files: list[Path] = []
+        self._waiting = schema.empty_table()
+        self._writer: ParquetWriter | None = None
+
+    def add(self, records: Sequence[dict[str, Any]]) -> None:
+        """Add records; of each the schema picks what it names."""
+        import pyarrow as pa
+
+        more = pa.Table.from_pylist(records, schema=self.schema)
+        self._waiting = pa.concat_tables([self._waiting, more])
+        if self._waiting.nbytes >= ROW_GROUP_BYTES:
+            self._write_row_group()
+
+    def close(self) -> None:
+        if self._waiting.num_rows:
+            self._write_row_group()
+        self._close_file()
+
+    def _write_row_group(self) -> None:
+        from pyarrow.parquet import ParquetWriter
+
+        if self.files and self.files[-1].stat().st_size >= FILE_BYTES:
+            self._close_file()
+        if self._writer is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.files.append(self.folder / f"{self.prefix}{len(self.files):05d}.parquet")
+            self._writer = ParquetWriter(self.files[-1], self.schema)
+        self._writer.write_table(self._waiting)
+        self._waiting = self.schema.empty_table()
+
+    def _close_file(self) -> None:
+        if self._writer is None:
+            return
+        self._writer.close()
+        self._writer = None
+        with self.files[-1].open("rb") as file:
+            os.fsync(file.fileno())

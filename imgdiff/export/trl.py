@@ -1,0 +1,82 @@
+"""TRL: a dataset of messages and images for SFTTrainer."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from imgdiff.conversations import IMAGE
+from imgdiff.export import FinishedRun
+from imgdiff.export.base import SampleFormat, messages
+from imgdiff.export.card import config
+from imgdiff.export.parquet_files import ParquetFiles
+from imgdiff.export.samples import Sample
+from imgdiff.export.split import SIDES, Side
+from imgdiff.export.validation import Example
+
+Part = dict[str, str | None]  # type (image, text) and text
+
+
+class Trl(SampleFormat):
+    """Parquet files that `load_dataset(folder, split=...)` opens: messages whose content is a list
+    of parts, images as `List(Image)` in the order of the parts of that type."""
+
+    name = "trl"
+
+    def __init__(self, folder: Path, run: FinishedRun, validation_fraction: float) -> None:
+        from datasets import Features, Image, List, Value
+
+        super().__init__(folder, run, validation_fraction)
+        text = Value("string")
+        message = {"role": text, "content": List({"type": text, "text": text})}
+        columns = {"id": text, "messages": List(message), "images": List(Image())}
+        schema = Features(columns).arrow_schema
+        self._files = {side: ParquetFiles(folder / "data", f"{side}-", schema) for side in SIDES}
+
+    def write(self, sample: Sample, pictures: Sequence[bytes]) -> None:
+        spoken = [
+            {"role": message["role"], "content": list(_parts(message["content"]))}
+            for message in messages(sample.turns)
+        ]
+        images = [
+            {"bytes": content, "path": f"{sample.name}.{number}.png"}
+            for number, content in enumerate(pictures, 1)
+        ]
+        record = {"id": sample.id, "messages": spoken, "images": images}
+        self._files[sample.side].add([record])
+
+    def close(self) -> None:
+        for files in self._files.values():
+            files.close()
+        head = yaml.safe_dump({"configs": [config(self.folder, "data")]}, sort_keys=False)
+        (self.folder / "README.md").write_text(f"---\n{head}---\n", encoding="utf-8")
+
+    def examples(self, side: Side) -> Iterator[Example]:
+        import pyarrow.parquet as pq
+
+        for path in self._files[side].files:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=16):
+                    yield from map(_example, batch.to_pylist())
+
+
+def _parts(text: str) -> Iterator[Part]:
+    """`<image>\n<image>\nWhat differs?` as two images and a text."""
+    for number, words in enumerate(text.split(IMAGE)):
+        if number:
+            yield {"type": "image", "text": None}
+        if words.strip():
+            yield {"type": "text", "text": words.strip()}
+
+
+def _example(record: dict[str, Any]) -> Example:
+    turns = [
+        (message["role"], "".join(map(_words, message["content"])))
+        for message in record["messages"]
+    ]
+    return Example(record["id"], turns, [image["bytes"] for image in record["images"]])
+
+
+def _words(part: Part) -> str:
+    return IMAGE if part["type"] == "image" else part["text"] or ""
