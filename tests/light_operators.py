@@ -59,7 +59,7 @@ class LightImageMapper(Mapper):
         for row in rows:
             random = row.random(self.name)
             for name in self.writes:
-                row[name] = encode_png(random.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+                row[name] = encode_png(random.integers(0, 256, (8, 96, 3), dtype=np.uint8))
 
 
 class LengthParams(Range):
@@ -118,6 +118,23 @@ class LightAreaFilter(RegionFilter, Filter):
 
     def thresholds(self):
         return {"area_width": (self.params.min_score, self.params.max_score)}
+
+
+@register("light_conversation_mapper")
+class LightConversationMapper(Mapper):
+    """Ask about every area, in words of its own."""
+
+    __module__ = "operators.light_areas.light_conversation_mapper"
+    reads = ("regions",)
+    writes = ("regions.conversations",)
+
+    def process(self, rows):
+        for row in rows:
+            for region in row.kept_regions:
+                region.conversations = [
+                    {"from": "human", "value": "<image>\nHow wide?"},
+                    {"from": "gpt", "value": f"{region.box_xyxy[2]:.0f} pixels"},
+                ]
 
 
 @register("light_areas")
