@@ -1,4 +1,8 @@
-"""The questions of conversations: one wording for each form in which a pair is shown."""
+"""The questions of conversations: one wording for each form in which a pair is shown.
+
+The MLLM saw both images side by side, so answers speak of the left and the right one; where they
+are two pictures, the question says which is which.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,8 +17,8 @@ QUESTIONS: dict[Form, str] = {
         "What differs between the areas in the red boxes? Answer in a few concise sentences."
     ),
     "two_images": (
-        "<image>\n<image>\nWhat differs between the two images in the areas marked by red boxes? "
-        "Answer in a few concise sentences."
+        "<image>\n<image>\nThe first image is the left one, the second the right one. What differs "
+        "between them in the areas marked by red boxes? Answer in a few concise sentences."
     ),
 }
 

@@ -70,7 +70,7 @@ def changes(begun: dict[str, Any], info: dict[str, Any]) -> str | None:
 
 def _identity(info: dict[str, Any]) -> dict[str, Any]:
     """What must stay the same; a folder may be moved, and go on elsewhere."""
-    free = ("limit", "export_path", "export", "executor_type", "ray_address", "phases")
+    free = ("limit", "export_path", "executor_type", "ray_address", "phases", "export")
     recipe = {key: value for key, value in info["recipe"].items() if key not in free}
     versions = {operator["name"]: operator["version"] for operator in info["operators"]}
     models = {role: model["fingerprint"] for role, model in info["models"].items()}

@@ -166,7 +166,8 @@ def recorded_revisions(path: Path) -> dict[str, str | None]:
 
 
 def _begin_or_resume(path: Path, info: dict[str, Any]) -> dict[str, Any]:
-    """The new content of `run.json`: of a run begun earlier, `limit` and `export` may change."""
+    """The new content of `run.json`: of a run begun earlier, only `limit` and
+    `export` may change."""
     if not (path / RUN).exists():
         return info | {"started": datetime.now().astimezone().isoformat(timespec="seconds")}
     begun = read_json(path / RUN)

@@ -57,11 +57,9 @@ def export(
     goes wrong leaves the earlier one.
 
     Raises:
-        RefusedError: there is no sample, or the folder holds something else.
+        RefusedError: there is nothing to write, or the folder holds something else.
         ExportError: what was written breaks a rule.
     """
-    if not run.report["samples"]:
-        raise RefusedError(f"{run.path}: the run kept no sample, there is nothing to export")
     _refuse_foreign(folder)
     building = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(building, ignore_errors=True)
@@ -70,6 +68,9 @@ def export(
         writer = FORMATS[name](building, run, validation_fraction)
         for shard in _shown(range(run.shard_count), name, console):
             writer.add(run.rows(shard))
+        if not writer.written and name != ALWAYS:
+            text = f"{run.path}: nothing to write as {name}: no kept region has a conversation"
+            raise RefusedError(f"{text}, which conversation_mapper writes")
         writer.close()
         exported = _checked(writer, folder)
         _write_note(building, run, exported)

@@ -14,6 +14,7 @@ from imgdiff.export.parquet_files import ParquetFiles
 from imgdiff.export.samples import Sample
 from imgdiff.export.split import SIDES, Side
 from imgdiff.export.validation import Example
+from imgdiff.rows import Row
 
 Part = dict[str, str | None]  # type (image, text) and text
 
@@ -33,6 +34,13 @@ class Trl(SampleFormat):
         columns = {"id": text, "messages": List(message), "images": List(Image())}
         schema = Features(columns).arrow_schema
         self._files = {side: ParquetFiles(folder / "data", f"{side}-", schema) for side in SIDES}
+        self._records: dict[Side, list[dict[str, Any]]] = {side: [] for side in SIDES}
+
+    def add(self, rows: Sequence[Row]) -> None:
+        super().add(rows)
+        for side, records in self._records.items():
+            self._files[side].add(records)
+            records.clear()
 
     def write(self, sample: Sample, pictures: Sequence[bytes]) -> None:
         spoken = [
@@ -44,7 +52,7 @@ class Trl(SampleFormat):
             for number, content in enumerate(pictures, 1)
         ]
         record = {"id": sample.id, "messages": spoken, "images": images}
-        self._files[sample.side].add([record])
+        self._records[sample.side].append(record)
 
     def close(self) -> None:
         for files in self._files.values():

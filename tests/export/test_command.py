@@ -109,11 +109,12 @@ def test_a_run_that_is_not_finished_is_refused(finished, capsys):
     assert not Path(RUN, "export").exists()
 
 
-def test_a_run_without_samples_is_refused(project, capsys):
-    run.main(["mine.yaml", "light_length_filter.min_score=0.9"])
+def test_a_run_without_conversations_is_refused(project, capsys):
+    run.main(["mine.yaml"])
     assert cli.main(["export", RUN, "--format", "llava"]) == run.REFUSED
-    assert "outputs/try: the run kept no sample, there is nothing to export" in (
-        capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "outputs/try: nothing to write as llava: no kept region has a conversation, "
+        "which conversation_mapper writes\n"
     )
 
 

@@ -137,9 +137,8 @@ def test_ms_swift_scales_every_box_by_its_own_picture(run: Run) -> None:
 
 def test_a_question_of_ones_own_is_not_given_boxes(run: Run) -> None:
     run.shards = [[make_row("own", "a red car", make_region(OWN))]]
-    (record,) = map(
-        json.loads, (write(run, "ms_swift", 0) / "train.jsonl").read_text().split("\n")[:1]
-    )
+    (line,) = (write(run, "ms_swift", 0) / "train.jsonl").read_text().splitlines()
+    record = json.loads(line)
     assert record["messages"][0]["content"] == OWN
     assert "objects" not in record
 
@@ -172,7 +171,7 @@ def test_trl_opens_as_a_dataset_of_messages_and_images(run: Run, side: str) -> N
     for record in data:
         user, assistant = record["messages"]
         assert [part["type"] for part in user["content"]] == ["image", "image", "text"]
-        assert user["content"][2]["text"].startswith("What differs")
+        assert user["content"][2]["text"].startswith("The first image is")
         assert assistant["content"] == [{"type": "text", "text": "A car, then a boat."}]
         for picture, shade in zip(record["images"], (40, 200), strict=True):
             assert np.array_equal(np.asarray(picture), marked(shade))
@@ -314,6 +313,36 @@ def test_a_broken_example_is_told_by_its_rule(change: dict[str, Any], fault: str
     assert fault in list(faults(Example(**(vars(GOOD) | change))))
 
 
+def shape(value: Any) -> Any:
+    """The keys of a record, and how long its lists are."""
+    if isinstance(value, dict):
+        return {key: shape(each) for key, each in value.items()}
+    return [shape(each) for each in value] if isinstance(value, list) else None
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("parquet", "qwen_vl")])
+def test_the_page_shows_a_record_as_it_is_written(run: Run, name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
+    shown = re.search(rf"^## {name}$.*?```json\n(.*?)\n```", page, re.DOTALL | re.MULTILINE)
+    folder = write(run, name, 0)
+    if name == "trl":
+        cache = str(folder.parent / "cache")
+        record = datasets.load_dataset(str(folder), split="train", cache_dir=cache)[0]
+    elif name == "webdataset":
+        with tarfile.open(folder / "train-000000.tar") as tar:
+            record = json.loads(tar.extractfile(tar.getmembers()[2]).read())
+    elif name == "ms_swift":
+        record = json.loads((folder / "train.jsonl").read_text().splitlines()[0])
+    else:
+        record = json.loads((folder / "train.json").read_text())[0]
+    assert shape(json.loads(shown[1])) == shape(record)
+
+
+def test_the_page_has_every_format() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
+    assert re.findall(r"^## (\w+)$", page, re.MULTILINE) == list(FORMATS)
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_broken_sample_leaves_the_earlier_export(run: Run, name: str) -> None:
     folder = write(run, name)
@@ -371,7 +400,22 @@ def test_llava_refuses_a_question_about_two_pictures(run: Run) -> None:
         write(run, "llava")
 
 
-def test_a_run_that_kept_nothing_is_not_exported(run: Run) -> None:
-    run.shards = [[]]
-    with pytest.raises(RefusedError, match="kept no sample"):
-        write(run, "llava")
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "parquet"])
+def test_a_run_without_conversations_is_not_exported(run: Run, name: str) -> None:
+    run.shards = [[make_row("silent", "a red car", Region(BOX, "a"))]]
+    with pytest.raises(RefusedError, match=f"nothing to write as {name}: no kept region has a"):
+        write(run, name)
+    assert list((run.path / "export").iterdir()) == []
+
+
+def test_parquet_needs_no_conversations(run: Run) -> None:
+    run.shards = [[make_row("silent", "a red car", Region(BOX, "a"))]]
+    assert (write(run, "parquet", 0) / "samples" / "00000.parquet").exists()
+
+
+def test_a_box_outside_its_picture_is_noticed_in_parquet(run: Run) -> None:
+    run.shards = [[make_row("wide", "a red car", Region((0, 0, 70, 9), "a"))]]
+    with pytest.raises(
+        ExportError, match=r"parquet: sample wide-0: box .* is not inside picture 0"
+    ):
+        write(run, "parquet")
