@@ -9,7 +9,7 @@ from imgdiff.conversations import Form, Turn
 from imgdiff.export import FinishedRun
 from imgdiff.export.samples import Sample, samples
 from imgdiff.export.split import Side, Split
-from imgdiff.export.validation import Example
+from imgdiff.export.validation import Example, validate
 from imgdiff.images import encode_png
 from imgdiff.rows import Row
 
@@ -51,7 +51,10 @@ class SampleFormat(Format):
     def add(self, rows: Sequence[Row]) -> None:
         for row in rows:
             for sample in samples(row, self.form, self.split):
-                self.write(sample, [encode_png(picture)["bytes"] for picture in sample.pictures])
+                pictures = [encode_png(picture)["bytes"] for picture in sample.pictures]
+                drawn = Example(sample.id, spoken(sample.turns), pictures, sample.boxes)
+                validate(drawn, self.name)  # not only when all is written, hours later
+                self.write(sample, pictures)
                 self.written += 1
 
     @abstractmethod

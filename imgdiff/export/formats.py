@@ -104,13 +104,10 @@ def _checked(writer: Format, folder: Path) -> Exported:
     """Read everything back, and count it."""
     counts, images = dict.fromkeys(SIDES, 0), 0
     for side in SIDES:
-        try:
-            for example in writer.examples(side):
-                validate(example)
-                counts[side] += 1
-                images += len(example.pictures)
-        except ExportError as error:
-            raise ExportError(f"{writer.name}: {error}") from None
+        for example in writer.examples(side):
+            validate(example, writer.name)
+            counts[side] += 1
+            images += len(example.pictures)
     if sum(counts.values()) != writer.written:
         read = sum(counts.values())
         raise ExportError(f"{writer.name}: {read} samples read back, {writer.written} written")

@@ -35,14 +35,14 @@ class Example:
     box_token: str | None = None
 
 
-def validate(example: Example) -> None:
-    """Check the rules of an example.
+def validate(example: Example, name: str) -> None:
+    """Check the rules of an example. name: of the format.
 
     Raises:
         ExportError: names the sample and the rule it breaks.
     """
     if fault := next(faults(example), None):
-        raise ExportError(f"sample {example.id}: {fault}")
+        raise ExportError(f"{name}: sample {example.id}: {fault}")
 
 
 def faults(example: Example) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """`recipes/replace.yaml` on the embedded models: what it leaves, and leaves the same again."""
 
+import json
 import os
 import re
 import signal
@@ -13,6 +14,8 @@ import pytest
 from runs import ROOT, SMALL, finished, rows_of
 
 from imgdiff import images
+from imgdiff.__main__ import main
+from imgdiff.export.formats import FORMATS
 from imgdiff.rows import Region, Row
 from imgdiff.run_dir import RunDir
 
@@ -34,6 +37,17 @@ def decisions(rows: list[Row]) -> list[tuple]:
 def decided(region: Region) -> tuple:
     captions = (region.caption_a, region.caption_b, region.difference)
     return region.box_xyxy, region.source, region.status, region.reason, *captions
+
+
+def test_the_run_is_exported_in_every_format(replace_run: RunDir, tmp_path: Path) -> None:
+    chosen = [argument for name in FORMATS for argument in ("--format", name)]
+    output = ["--output", str(tmp_path), "--validation-fraction", "0.5"]
+    assert main(["export", str(replace_run.path), *chosen, *output]) == 0
+    counts = [
+        json.loads((tmp_path / name / "export.json").read_text())["samples"] for name in FORMATS
+    ]
+    assert sum(counts[0].values()) == replace_run.report["samples"]
+    assert counts == [counts[0]] * len(FORMATS)
 
 
 def test_the_dataset_opens_and_holds_what_was_kept(replace_run: RunDir) -> None:

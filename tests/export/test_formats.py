@@ -413,9 +413,10 @@ def test_parquet_needs_no_conversations(run: Run) -> None:
     assert (write(run, "parquet", 0) / "samples" / "00000.parquet").exists()
 
 
-def test_a_box_outside_its_picture_is_noticed_in_parquet(run: Run) -> None:
-    run.shards = [[make_row("wide", "a red car", Region((0, 0, 70, 9), "a"))]]
-    with pytest.raises(
-        ExportError, match=r"parquet: sample wide-0: box .* is not inside picture 0"
-    ):
-        write(run, "parquet")
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_box_outside_its_picture_is_noticed(run: Run, name: str) -> None:
+    region = make_region()
+    region.box_xyxy = (0.0, 0.0, 70.0, 9.0)
+    run.shards = [[make_row("wide", "a red car", region)]]
+    with pytest.raises(ExportError, match=rf"{name}: sample wide-0: box .* is not inside picture"):
+        write(run, name)
