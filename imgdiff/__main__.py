@@ -12,7 +12,7 @@ from imgdiff import run
 from imgdiff.check import check
 from imgdiff.errors import RefusedError
 from imgdiff.export.formats import FORMATS, export, print_exports
-from imgdiff.operator import Composite, Filter, Registered, registry
+from imgdiff.operator import Composite, Filter, Registered, Selector, registry
 from imgdiff.progress import make_console
 from imgdiff.recipe import LARGEST_VALIDATION, did_you_mean
 from imgdiff.run_dir import open_complete
@@ -95,6 +95,8 @@ def _describe(operator: Registered) -> Iterator[str]:
     facts = {"reads": operator.reads, "writes": operator.writes, "models": operator.roles}
     if issubclass(operator, Filter):
         facts["scores"] = (*operator.scores, *operator.region_scores)
+    elif issubclass(operator, Selector):
+        facts["scores"] = operator.scores
     yield from (f"  {fact}: {', '.join(names)}" for fact, names in facts.items() if names)
     schema = operator.Params.model_json_schema()
     required = schema.get("required", ())

@@ -13,7 +13,7 @@ from imgdiff.export.formats import ALWAYS, FORMATS
 from imgdiff.input import peek
 from imgdiff.lines import InputError, kind
 from imgdiff.models.zoo import Binding, bind
-from imgdiff.operator import Composite, Operator, registry
+from imgdiff.operator import Composite, Operator, Selector, registry
 from imgdiff.recipe import Key, Recipe, RecipeError, Source, did_you_mean, find_recipe, read_source
 from imgdiff.rows import FIELDS
 
@@ -41,12 +41,13 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     recipe = _validated(source, Recipe, source.data, ())
     steps = list(_operators(source))
     _refuse_repeats(source, steps)
+    _check_selection(source, steps)
     dataset = _dataset(source)
     models = _bound_models(source, steps)
     given = _given_fields(source, dataset)
     needed, made = _follow_fields(source, steps, given)
     phases = phases_of(operator for _, operator in steps)
-    _check_pools(source, [phase.name for phase in phases])
+    _check_pools(source, [phase.name for phase in phases if not phase.selects])
     _check_formats(source, steps)
     if source.problems or recipe is None or dataset is None:
         raise RecipeError(source.path, source.problems)
@@ -104,6 +105,19 @@ def _refuse_repeats(source: Source, steps: Sequence[Step]) -> None:
             before = f"process[{first[operator.name][1]}]"
             source.add(key, f"named twice, first in {before}; scores are kept by operator")
         first.setdefault(operator.name, key)
+
+
+def _check_selection(source: Source, steps: Sequence[Step]) -> None:
+    """Selectors decide across the whole run, so they come last; and something has to come first."""
+    selector = ""
+    for key, operator in steps:
+        if isinstance(operator, Selector):
+            selector = operator.name
+            if key[1] == 0:
+                source.add(key, "selects from what other operators let pass; none is before it")
+        elif selector:
+            text = f"comes after {selector}, which decides across the whole run. Put it before."
+            source.add(key, text)
 
 
 def _dataset(source: Source) -> Path | None:

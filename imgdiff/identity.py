@@ -7,7 +7,7 @@ from typing import Any
 
 from imgdiff.engines import Plan, region_scores, row_scores
 from imgdiff.input import Input
-from imgdiff.operator import Filter, Operator
+from imgdiff.operator import Filter, Operator, Selector
 from imgdiff.rows import FIELDS
 
 PACKAGES = (
@@ -109,7 +109,7 @@ def _describe_operator(operator: Operator, phase: str) -> dict[str, Any]:
         "writes": list(operator.writes),
         "scores": list(row_scores(operator)),
         "region_scores": list(region_scores(operator)),
-        "thresholds": operator.thresholds() if isinstance(operator, Filter) else {},
+        "thresholds": operator.thresholds() if isinstance(operator, Filter | Selector) else {},
     }
 
 

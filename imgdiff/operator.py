@@ -142,6 +142,34 @@ class RegionFilter(Filter):
             )
 
 
+class Selector(Operator):
+    """Decides about a row by the rows kept before it, so across the whole run.
+
+    Selectors stand last in a recipe. Once all rows have come through everything before, one process
+    puts those still ok to them one by one, in the order of the input: without pictures, unless
+    these are among `reads`, and without models. `setup` begins with nothing kept.
+    """
+
+    scores: ClassVar[tuple[str, ...]] = ()  # names of the numbers it leaves in `row.scores`
+
+    @abstractmethod
+    def decide(self, row: Row) -> None:
+        """Score the row against those that were kept, and reject it by that; remember nothing."""
+
+    @abstractmethod
+    def keep(self, row: Row) -> None:
+        """Remember a row that every selector of the recipe has let pass."""
+
+    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
+        """As of a `Filter`."""
+        return {}
+
+    def run(self, rows: Sequence[Row]) -> list[Row]:
+        for row in rows:
+            self.decide(row)
+        return list(rows)
+
+
 class Composite:
     """A name for a chain of operators: `difference_area_generator: {region_difference_filter:
     {...}}`."""

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from imgdiff.check import check
 from imgdiff.engines import Plan
+from imgdiff.engines.selection import select
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.export.formats import ALWAYS, Exported, export, print_exports
 from imgdiff.identity import describe
@@ -84,6 +85,7 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
         try:
             with Progress(console) as progress:
                 _engine(plan.recipe.executor_type).run(plan, source, folder, progress, stop)
+                select(plan, folder, progress, stop)
             exports = finish(folder, console)
         except OSError as error:
             if error.errno not in DISK_FULL:

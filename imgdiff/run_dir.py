@@ -104,10 +104,10 @@ class RunDir:
         return f"no space left on {self.path} ({figures}). {safe}. Free space and run again."
 
     def _find_done(self) -> None:
-        """Take the manifests whose file is as it was written and follows from the phase before."""
+        """Take the manifests whose file is as it was written and follows from those before."""
         for phase in range(len(self.info["phases"])):
             for shard in range(self.shard_count):
-                if phase and (phase - 1, shard) not in self._done:
+                if not all(before in self._done for before in self.files.before(phase, shard)):
                     continue
                 start, stop = self.span(shard)
                 manifest = self.files.manifest(phase, shard)

@@ -3,12 +3,12 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from imgdiff.engines import Tally
+from imgdiff.engines import SELECTION, Tally
 from imgdiff.errors import StoppedError
 from imgdiff.files import TEMPORARY, write_atomic
 from imgdiff.rows import Row, features, from_table, to_table
@@ -32,7 +32,7 @@ class ShardFiles:
 
     def is_valid(self, manifest: Manifest, phase: int, shard: int, rows: int) -> bool:
         """Whether the shard's file is there, as it was written, made of what the phase before has
-        now, with that many rows."""
+        now (given that its shards `before` are valid), with that many rows."""
         if manifest.get("rows") != rows:  # `limit` was raised
             return False
         if manifest.get("previous") != self._previous(phase, shard):
@@ -43,8 +43,15 @@ class ShardFiles:
         with file.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest() == manifest.get("sha256")
 
-    def read(self, shard: int, phases: int) -> list[Row]:
-        """A shard's rows after the first `phases` phases, with every field made so far.
+    def before(self, phase: int, shard: int) -> list[tuple[int, int]]:
+        """(phase, shard) of what a shard is made from: itself one phase earlier and, in a
+        selection, the rows that came first."""
+        made_from = [(phase - 1, shard)] if phase else []
+        return made_from + ([(phase, shard - 1)] if shard and self._selects(phase) else [])
+
+    def read(self, shard: int, phases: int, leave_out: Collection[str] = ()) -> list[Row]:
+        """A shard's rows after the first `phases` phases, with every field made so far but those to
+        `leave_out`.
 
         Raises:
             StoppedError: the files of two phases hold different rows.
@@ -54,7 +61,8 @@ class ShardFiles:
         rows: list[Row] = []
         for phase in range(phases):
             file = self._data(phase, self.manifest(phase, shard) or {})
-            later = from_table(pq.read_table(file))
+            columns = [name for name in self._schema(phase).names if name not in leave_out]
+            later = from_table(pq.read_table(file, columns=columns))
             if rows and [row.id for row in rows] != [row.id for row in later]:
                 raise StoppedError(f"{file} belongs to other rows. Delete it and run again.")
             for before, after in zip(rows, later, strict=bool(rows)):
@@ -127,8 +135,18 @@ class ShardFiles:
         return self.folder(phase) / str(manifest.get("file", "none"))
 
     def _previous(self, phase: int, shard: int) -> str | None:
-        """What ties a shard to the file it is made from."""
-        return (self.manifest(phase - 1, shard) or {}).get("sha256") if phase else None
+        """What ties a shard to the file it is made from; in a selection, to those of all shards up
+        to this one."""
+        if not phase:
+            return None
+        made_from = (self.manifest(phase - 1, shard) or {}).get("sha256")
+        if not shard or not self._selects(phase):
+            return made_from
+        earlier = (self.manifest(phase, shard - 1) or {}).get("previous")
+        return hashlib.sha256(f"{earlier} {made_from}".encode()).hexdigest()
+
+    def _selects(self, phase: int) -> bool:
+        return bool(self.info["phases"][phase]["name"] == SELECTION)
 
     def _schema(self, phase: int) -> Any:
         """Arrow schema of a phase's files: its columns, and all scores made so far."""

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +17,7 @@ from imgdiff.operator import (
     Range,
     RegionFilter,
     RowRangeFilter,
+    Selector,
     register,
 )
 from imgdiff.rows import Region
@@ -142,3 +144,29 @@ class LightAreas(Composite):
     """Find areas, then keep the wide ones."""
 
     steps = ("light_area_mapper", "light_area_filter")
+
+
+class RepeatParams(SlowParams):
+    most: int = Field(3, ge=1, description="rows kept of one caption")
+
+
+@register("light_repeat_selector")
+class LightRepeatSelector(Selector):
+    """Keep the first rows of every caption."""
+
+    Params = RepeatParams
+    reads = ("caption_a",)
+    scores = ("caption_repeats",)
+
+    def setup(self, models):
+        self.kept = Counter()
+
+    def decide(self, row):
+        if self.params.seconds:  # to sleep for no time at all takes 60 microseconds
+            time.sleep(self.params.seconds)
+        row.scores["caption_repeats"] = self.kept[row["caption_a"]]
+        if row.scores["caption_repeats"] >= self.params.most:
+            row.reject(self.name, "caption_again", "enough rows with this caption were kept")
+
+    def keep(self, row):
+        self.kept[row["caption_a"]] += 1

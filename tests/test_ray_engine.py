@@ -54,6 +54,14 @@ def test_same_rows_as_the_local_engine(project):
     assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".crumb")]
 
 
+def test_selectors_decide_the_same(project):
+    process = [*project.settings["process"], {"light_repeat_selector": {"most": 3}}]
+    project.write_recipe(process=process)
+    assert run.main(["mine.yaml", "limit=12", RAY]) == run.COMPLETE
+    assert run.main(["mine.yaml", RAY]) == run.COMPLETE
+    assert project.rows() == local_rows(project)
+
+
 def test_a_run_goes_on_with_the_other_engine(project):
     assert run.main(["mine.yaml", "limit=12"]) == run.COMPLETE
     assert run.main(["mine.yaml", "limit=20", RAY]) == run.COMPLETE

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgdiff.operator import Filter, Operator, RegionFilter
+from imgdiff.operator import Filter, Operator, RegionFilter, Selector
 from imgdiff.recipe import Recipe
 from imgdiff.rows import FIELDS
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 OPERATOR_SET = "operators"  # the package whose folders name the phases
 FIRST_OUTSIDE = "extra"  # the phase of a file outside it, when no phase goes before
+SELECTION = "selection"  # the phase of all selectors
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Phase:
     @property
     def roles(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(r for op in self.operators for r in op.roles))
+
+    @property
+    def selects(self) -> bool:
+        """Whether it decides across the whole run, and not shard by shard (see `Selector`)."""
+        return self.name == SELECTION
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -58,11 +64,14 @@ class Plan:
 
 
 def phases_of(operators: Iterable[Operator]) -> tuple[Phase, ...]:
-    """Consecutive operators of one folder of the operator set, as phases named by the folder."""
+    """Consecutive operators of one folder of the operator set, as phases named by the folder;
+    selectors are a phase of their own."""
     groups: list[tuple[str, list[Operator]]] = []
     for operator in operators:
         package, *inside = type(operator).__module__.split(".")
-        if package == OPERATOR_SET and len(inside) > 1:
+        if isinstance(operator, Selector):
+            name = SELECTION
+        elif package == OPERATOR_SET and len(inside) > 1:
             name = inside[0]
         else:
             name = groups[-1][0] if groups else FIRST_OUTSIDE
@@ -81,7 +90,7 @@ def written_columns(operator: Operator) -> set[str]:
 
 
 def row_scores(operator: Operator) -> tuple[str, ...]:
-    return operator.scores if isinstance(operator, Filter) else ()
+    return operator.scores if isinstance(operator, Filter | Selector) else ()
 
 
 def region_scores(operator: Operator) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ def run(
     Raises:
         StoppedError: `stop` was set, a model cannot be loaded, or the disk is nearly full.
     """
-    for number, task in enumerate(tasks(plan, folder.files)):
-        name = task.phase.name
+    for task in tasks(plan, folder.files):
+        number, name = task.number, task.phase.name
         progress.begin_phase(name, folder.shard_count, folder.manifests(number))
         with closing(Worker(task)) as worker:
             for shard in folder.todo(number):

@@ -33,7 +33,7 @@ class Task:
 
 
 def tasks(plan: Plan, files: ShardFiles) -> list[Task]:
-    """One for each phase, in order."""
+    """One for each phase that is done shard by shard, in order."""
     recipe = plan.recipe
     demand = Demand(recipe.seed, recipe.limits.max_pixels, plan.needed, plan.made)
     return [
@@ -45,6 +45,7 @@ def tasks(plan: Plan, files: ShardFiles) -> list[Task]:
             files,
         )
         for number, phase in enumerate(plan.phases)
+        if not phase.selects
     ]
 
 

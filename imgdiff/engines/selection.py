@@ -1,0 +1,73 @@
+"""The last phase of a recipe with selectors: what is decided across the rows of the whole run."""
+
+import threading
+import time
+from collections.abc import Sequence
+
+from imgdiff.engines import Plan, Tally
+from imgdiff.engines.batches import Batches
+from imgdiff.errors import StoppedError
+from imgdiff.models import Models
+from imgdiff.operator import Selector
+from imgdiff.progress import Progress
+from imgdiff.rows import Row
+from imgdiff.run_dir import RunDir
+
+PICTURES = {"image_a", "image_b"}  # most of a row's bytes
+
+
+def select(plan: Plan, folder: RunDir, progress: Progress, stop: threading.Event) -> None:
+    """Put the rows of complete shards to the recipe's selectors, if it has any.
+
+    One process does it, in the order of the input, whatever engine has run before. Shards that were
+    selected in an earlier run keep their endings: what is new comes after them.
+
+    Raises:
+        StoppedError: `stop` was set, or the disk is nearly full.
+    """
+    number, phase = len(plan.phases) - 1, plan.phases[-1]
+    todo = folder.todo(number)  # with a shard go all that come after it
+    if not phase.selects or not todo:
+        return
+    unread = PICTURES.difference(*(operator.reads for operator in phase.operators))
+    selection = Selection([op for op in phase.operators if isinstance(op, Selector)])
+    progress.begin_phase(phase.name, folder.shard_count, folder.manifests(number))
+    for shard in range(todo[0]):
+        selection.remember(folder.files.read(shard, number + 1, unread))
+    for shard in todo:
+        if stop.is_set():
+            raise StoppedError(folder.where_it_stands())
+        folder.check_space(number)
+        began = time.monotonic()
+        rows = folder.files.read(shard, number, unread)
+        tallies = selection.run(rows)
+        manifest = folder.write_shard(number, shard, rows, tallies, time.monotonic() - began)
+        progress.end_shard(phase.name, shard, manifest)
+
+
+class Selection:
+    """Selectors at work. A row counts as kept when all of them have let it pass."""
+
+    def __init__(self, selectors: Sequence[Selector]) -> None:
+        for selector in selectors:
+            selector.setup(Models({}))
+        self._selectors = selectors
+        self._steps = [Batches(selector) for selector in selectors]
+
+    def run(self, rows: list[Row]) -> list[Tally]:
+        """Replace the rows that are still ok by what the selectors make of them, one by one."""
+        tallies = [Tally(selector.name) for selector in self._selectors]
+        for place in range(len(rows)):
+            alone = rows[place : place + 1]
+            for step, tally in zip(self._steps, tallies, strict=True):
+                tally.add(vars(step.run(alone)))
+            rows[place] = alone[0]
+            self.remember(alone)
+        return tallies
+
+    def remember(self, rows: Sequence[Row]) -> None:
+        """Take note of the rows that were kept."""
+        for row in rows:
+            if row.ok:
+                for selector in self._selectors:
+                    selector.keep(row)

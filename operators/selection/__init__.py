@@ -1,0 +1,1 @@
+"""What is kept of the whole run, decided when every row has come through all else."""
