@@ -11,8 +11,8 @@ from imgdiff.operator import Filter, Operator, Selector
 from imgdiff.rows import FIELDS
 
 PACKAGES = (
-    *("imgdiff", "datasets", "diffusers", "numpy", "opencv-python", "pillow", "pyarrow"),
-    *("segment-anything", "torch", "transformers"),
+    *("imgdiff", "datasets", "diffusers", "imagehash", "numpy", "opencv-python", "pillow"),
+    *("pyarrow", "segment-anything", "torch", "transformers"),
 )
 SHOWN_CHANGES = 12
 WAY_OUT = "Use a new export_path, or --restart to delete it."

@@ -20,6 +20,8 @@ FIELDS = {
     "edit": "struct: kind, source words, target words",
     "image_a": "image, RGB after decoding",
     "image_b": "image of the same size",
+    "hash_a": "string, perceptual hash of image_a: 64 bits as 16 hexadecimal digits",
+    "hash_b": "string, the same of image_b",
     "editing": "struct: mode of the edit, number of the candidate kept, scores of all candidates",
     "regions": "list of boxes that may differ, xyxy pixels of image A's frame",
     "regions.mask": "run-length code of the mask a box was made from",
@@ -144,6 +146,8 @@ def features(
         "edit": {"kind": text, "source": text, "target": text},
         "image_a": Image(),
         "image_b": Image(),
+        "hash_a": text,
+        "hash_b": text,
         "editing": {
             "mode": text,
             "candidate": Value("int32"),

@@ -35,6 +35,8 @@ COLUMNS = {
     "edit": "what was changed between the captions: kind, source words, target words",
     "image_a": "image A",
     "image_b": "image B, of the same size",
+    "hash_a": "perceptual hash of image A (ImageHash's phash)",
+    "hash_b": "perceptual hash of image B",
     "editing": "how image B was made from A: mode (replace, refine), number of the candidate kept, "
     "scores of all candidates",
     "seed": "every random number of the pair came from it",

@@ -74,6 +74,8 @@ def _made_fields(info: Record) -> Record:
         "edit": {"kind": text, "source": text, "target": text},
         "image_a": Image(),
         "image_b": Image(),
+        "hash_a": text,
+        "hash_b": text,
         "editing": {
             "mode": text,
             "candidate": Value("int32"),

@@ -1,0 +1,26 @@
+"""Note what both images look like, in 64 bits each."""
+
+from collections.abc import Sequence
+
+from PIL import Image
+
+from imgdiff import images
+from imgdiff.operator import Mapper, register
+from imgdiff.rows import Row
+
+
+@register("image_pair_hash_mapper")
+class ImagePairHashMapper(Mapper):
+    """Write hash_a and hash_b, the perceptual hashes (ImageHash's phash) by which
+    image_pair_deduplicator knows an image again."""
+
+    reads = ("image_a", "image_b")
+    writes = ("hash_a", "hash_b")
+
+    def process(self, rows: Sequence[Row]) -> None:
+        import imagehash
+
+        for row in rows:
+            for image, found in zip(self.reads, self.writes, strict=True):
+                picture = Image.fromarray(images.load_rgb(row[image]))
+                row[found] = str(imagehash.phash(picture))
