@@ -8,12 +8,12 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from imgdiff.engines import Plan, phases_of, written_columns
+from imgdiff.engines import Phase, Plan, phases_of, written_columns
 from imgdiff.export.formats import ALWAYS, FORMATS
 from imgdiff.input import peek
 from imgdiff.lines import InputError, kind
 from imgdiff.models.zoo import Binding, bind
-from imgdiff.operator import Composite, Operator, Selector, registry
+from imgdiff.operator import Composite, Filter, Operator, Selector, registry
 from imgdiff.recipe import Key, Recipe, RecipeError, Source, did_you_mean, find_recipe, read_source
 from imgdiff.rows import FIELDS
 
@@ -47,6 +47,7 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     given = _given_fields(source, dataset)
     needed, made = _follow_fields(source, steps, given)
     phases = phases_of(operator for _, operator in steps)
+    _check_screening(source, steps, phases)
     _check_pools(source, [phase.name for phase in phases if not phase.selects])
     _check_formats(source, steps)
     if source.problems or recipe is None or dataset is None:
@@ -165,6 +166,23 @@ def _follow_fields(
     return frozenset(needed), frozenset(written - needed)
 
 
+def _check_screening(source: Source, steps: Sequence[Step], phases: Sequence[Phase]) -> None:
+    """What a filter screens must not be on disk before it, nor be made anew behind it."""
+    phase_of = {op.name: number for number, phase in enumerate(phases) for op in phase.operators}
+    for place, (key, operator) in enumerate(steps):
+        for field in operator.screens if isinstance(operator, Filter) else ():
+            makers = [(at, op) for at, (_, op) in enumerate(steps) if field in op.writes]
+            made_in = [phase_of[op.name] for at, op in makers if at < place]
+            stored = min(made_in, default=0)  # what the input brings is stored with the first phase
+            if stored < phase_of[operator.name]:
+                before = phases[stored].name
+                text = f"{field} would be on disk before it, in the files of the phase {before}."
+                way_out = f"right behind what makes {field}" if made_in else "first"
+                source.add(key, f"{text} Put it {way_out}.")
+            for later in (op.name for at, op in makers if at > place):
+                source.add(key, f"{field} is made anew by {later} behind it. Put it behind that.")
+
+
 def _check_pools(source: Source, phases: Sequence[str]) -> None:
     pools = source.data.get("phases")
     for name in pools if isinstance(pools, dict) else ():
@@ -215,12 +233,20 @@ def _bound_models(source: Source, steps: Sequence[Step]) -> dict[str, Binding]:
     for key, operator in steps:
         for role in operator.roles:
             if role not in bound:
-                source.add(key, f"needs the model {role}, which models does not name")
+                source.add(key, f"needs the model {role}, which {_lacking(setting, role)}")
             elif role not in used and (problem := bound[role].problem()):
                 source.add(("models", role), problem)
             if role in bound:
                 used[role] = bound[role]
     return used
+
+
+def _lacking(setting: str | dict[str, Any], role: str) -> str:
+    """Where a role should have been bound, and how to bind it."""
+    if isinstance(setting, dict):
+        return "models does not name"
+    way_out = f"{{clip: {setting}, ..., {role}: owner/name}}"
+    return f"the set {setting} does not have. Name each role in models: {way_out}"
 
 
 def _validated(source: Source, model: type[M], values: Any, key: Key) -> M | None:

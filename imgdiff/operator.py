@@ -50,9 +50,10 @@ class Operator(ABC):
     name: ClassVar[str]  # in a recipe; set by `register`
     version: ClassVar[str] = "1"  # raised when the same settings give other results
     Params: ClassVar[type[Params]] = Params
-    reads: ClassVar[tuple[str, ...]] = ()  # fields it needs
-    writes: ClassVar[tuple[str, ...]] = ()  # fields it makes
-    roles: tuple[str, ...] = ()  # models it needs; settings may ask for more
+    # settings may change these three
+    reads: tuple[str, ...] = ()  # fields it needs
+    writes: tuple[str, ...] = ()  # fields it makes
+    roles: tuple[str, ...] = ()  # models it needs
 
     def __init__(self, params: BaseModel) -> None:
         self.params: Any = params  # of the class's `Params`
@@ -84,6 +85,7 @@ class Filter(Operator):
 
     scores: ClassVar[tuple[str, ...]] = ()  # names of the numbers it leaves in `row.scores`
     region_scores: ClassVar[tuple[str, ...]] = ()  # and in `region.scores`
+    screens: tuple[str, ...] = ()  # fields that are stored of no row but those it let pass
 
     @abstractmethod
     def score(self, rows: Sequence[Row]) -> None:

@@ -30,6 +30,9 @@ from transformers import (
     LlavaNextProcessor,
     SamConfig,
     SamModel,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessor,
 )
 
 from imgdiff.toyland.tokenizer import chat_tokenizer, clip_tokenizer, wordpiece_vocabulary
@@ -219,10 +222,20 @@ def save_llava_next(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
+def save_vit(folder: Path, **settings) -> None:
+    """A classifier; `settings` as of a ViTConfig."""
+    torch.manual_seed(0)
+    classes = {"id2label": {0: "normal", 1: "nsfw"}, "label2id": {"normal": 0, "nsfw": 1}}
+    config = SMALL | {"image_size": SIDE, "patch_size": PATCH} | classes | settings
+    ViTForImageClassification(ViTConfig(**config)).save_pretrained(folder)
+    ViTImageProcessor(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
+
+
 SAVERS = {
     "diffusion": save_sdxl,
     "segmenter": save_sam,
     "clip": save_clip,
     "matcher": save_blip,
     "mllm": save_llava_next,
+    "nsfw": save_vit,
 }

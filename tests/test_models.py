@@ -7,6 +7,7 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 import torch
+from miniatures import save_vit
 from safetensors.torch import save_file
 
 from imgdiff.models import Models
@@ -16,6 +17,7 @@ from imgdiff.models.llm import Llm
 from imgdiff.models.loading import device_of, dtype_of
 from imgdiff.models.matcher import Matcher
 from imgdiff.models.mllm import Mllm
+from imgdiff.models.nsfw import NsfwClassifier
 from imgdiff.models.segmenter import SamConfig, Segmenter, build_sam
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, ROLES, Checkpoint, bind
 from imgdiff.toyland.tokenizer import clip_tokenizer
@@ -90,9 +92,9 @@ class TestFingerprint:
 
 
 class TestBind:
-    def test_embedded_set_has_every_role_but_the_language_model(self):
+    def test_embedded_set_has_every_role_but_two(self):
         bound = bind("embedded")
-        assert (*bound, "llm") == ROLES
+        assert (*bound, "llm", "nsfw") == ROLES
         assert bound["clip"].folder == EMBEDDED_WEIGHTS / "clip"
 
     def test_names_fields_and_the_embedded_one(self):
@@ -136,6 +138,11 @@ LOADED = [
     (Matcher, "transformers.BlipForImageTextRetrieval", ["transformers.BlipProcessor"]),
     (Mllm, "transformers.AutoModelForImageTextToText", ["transformers.AutoProcessor"]),
     (Llm, "transformers.AutoModelForCausalLM", ["transformers.AutoTokenizer"]),
+    (
+        NsfwClassifier,
+        "transformers.AutoModelForImageClassification",
+        ["transformers.AutoImageProcessor"],
+    ),
     (Diffusion, "diffusers.StableDiffusionXLPipeline", []),
 ]
 
@@ -240,7 +247,10 @@ class TestModels:
             names.append(checkpoint.name)
             return SimpleNamespace()
 
-        for role in ("clip.Clip", "diffusion.Diffusion", "llm.Llm", "matcher.Matcher", "mllm.Mllm"):
+        for role in (
+            *("clip.Clip", "diffusion.Diffusion", "llm.Llm", "matcher.Matcher", "mllm.Mllm"),
+            "nsfw.NsfwClassifier",
+        ):
             monkeypatch.setattr(f"imgdiff.models.{role}.load", load)
         monkeypatch.setattr("imgdiff.models.segmenter.Segmenter.load", load)
         return names
@@ -307,3 +317,30 @@ class TestSegmenter:
         (sam_folder / name).unlink()
         with pytest.raises(FileNotFoundError, match=name):
             Segmenter.load(Checkpoint(name=str(sam_folder), device="cpu"))
+
+
+class TestNsfwClassifier:
+    @pytest.fixture
+    def pictures(self):
+        random = np.random.default_rng(0)
+        return [random.integers(0, 256, (24, side, 3), dtype=np.uint8) for side in (24, 32, 48)]
+
+    def classifier(self, folder, **settings):
+        save_vit(folder, **settings)
+        return NsfwClassifier.load(Checkpoint(name=str(folder), device="cpu"))
+
+    def test_classes_exclude_each_other(self, tmp_path, pictures):
+        classifier = self.classifier(tmp_path)
+        assert classifier.labels == ["normal", "nsfw"]
+        unsafe = classifier.probability(pictures, ["nsfw"])
+        assert unsafe.shape == (3,)
+        assert len(set(unsafe.tolist())) == 3
+        assert unsafe + classifier.probability(pictures, ["normal"]) == pytest.approx([1] * 3)
+        assert classifier.probability(pictures, ["nsfw", "normal"]) == pytest.approx([1] * 3)
+        assert classifier.probability(pictures[1:2], ["nsfw"]) == pytest.approx(unsafe[1:2])
+
+    def test_labels_that_do_not_exclude_each_other(self, tmp_path, pictures):
+        classifier = self.classifier(tmp_path, problem_type="multi_label_classification")
+        one, other = (classifier.probability(pictures, [label]) for label in classifier.labels)
+        both = classifier.probability(pictures, classifier.labels)
+        assert both == pytest.approx(1 - (1 - one) * (1 - other))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgdiff.operator import Filter, Operator, RegionFilter, Selector
 from imgdiff.recipe import Recipe
-from imgdiff.rows import FIELDS
+from imgdiff.rows import FIELDS, Row
 
 if TYPE_CHECKING:
     from imgdiff.models.zoo import Binding
@@ -61,6 +61,18 @@ class Plan:
     @property
     def operators(self) -> list[Operator]:
         return [operator for phase in self.phases for operator in phase.operators]
+
+
+def withhold(operators: Sequence[Operator], rows: Iterable[Row]) -> None:
+    """Take from rows what must not be stored: the fields that a filter screens, unless it let the
+    row pass. `operators` are those of the phase that has just run."""
+    for number, operator in enumerate(operators):
+        screened = operator.screens if isinstance(operator, Filter) else ()
+        passed = {later.name for later in operators[number + 1 :]}  # who may have ended it then
+        for row in rows:
+            if not row.ok and row.reason.partition(":")[0] not in passed:
+                for name in screened:
+                    row.values.pop(name, None)
 
 
 def phases_of(operators: Iterable[Operator]) -> tuple[Phase, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgdiff.engines import Phase, Plan, Tally
+from imgdiff.engines import Phase, Plan, Tally, withhold
 from imgdiff.engines.batches import Batches
 from imgdiff.engines.crumbs import BLAMED_AFTER, Crumb
 from imgdiff.errors import StoppedError
@@ -74,6 +74,7 @@ class Worker:
         else:
             with crumb.shard():
                 tallies = [step.run(rows) for step in self._steps]
+        withhold(self.task.phase.operators, rows)
         seconds = time.monotonic() - began
         manifest = files.write(number, shard, rows, tallies, seconds)
         crumb.clear()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imgdiff.models.llm import Llm
     from imgdiff.models.matcher import Matcher
     from imgdiff.models.mllm import Mllm
+    from imgdiff.models.nsfw import NsfwClassifier
     from imgdiff.models.segmenter import Segmenter
 
 
@@ -57,6 +58,11 @@ class Models:
         from imgdiff.models.llm import Llm
 
         return self._get("llm", Llm.load)
+
+    def nsfw(self) -> "NsfwClassifier":
+        from imgdiff.models.nsfw import NsfwClassifier
+
+        return self._get("nsfw", NsfwClassifier.load)
 
     def prompt_limit(self) -> Callable[[str], tuple[int, int]]:
         """Counts a caption's tokens against what the diffusion model reads, without loading its

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-ROLES = ("diffusion", "segmenter", "clip", "matcher", "mllm", "llm")
+ROLES = ("diffusion", "segmenter", "clip", "matcher", "mllm", "llm", "nsfw")
 ANSWERING = ("mllm", "llm")  # roles that may be played by a server
 URL = re.compile(r"https?://[^\s@]+")  # without user or password: it is written into run.json
 EMBEDDED_WEIGHTS = Path(__file__).parent.parent / "toyland" / "weights"
@@ -92,7 +92,9 @@ class Endpoint(BaseModel):
 Binding = Checkpoint | Endpoint
 NAMED_SETS: dict[str, dict[str, Binding]] = {
     "embedded": {
-        role: Checkpoint(name=str(EMBEDDED_WEIGHTS / role)) for role in ROLES if role != "llm"
+        role: Checkpoint(name=str(EMBEDDED_WEIGHTS / role))
+        for role in ROLES
+        if role not in ("llm", "nsfw")
     },
 }
 

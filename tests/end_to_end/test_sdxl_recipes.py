@@ -15,6 +15,7 @@ PAIRS = (
 )
 # random weights know nothing, so nothing may hang on what they say
 LET_PASS = (
+    "nsfw_filter.max_score=1.0",
     "image_pair_similarity_filter.min_score=-1.0",
     "image_pair_similarity_filter.max_score=1.0",
     "image_segment_mapper.points_per_side=2",

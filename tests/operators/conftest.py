@@ -74,6 +74,15 @@ class FakeMllm:
         return [self.say(p, q) for p, q in zip(pictures, questions, strict=True)]
 
 
+class FakeNsfwClassifier:
+    """The level of a picture is its probability in percent."""
+
+    labels = ("normal", "nsfw", "porn")
+
+    def probability(self, pictures, labels):
+        return np.array([level(picture) / 100 for picture in pictures], np.float32)
+
+
 class FakeModels:
     """One fake for each role, which a test may set up before the operator runs."""
 
@@ -83,6 +92,7 @@ class FakeModels:
             "matcher": FakeMatcher(),
             "segmenter": FakeSegmenter(),
             "mllm": FakeMllm(),
+            "nsfw": FakeNsfwClassifier(),
         }
         self.token_limit = 20
 
@@ -97,6 +107,9 @@ class FakeModels:
 
     def mllm(self):
         return self.fakes["mllm"]
+
+    def nsfw(self):
+        return self.fakes["nsfw"]
 
     def prompt_limit(self):
         return lambda caption: (len(caption.split()), self.token_limit)

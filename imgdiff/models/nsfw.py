@@ -1,0 +1,39 @@
+"""The nsfw role: what a picture is classed as (any image classifier of transformers)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from imgdiff.models.loading import device_of, place, weights
+from imgdiff.models.zoo import Checkpoint
+
+
+class NsfwClassifier:
+    """Says how likely a picture is of some of its classes. labels: the names of all of them."""
+
+    def __init__(self, model: Any, processor: Any) -> None:
+        self.model, self.processor = model.eval(), processor
+        self.labels: list[str] = [name for _, name in sorted(model.config.id2label.items())]
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint) -> "NsfwClassifier":
+        from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+        model = AutoModelForImageClassification.from_pretrained(**weights(checkpoint))
+        processor = AutoImageProcessor.from_pretrained(**place(checkpoint))
+        return cls(model.to(device_of(checkpoint)), processor)
+
+    @torch.inference_mode()
+    def probability(self, pictures: Sequence[np.ndarray], labels: Sequence[str]) -> np.ndarray:
+        """[N] float32 in [0, 1]: that pictures ([H, W, 3] uint8 RGB) are of any of `labels`."""
+        batch = self.processor(images=list(pictures), return_tensors="pt")
+        pixels = batch["pixel_values"].to(self.model.device, self.model.dtype)
+        logits = self.model(pixel_values=pixels).logits.float()
+        places = [self.labels.index(label) for label in labels]
+        if self.model.config.problem_type == "multi_label_classification":
+            found = 1 - (1 - logits.sigmoid()[:, places]).prod(-1)  # labels do not exclude others
+        else:
+            found = logits.softmax(-1)[:, places].sum(-1)
+        return found.clamp(0, 1).cpu().numpy()
