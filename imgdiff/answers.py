@@ -15,6 +15,12 @@ def is_refusal(answer: str) -> bool:
     return not plain.strip() or bool(_REFUSAL.search(plain) or _NOT_PROSE.search(plain))
 
 
+def says_yes(answer: str) -> bool | None:
+    """Whether an answer begins with yes or no; None if with neither."""
+    first = re.match(r"\W*(yes|no)\b", answer, re.IGNORECASE)
+    return first[1].lower() == "yes" if first else None
+
+
 def as_phrase(caption: str) -> str:
     """`A red car.` -> `a red car`, to stand within a sentence; capitals of names and acronyms
     stay."""

@@ -13,6 +13,7 @@ DIFFERENCE = (
     "The red box in the left image shows {caption_a}, and the red box in the right image shows "
     "{caption_b}. Describe the difference between the two areas in a few concise sentences."
 )
+NATURAL = "Is what this image shows natural, as in a real photo? Answer yes or no."
 SCENE = "Describe this image."
 EXISTS = "Is there {thing} in the image?"
 REPLACE_OBJECT = (

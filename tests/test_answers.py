@@ -2,7 +2,7 @@
 
 import pytest
 
-from imgdiff.answers import as_phrase, is_refusal
+from imgdiff.answers import as_phrase, is_refusal, says_yes
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,19 @@ def test_answers(answer):
 )
 def test_caption_within_a_sentence(caption, phrase):
     assert as_phrase(caption) == phrase
+
+
+@pytest.mark.parametrize(
+    ("answer", "yes"),
+    [
+        ("Yes.", True),
+        (" yes, it is", True),
+        ('"No"', False),
+        ("NO", False),
+        ("", None),
+        ("Nothing is odd.", None),
+        ("It is natural, yes.", None),
+    ],
+)
+def test_yes_and_no(answer, yes):
+    assert says_yes(answer) is yes

@@ -190,6 +190,15 @@ def test_pictures_go_as_data_urls_without_loss(server):
     np.testing.assert_array_equal(Image.open(io.BytesIO(base64.b64decode(data))), picture)
 
 
+def test_yes_counts_one_and_no_counts_none(server):
+    server.script = [completion("Yes."), completion("No, it is odd."), completion("Perhaps.")]
+    picture = np.zeros((4, 6, 3), np.uint8)
+    mllm = EndpointMllm(client(server, concurrent_requests=1))
+    answers = mllm.yes_probability([picture] * 3, ["a?", "b?", "c?"])
+    np.testing.assert_array_equal(answers, [1, 0, np.nan])
+    assert all(asked["temperature"] == 0 for asked in server.asked)
+
+
 class TestRecipe:
     def test_roles_that_answer_may_be_played_by_a_server(self):
         bound = bind({"mllm": {"base_url": "http://localhost:8000/v1", "model": "m"}})

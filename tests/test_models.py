@@ -10,6 +10,7 @@ import torch
 from miniatures import save_vit
 from safetensors.torch import save_file
 
+from imgdiff.answers import says_yes
 from imgdiff.models import Models
 from imgdiff.models.clip import Clip
 from imgdiff.models.diffusion import Diffusion, load_prompt_limit
@@ -20,7 +21,10 @@ from imgdiff.models.mllm import Mllm
 from imgdiff.models.nsfw import NsfwClassifier
 from imgdiff.models.segmenter import SamConfig, Segmenter, build_sam
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, ROLES, Checkpoint, bind
+from imgdiff.prompts import EXISTS
+from imgdiff.toyland.scenes import draw, sample_scene
 from imgdiff.toyland.tokenizer import clip_tokenizer
+from imgdiff.toyland.vocabulary import CATEGORIES, with_article
 
 
 @pytest.fixture
@@ -317,6 +321,25 @@ class TestSegmenter:
         (sam_folder / name).unlink()
         with pytest.raises(FileNotFoundError, match=name):
             Segmenter.load(Checkpoint(name=str(sam_folder), device="cpu"))
+
+
+@pytest.mark.slow
+class TestMllm:
+    def test_yes_is_likely_where_it_is_the_answer(self):
+        """The embedded model on things that are there, and things that are not."""
+        mllm = Mllm.load(bind("embedded")["mllm"])
+        random = np.random.default_rng(0)
+        scenes = [sample_scene(random) for _ in range(8)]
+        pictures = [draw(scene).image for scene in scenes]
+        there = [{thing.category for thing in scene.objects} for scene in scenes]
+        things = [scene.objects[0].category for scene in scenes[:4]]
+        things += [next(c for c in CATEGORIES if c not in seen) for seen in there[4:]]
+        asked = [EXISTS.format(thing=with_article(thing)) for thing in things]
+        answers = mllm.answer(pictures, asked, 4)
+        found = mllm.yes_probability(pictures, asked)
+        assert {says_yes(answer) for answer in answers} == {True, False}
+        assert [says_yes(answer) for answer in answers] == (found > 0.5).tolist()
+        assert mllm.yes_probability(pictures[:1], asked[:1]) == pytest.approx(found[:1], abs=1e-4)
 
 
 class TestNsfwClassifier:

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
+from imgdiff.answers import says_yes
 from imgdiff.errors import RowError, StoppedError
 from imgdiff.files import write_atomic
 from imgdiff.images import encode_png
 from imgdiff.models.zoo import Endpoint
 
 LONGEST_WAIT = 30.0  # seconds between two tries
+WORD_TOKENS = 5  # that yes or no needs, with quotes or a blank before it
 
 
 class UnfitAnswerError(Exception):
@@ -146,6 +148,14 @@ class EndpointMllm:
         """One answer for each picture ([H, W, 3] uint8 RGB) and the question beside it."""
         asked = [user_message(q, p) for p, q in zip(pictures, questions, strict=True)]
         return self._client.ask(asked, max_tokens=max_new_tokens, temperature=0.0)
+
+    def yes_probability(
+        self, pictures: Sequence[np.ndarray], questions: Sequence[str]
+    ) -> np.ndarray:
+        """[N] float32: 1 where the answer is yes, 0 for no, NaN for neither. What a server makes of
+        a token's probability differs from one to the next, so the word alone counts."""
+        said = [says_yes(text) for text in self.answer(pictures, questions, WORD_TOKENS)]
+        return np.array([np.nan if yes is None else yes for yes in said], np.float32)
 
 
 class EndpointLlm:

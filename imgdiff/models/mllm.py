@@ -33,6 +33,37 @@ class Mllm:
         self, pictures: Sequence[np.ndarray], questions: Sequence[str], max_new_tokens: int
     ) -> list[str]:
         """One answer for each picture ([H, W, 3] uint8 RGB) and the question beside it."""
+        batch = self._batch(pictures, questions)
+        made = self.model.generate(**batch, do_sample=False, max_new_tokens=max_new_tokens)
+        new = made[:, batch["input_ids"].shape[1] :]
+        return [text.strip() for text in self.processor.batch_decode(new, skip_special_tokens=True)]
+
+    @torch.inference_mode()
+    def yes_probability(
+        self, pictures: Sequence[np.ndarray], questions: Sequence[str]
+    ) -> np.ndarray:
+        """[N] float32 in [0, 1]: how likely an answer begins with yes, of those that begin with yes
+        or no."""
+        made = self.model.generate(
+            **self._batch(pictures, questions),
+            do_sample=False,
+            max_new_tokens=1,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        chances = made.logits[0].float().softmax(-1)  # [N, vocabulary], of the first token
+        yes, no = (chances[:, self._first_tokens(word)].sum(-1) for word in ("yes", "no"))
+        return (yes / (yes + no)).cpu().numpy()
+
+    def _first_tokens(self, word: str) -> list[int]:
+        """The tokens that are a word, in any case, with or without a blank before it."""
+        tokenizer = self.processor.tokenizer
+        forms = [blank + form for blank in ("", " ") for form in (word, word.capitalize())]
+        coded = [tokenizer.encode(form, add_special_tokens=False) for form in forms]
+        return sorted({tokens[0] for tokens in coded if len(tokens) == 1})
+
+    def _batch(self, pictures: Sequence[np.ndarray], questions: Sequence[str]) -> Any:
+        """Pictures and questions as conversations, padded on the left, on the model's device."""
         conversations = [
             [
                 {
@@ -56,6 +87,4 @@ class Mllm:
             processor_kwargs={"padding": True, "padding_side": "left"},
         ).to(self.model.device)
         batch["pixel_values"] = batch["pixel_values"].to(self.model.dtype)
-        made = self.model.generate(**batch, do_sample=False, max_new_tokens=max_new_tokens)
-        new = made[:, batch["input_ids"].shape[1] :]
-        return [text.strip() for text in self.processor.batch_decode(new, skip_special_tokens=True)]
+        return batch

@@ -73,6 +73,12 @@ class FakeMllm:
         self.questions += questions
         return [self.say(p, q) for p, q in zip(pictures, questions, strict=True)]
 
+    def yes_probability(self, pictures, questions):
+        """The level of a picture in percent; NaN from level 200 on."""
+        self.questions += questions
+        levels = np.array([level(picture) for picture in pictures], np.float32)
+        return np.where(levels < 200, levels / 100, np.nan)
+
 
 class FakeNsfwClassifier:
     """The level of a picture is its probability in percent."""

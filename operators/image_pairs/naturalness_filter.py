@@ -1,0 +1,51 @@
+"""Keep the pairs whose images look natural to an MLLM."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import Field
+
+from imgdiff import images, prompts
+from imgdiff.models import Models
+from imgdiff.operator import Filter, Params, register
+from imgdiff.rows import Row
+
+
+class NaturalnessParams(Params):
+    prompt: str = Field(prompts.NATURAL, description="a question to be answered by yes or no")
+    min_score: float = Field(0.5, ge=0, le=1, description="probability of yes for both images")
+
+
+@register("naturalness_filter")
+class NaturalnessFilter(Filter):
+    """Ask an MLLM of each image whether it is natural (a step of Img-Diff's code, not of its
+    recipe).
+
+    A model that runs here says how likely yes is against no; the answer of a server counts 1 or 0.
+    """
+
+    Params = NaturalnessParams
+    reads = ("image_a", "image_b")
+    scores = ("naturalness",)  # in [0, 1], the smaller one of the two images
+    roles = ("mllm",)
+
+    def setup(self, models: Models) -> None:
+        self.mllm = models.mllm()
+
+    def score(self, rows: Sequence[Row]) -> None:
+        pictures = [images.load_rgb(row[key]) for row in rows for key in self.reads]
+        found = self.mllm.yes_probability(pictures, [self.params.prompt] * len(pictures))
+        for row, smaller in zip(rows, np.minimum(found[0::2], found[1::2]), strict=True):
+            if np.isnan(smaller):
+                row.reject(self.name, "answer_form", "the model said neither yes nor no")
+            else:
+                row.scores["naturalness"] = float(smaller)
+
+    def decide(self, row: Row) -> None:
+        value, least = row.scores["naturalness"], self.params.min_score
+        if value < least:
+            text = f"naturalness is {value:.3f}, wanted at least {least:g}"
+            row.reject(self.name, "unnatural", text)
+
+    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
+        return {"naturalness": (self.params.min_score, None)}
