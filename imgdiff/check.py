@@ -2,7 +2,8 @@
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -10,12 +11,14 @@ from pydantic import BaseModel, ValidationError
 
 from imgdiff.engines import Phase, Plan, phases_of, written_columns
 from imgdiff.export.formats import ALWAYS, FORMATS
-from imgdiff.input import peek
-from imgdiff.lines import InputError, kind
+from imgdiff.input import fields_of, peek
 from imgdiff.models.zoo import Binding, bind
 from imgdiff.operator import Composite, Filter, Operator, Selector, registry
+from imgdiff.readers import find
+from imgdiff.readers.base import FIELDS as INPUT_NAMES
+from imgdiff.readers.base import Address, InputError, kind
 from imgdiff.recipe import Key, Recipe, RecipeError, Source, did_you_mean, find_recipe, read_source
-from imgdiff.rows import FIELDS
+from imgdiff.rows import FIELDS, INPUT_FIELDS
 
 M = TypeVar("M", bound=BaseModel)
 EXPECTED = {  # pydantic's error -> what a setting takes
@@ -42,10 +45,10 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     steps = list(_operators(source))
     _refuse_repeats(source, steps)
     _check_selection(source, steps)
-    dataset = _dataset(source)
+    dataset = _dataset(source, recipe.columns if recipe else {})
     models = _bound_models(source, steps)
-    given = _given_fields(source, dataset)
-    needed, made = _follow_fields(source, steps, given)
+    columns = _given_columns(source, dataset)
+    needed, made = _follow_fields(source, steps, dataset, columns)
     phases = phases_of(operator for _, operator in steps)
     _check_screening(source, steps, phases)
     _check_pools(source, [phase.name for phase in phases if not phase.selects])
@@ -92,7 +95,8 @@ def _expanded(source: Source, key: Key, name: str, settings: Any) -> Iterator[St
             source.add((*inner, unknown), f"unknown step.{did_you_mean(str(unknown), cls.steps)}")
         for step in cls.steps:
             given = settings.get(step)
-            yield from _expanded(source, inner, step, {} if given is None else given)
+            if given is not False:  # `off`, in YAML
+                yield from _expanded(source, inner, step, {} if given is None else given)
     else:
         params = _validated(source, cls.Params, settings, inner)
         if params is not None:
@@ -121,36 +125,50 @@ def _check_selection(source: Source, steps: Sequence[Step]) -> None:
             source.add(key, text)
 
 
-def _dataset(source: Source) -> Path | None:
-    """The input file: as given, else from where the folder of recipes is (installed ones)."""
+def _dataset(source: Source, columns: Mapping[str, str]) -> Address | None:
+    """The input: as given, else from where the folder of recipes is (installed ones)."""
     name = source.data.get("dataset_path")
     if not isinstance(name, str) or not name:
         return None  # reported with the schema
-    for path in (Path(name), source.path.parent.parent / name):
-        if path.is_file():
-            return path
-    source.add(("dataset_path",), f"no such file: {name}")
-    return None
-
-
-def _given_fields(source: Source, dataset: Path | None) -> frozenset[str] | None:
-    """Fields that the input gives; None if that cannot be known."""
+    for field in columns:
+        if field not in INPUT_NAMES:
+            hint = did_you_mean(field, INPUT_NAMES) or f" The input gives {', '.join(INPUT_NAMES)}."
+            source.add(("columns", field), f"no field of the input.{hint}")
     try:
-        return peek(dataset) if dataset is not None else None
+        return replace(find(name, Path(), source.path.parent.parent), columns=columns)
     except InputError as error:
         source.add(("dataset_path",), str(error))
         return None
 
 
+def _given_columns(source: Source, dataset: Address | None) -> frozenset[str] | None:
+    """The input's columns; None if that cannot be known before it is downloaded."""
+    if dataset is None or dataset.place is None:
+        return None
+    try:
+        given = peek(dataset)
+    except InputError as error:
+        source.add(("dataset_path",), str(error))
+        return None
+    for field, column in dataset.columns.items():
+        if column not in given:
+            hint = did_you_mean(column, given) or f" It has {', '.join(sorted(given))}."
+            source.add(("columns", field), f"the input has no column {column}.{hint}")
+    return given
+
+
 def _follow_fields(
-    source: Source, steps: Sequence[Step], given: frozenset[str] | None
+    source: Source, steps: Sequence[Step], dataset: Address | None, columns: frozenset[str] | None
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Follow the fields from operator to operator; returns (needed from the input, made here).
 
     A step that could not be made may have been the one to make a field, so nothing is said about
-    missing fields then.
+    missing fields then. What a dataset of the Hub gives is seen when it is there.
     """
-    complete = given is not None and not any(p.key.startswith("process") for p in source.problems)
+    complete = dataset is not None and not any(p.key.startswith("process") for p in source.problems)
+    given: Collection[str] = ()
+    if dataset is not None:
+        given = INPUT_FIELDS if columns is None else fields_of(columns, dataset)
     needed, made = set[str](), set[str]()
     for key, operator in steps:
         for name in dict.fromkeys((*operator.reads, *operator.writes)):
@@ -159,8 +177,9 @@ def _follow_fields(
         missing = [name for name in operator.reads if name in FIELDS and name not in made]
         needed.update(missing)
         for name in missing:
-            if complete and name not in (given or ()):
-                source.add(key, f"needs {name}, which nothing before it makes.{_makers(name)}")
+            if complete and name not in given:
+                advice = _makers(name) + _way_out(key, operator, name)
+                source.add(key, f"needs {name}, which nothing before it makes.{advice}")
         made.update(operator.writes)
     written = set(itertools.chain.from_iterable(written_columns(op) for _, op in steps))
     return frozenset(needed), frozenset(written - needed)
@@ -181,6 +200,16 @@ def _check_screening(source: Source, steps: Sequence[Step], phases: Sequence[Pha
                 source.add(key, f"{text} Put it {way_out}.")
             for later in (op.name for at, op in makers if at > place):
                 source.add(key, f"{field} is made anew by {later} behind it. Put it behind that.")
+
+
+def _way_out(key: Key, operator: Operator, name: str) -> str:
+    """What to change when an input cannot give a field."""
+    if name not in INPUT_FIELDS:
+        return ""
+    step = len(key) > len(("process", 0, "operator"))  # of a composite
+    if step and name.startswith("caption") and isinstance(operator, Filter):
+        return f" Without captions set {operator.name}: off."
+    return f" If the input calls it otherwise, say so under columns: {name}."
 
 
 def _check_pools(source: Source, phases: Sequence[str]) -> None:

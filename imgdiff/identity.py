@@ -38,7 +38,12 @@ def describe(plan: Plan, source: Input) -> dict[str, Any]:
             }
             for role, checkpoint in plan.models.items()
         },
-        "input": {"path": str(source.path), "rows": len(source), "sha256": source.sha256},
+        "input": {
+            "path": source.path,
+            "revision": source.address.revision,
+            "rows": len(source),
+            "sha256": source.sha256,
+        },
         "operators": [
             _describe_operator(operator, phase.name)
             for phase in plan.phases

@@ -1,22 +1,22 @@
-"""The input file: every line becomes a row, or a row's ending, never silence."""
+"""The input: every record becomes a row, or a row's ending, never silence."""
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
-from imgdiff.errors import RowError
-from imgdiff.lines import InputError, LineFile, Record, kind
+from imgdiff.errors import RowError, StoppedError
+from imgdiff.readers import open_input
+from imgdiff.readers.base import FIELDS, Address, InputError, Reader, Record, inside, kind
 from imgdiff.rows import INPUT_FIELDS, Row, derive_seed
 
 OPERATOR = "input"  # what the reasons of this module begin with
-ALIASES = {"caption": "caption_a"}
-KNOWN = frozenset(("id", *ALIASES, *INPUT_FIELDS))
 PEEKED_RECORDS = 100
 BYTES_PER_PIXEL = 8  # no picture of the formats we read needs more: 16 bit, four channels
+SAME_ASPECT = 0.02  # how far two ratios of width to height may lie apart, as a share
 
 
 @dataclass(frozen=True)
@@ -25,94 +25,110 @@ class Demand:
 
     needed: fields that it reads before it makes them; a row without one has ended.
     made: fields that it makes itself, so that the input's are not read.
+    fit: whether an image B of another size is brought to A's.
     """
 
     seed: int
     max_pixels: int
     needed: frozenset[str]
     made: frozenset[str]
+    fit: bool = False
 
 
 class Input:
-    """An input file, read once from end to end; its rows are then read by position.
+    """An input, read once from end to end; its rows are then read by position.
 
-    ids: one per row, unique. columns: the fields of a row that the file has.
-    ignored: names of columns that are no fields.
+    path: as a person named it. ids: one per row, unique. columns: the fields of a row that it has.
+    ignored: names of columns that are no fields. unused: files that belong to no row.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read the whole file once.
+    def __init__(self, address: Address) -> None:
+        """Read the whole input once.
 
         Raises:
-            InputError: not a file that we read, no rows in it, or an id on two lines.
+            InputError: not an input that we read, no rows in it, or an id on two of them.
         """
-        self.path = path
+        self.address, self.path = address, address.name
         self.ids: list[str] = []
-        self._offsets, self._lines = array("Q"), array("Q")
+        self._positions, self._numbers = array("Q"), array("Q")
         repeats: Counter[str] = Counter()
-        with LineFile(path) as file:
-            self.sha256 = file.sha256()
-            seen = set(file.header)
-            for record in file.records():
+        with open_input(address) as reader:
+            self.sha256 = reader.sha256()
+            seen = set(reader.columns)
+            for record in reader.index():
                 seen.update(record.fields)
-                self.ids.append(_id(record, repeats))
-                self._offsets.append(record.offset)
-                self._lines.append(record.line)
+                self.ids.append(_id(record, address, repeats))
+                self._positions.append(record.position)
+                self._numbers.append(record.number)
+            self._refuse_repeated_ids(reader)
+            self.unused = reader.unused
         if not self.ids:
-            raise InputError(f"{path} has no rows")
-        self._refuse_repeated_ids()
-        self.columns = _columns(seen)
-        self.ignored = sorted(seen - KNOWN)
+            raise InputError(f"{self.path} has no rows")
+        self.columns = fields_of(seen, address)
+        self.ignored = sorted(seen - address.wanted)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def part(self, start: int, stop: int) -> "Part":
         """Rows from `start` up to `stop`, to be read by whoever gets it."""
-        place = self.path.absolute()  # a worker may stand in another folder
         ids = self.ids[start:stop]
-        return Part(self.path, place, ids, self._offsets[start], self._lines[start])
+        return Part(self.address, ids, self._positions[start], self._numbers[start])
 
-    def _refuse_repeated_ids(self) -> None:
+    def refuse_without(self, needed: Collection[str]) -> None:
+        """Raise InputError if a needed field has no column: every row would end for it."""
+        if missing := sorted(set(needed) - set(self.columns)):
+            names = ", ".join([*self.columns, *self.ignored])
+            text = f"gives no {', '.join(missing)}, which the recipe needs. It has {names}"
+            raise InputError(f"{self.path} {text}; see columns in docs/own-pairs.md.")
+
+    def _refuse_repeated_ids(self, reader: Reader) -> None:
         first: dict[str, int] = {}
-        for id_, line in zip(self.ids, self._lines, strict=True):
+        for id_, number in zip(self.ids, self._numbers, strict=True):
             if id_ in first:
-                places = f"lines {first[id_]} and {line}"
-                raise InputError(
-                    f'{self.path}: id "{id_}" appears on {places}. Ids must be unique.'
-                )
-            first[id_] = line
+                places = f"{reader.numbers} {first[id_]} and {number}"
+                raise InputError(f'{self.path}: id "{id_}" appears {places}. Ids must be unique.')
+            first[id_] = number
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows of an input file.
+    """Some rows of an input.
 
-    path: as a person named the file. place: where it is. ids: of the rows. offset, line: where the
-    first one begins, in bytes and lines.
+    ids: of the rows. position, number: of the first one, see `imgdiff.readers.base.Record`.
     """
 
-    path: Path
-    place: Path
+    address: Address
     ids: list[str]
-    offset: int
-    line: int
+    position: int
+    number: int
 
     def rows(self, demand: Demand) -> list[Row]:
-        """The rows, pictures read; a row that cannot be used has ended."""
-        with LineFile(self.place) as file:
-            records = file.records(self.offset, self.line)
-            pairs = zip(self.ids, islice(records, len(self.ids)), strict=True)
-            return [self._row(id_, record, demand) for id_, record in pairs]
+        """The rows, pictures read; a row that cannot be used has ended.
 
-    def _row(self, id_: str, record: Record, demand: Demand) -> Row:
+        Raises:
+            StoppedError: the input is not what it was when the run began.
+        """
+        changed = StoppedError(f"{self.address.name} has changed since the run began")
+        rows: list[Row] = []
+        with open_input(self.address) as reader:
+            for record in islice(reader.records(self.position, self.number), len(self.ids)):
+                id_ = self.ids[len(rows)]
+                if (_given_id(record, self.address) or id_) != id_:
+                    raise changed
+                rows.append(self._row(id_, record, reader, demand))
+        if len(rows) < len(self.ids):
+            raise changed
+        return rows
+
+    def _row(self, id_: str, record: Record, reader: Reader, demand: Demand) -> Row:
         row = Row(id=id_, seed=derive_seed(demand.seed, id_))
-        place = f"{self.path}:{record.line}"
+        place = reader.where(record)
         try:
             if record.problem:
-                raise RowError("input_line", record.problem)
-            row.values = _values(record.fields, self.place.parent, demand)
-            sizes = _image_sizes(row, demand.max_pixels)
+                raise record.problem
+            row.values = _values(record.fields, self.address, reader.folder, demand)
+            _decode(row, place, demand)
         except RowError as error:
             row.fail(OPERATOR, error.code, f"{place}: {error}")
             return row
@@ -121,45 +137,53 @@ class Part:
                 row.reject(OPERATOR, "caption_empty", f"{place}: {name} is empty")
             else:
                 row.fail(OPERATOR, f"{name.split('_')[0]}_missing", f"{place}: no {name}")
-        if len(set(sizes)) > 1:
-            given = " and ".join(f"{width} x {height}" for height, width in sizes)
-            row.reject(OPERATOR, "pair_size_differs", f"{place}: images are {given}")
         return row
 
 
-def peek(path: Path) -> frozenset[str]:
-    """The fields of a row that the first records of a file have."""
-    with LineFile(path) as file:
-        records = islice(file.records(), PEEKED_RECORDS)
-        names = set(file.header).union(*(record.fields for record in records))
-    return frozenset(_columns(names))
+def peek(address: Address) -> frozenset[str]:
+    """The names of the columns, from the first records if the input has no list of them."""
+    with open_input(address) as reader:
+        if reader.columns:
+            return frozenset(reader.columns)
+        records = islice(reader.records(), PEEKED_RECORDS)
+        return frozenset().union(*(record.fields for record in records))
 
 
-def _columns(names: Iterable[str]) -> tuple[str, ...]:
-    given = {ALIASES.get(name, name) for name in names}
-    return tuple(name for name in INPUT_FIELDS if name in given)
+def fields_of(columns: Collection[str], address: Address) -> tuple[str, ...]:
+    """The fields of a row that columns of these names give."""
+    return tuple(name for name in INPUT_FIELDS if address.column(name, columns) in columns)
 
 
-def _id(record: Record, repeats: Counter[str]) -> str:
-    """The given id, else a hash of the content; equal lines without ids differ by their order."""
-    given = record.fields.get("id")
-    if given not in (None, ""):
-        return str(given)
-    repeats[record.digest] += 1
-    count = repeats[record.digest]
-    return record.digest if count == 1 else f"{record.digest}-{count}"
+def _given_id(record: Record, address: Address) -> str | None:
+    """The record's own id, if it has one that can be used."""
+    given = record.fields.get(address.column("id", record.fields))
+    usable = isinstance(given, str | int) and not isinstance(given, bool) and given != ""
+    return str(given) if usable else None
 
 
-def _values(fields: dict[str, Any], folder: Path, demand: Demand) -> dict[str, Any]:
+def _id(record: Record, address: Address, repeats: Counter[str]) -> str:
+    """The given id, else the record's label; equal ones differ by their order."""
+    if (given := _given_id(record, address)) is not None:
+        return given
+    repeats[record.label] += 1
+    count = repeats[record.label]
+    return record.label if count == 1 else f"{record.label}-{count}"
+
+
+def _values(
+    fields: dict[str, Any], address: Address, folder: Path, demand: Demand
+) -> dict[str, Any]:
     """The fields of a row, as far as the record gives them and the recipe does not make them.
 
     Raises:
         RowError: one of them cannot be used.
     """
-    renamed = {ALIASES.get(name, name): value for name, value in fields.items()}
+    given = {name: fields.get(address.column(name, fields)) for name in FIELDS}
+    if not isinstance(given["id"], str | int | None) or isinstance(given["id"], bool):
+        raise RowError("id_type", f"id is {kind(given['id'])}, expected text")
     values: dict[str, Any] = {}
     for name in INPUT_FIELDS:
-        value = renamed.get(name)
+        value = given[name]
         if value is None or value == "" or name in demand.made:
             continue
         if name.startswith("caption"):
@@ -186,15 +210,18 @@ def _edit(value: Any) -> dict[str, str]:
 
 
 def _picture(name: str, value: Any, folder: Path, max_pixels: int) -> dict[str, Any]:
-    """The file's bytes; its path must stay in the input's folder, whatever links do."""
+    """A picture's bytes: given, as a table can, or those of a file in the input's folder."""
+    stored = {"bytes": value, "path": None} if isinstance(value, bytes) else value
+    if isinstance(stored, dict) and isinstance(stored.get("bytes"), bytes):
+        path = stored.get("path")
+        picture = {"bytes": stored["bytes"], "path": path if isinstance(path, str) else None}
+        if len(picture["bytes"]) > max_pixels * BYTES_PER_PIXEL:
+            raise RowError("image_too_large", f"{name} is too large for {max_pixels} pixels")
+        return picture
+    value = stored.get("path") if isinstance(stored, dict) else stored
     if not isinstance(value, str):
         raise RowError("image_path", f"{name} is {kind(value)}, expected a path")
-    outside = RowError("path_outside", f"image path {value} is outside the input's folder")
-    if PureWindowsPath(value).drive or "\\" in value or "\0" in value:
-        raise outside
-    path = (folder / value).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise outside
+    path = inside(folder, value)
     try:
         if path.stat().st_size > max_pixels * BYTES_PER_PIXEL:
             raise RowError("image_too_large", f"{value} is too large for {max_pixels} pixels")
@@ -203,10 +230,23 @@ def _picture(name: str, value: Any, folder: Path, max_pixels: int) -> dict[str, 
         raise RowError("image_missing", f"cannot read {value}: {error.strerror}") from None
 
 
-def _image_sizes(row: Row, max_pixels: int) -> list[tuple[int, int]]:
-    """Height and width of the row's pictures, decoded here so that broken ones go no further."""
-    from imgdiff.images import load_rgb
+def _decode(row: Row, place: str, demand: Demand) -> None:
+    """Decode the row's pictures, so that broken ones go no further, and see to their sizes."""
+    from imgdiff.images import encode_png, load_rgb, resize
 
-    names = [name for name in ("image_a", "image_b") if name in row.values]
-    shapes = [load_rgb(row.values[name], max_pixels).shape for name in names]
-    return [(shape[0], shape[1]) for shape in shapes]
+    stored = {name: row[name] for name in ("image_a", "image_b") if name in row.values}
+    pictures = [
+        load_rgb(image | {"path": image["path"] or name}, demand.max_pixels)
+        for name, image in stored.items()
+    ]
+    sizes = [(picture.shape[1], picture.shape[0]) for picture in pictures]
+    if len(set(sizes)) < 2:
+        return
+    (wide, high), (other_wide, other_high) = sizes
+    given = f"images are {wide} x {high} and {other_wide} x {other_high}"
+    if not demand.fit:
+        row.reject(OPERATOR, "pair_size_differs", f"{place}: {given}")
+    elif abs(wide * other_high / (high * other_wide) - 1) > SAME_ASPECT:
+        row.reject(OPERATOR, "pair_aspect_differs", f"{place}: {given}")
+    else:
+        row["image_b"] = encode_png(resize(pictures[1], wide, high))

@@ -70,6 +70,8 @@ class Export(_Section):
 class Recipe(_Section):
     project_name: str = Field(min_length=1)
     dataset_path: str = Field(min_length=1)
+    columns: dict[str, str] = Field(default_factory=dict)  # field -> the input's name for it
+    resize: Literal["refuse", "fit"] = "refuse"  # an image B that is not of A's size
     export_path: str = Field(min_length=1)
     executor_type: Literal["local", "ray"] = "local"
     ray_address: str | None = None  # of a cluster; else the job's, the machine's, or one of its own

@@ -24,10 +24,12 @@ from imgdiff.identity import describe
 from imgdiff.input import Input
 from imgdiff.models.revisions import pinned
 from imgdiff.progress import Progress, logging_to, make_console
-from imgdiff.run_dir import RunDir, open_run, recorded_revisions
+from imgdiff.readers import pinned_input
+from imgdiff.run_dir import RunDir, open_run, recorded_input, recorded_revisions
 from imgdiff.summary import build_report, hints, print_plan, print_summary
 
 COMPLETE, STOPPED, REFUSED, TOO_MANY_FAILED = range(4)  # exit codes
+SHOWN_NAMES = 12
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 log = logging.getLogger("imgdiff.run")  # by name: run as a module, `__name__` is another
 
@@ -54,7 +56,10 @@ def run(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bool) -> 
     console = make_console()
     try:
         plan = check(recipe, overrides)
-        source, target = Input(plan.dataset), Path(plan.recipe.export_path)
+        target = Path(plan.recipe.export_path)
+        dataset = pinned_input(plan.dataset, None if restart else recorded_input(target))
+        plan, source = replace(plan, dataset=dataset), Input(dataset)
+        source.refuse_without(plan.needed)
         if dry_run:
             print_plan(console, plan, source, describe(plan, source))
             return COMPLETE
@@ -78,6 +83,8 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
     with logging_to(folder.path / "run.log", console), _stop_on_signals() as stop:
         if source.ignored:
             log.warning("%s: columns not used: %s", source.path, ", ".join(source.ignored))
+        if source.unused:
+            log.warning("%s: files not used: %s", source.path, _some(source.unused))
         if folder.done_count:
             done, total = folder.done_count, folder.total_count
             counts = f"{done} of {total} shards complete, {total - done} to do"
@@ -98,6 +105,11 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
         console.print(hint, soft_wrap=True)
     console.print(f"{folder.path}/report.html", soft_wrap=True)
     return _judge(folder)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN_NAMES
+    return ", ".join([*names[:SHOWN_NAMES], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _engine(name: str) -> ModuleType:

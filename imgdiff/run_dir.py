@@ -165,6 +165,12 @@ def recorded_revisions(path: Path) -> dict[str, str | None]:
     return {role: model.get("revision") for role, model in models.items()}
 
 
+def recorded_input(path: Path) -> str | None:
+    """The commit of the input that a run in this folder has used so far, if that is on the Hub."""
+    commit: str | None = (read_json(path / RUN) or {}).get("input", {}).get("revision")
+    return commit
+
+
 def _begin_or_resume(path: Path, info: dict[str, Any]) -> dict[str, Any]:
     """The new content of `run.json`: of a run begun earlier, only `limit` and
     `export` may change."""

@@ -65,8 +65,8 @@ def test_every_problem_is_in_one_report(project):
         ({"process": []}, "List should have at least 1 item"),
         ({"models": 5}, "5 is a number, expected text."),
         ({"models": "embeded"}, "no named set 'embeded'; there are: embedded"),
-        ({"dataset_path": "none.jsonl"}, "no such file: none.jsonl"),
-        ({"dataset_path": "mine.yaml"}, "expected a file whose name ends in .jsonl or .csv"),
+        ({"dataset_path": "none.jsonl"}, "no such file or folder: none.jsonl"),
+        ({"dataset_path": "mine.yaml"}, "a file whose name ends in .jsonl, .csv or .parquet"),
         ({"operators": ["none.py"]}, "no such file: none.py"),
     ],
 )
@@ -193,3 +193,58 @@ def test_a_pool_of_no_phase(project):
         "phases.light_area: no such phase; the recipe has extra, light_areas. "
         "Did you mean light_areas?"
     )
+
+
+def test_a_step_of_a_composite_may_be_off(project):
+    plan = check(project.write_recipe(), ["light_area_filter=off"])
+    assert [operator.name for operator in plan.operators][-1] == "light_area_mapper"
+    (line,) = problems(project, process=[{"light_areas": {"light_area_mapper": False}}])
+    assert "light_area_filter: needs regions, which nothing before it makes." in line
+
+
+CHAIN = ["difference_area_generator"]
+IMAGES = {"image_a": "a.png", "image_b": "b.png"}
+
+
+def test_pairs_without_captions_are_told_the_way_out(project):
+    project.write_captions([IMAGES])
+    for name, line in zip("ab", problems(project, process=CHAIN), strict=True):
+        assert f"region_text_matching_filter: needs caption_{name}, which nothing before" in line
+        assert line.endswith("Without captions set region_text_matching_filter: off.")
+    check(project.write_recipe(process=CHAIN), ["region_text_matching_filter=off"])
+
+
+def test_columns_of_other_names_are_told_the_way_out(project):
+    project.write_captions([{"before": "a.png", "image_b": "b.png"}])
+    off = [{CHAIN[0]: {"region_text_matching_filter": False}}]
+    lines = problems(project, process=off)
+    assert all(line.endswith("so under columns: image_a.") for line in lines)
+    plan = check(project.write_recipe(process=off, columns={"image_a": "before"}))
+    assert plan.needed == {"image_a", "image_b"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"image": "image_a"}, "columns.image: no field of the input. Did you mean image_"),
+        ({"mask": "image_a"}, "no field of the input. The input gives id, caption_a, caption_b,"),
+        ({"image_a": "image"}, "image_a: the input has no column image. Did you mean image_"),
+        ({"image_a": "x"}, "the input has no column x. It has image_a, image_b."),
+        ({"image_a": 1}, "1 is a number, expected text."),
+    ],
+)
+def test_columns_of_the_recipe(project, columns, message):
+    project.write_captions([IMAGES])
+    assert any(message in line for line in problems(project, columns=columns))
+
+
+def test_a_size_is_refused_or_fitted(project):
+    (line,) = problems(project, resize="stretch")
+    assert "resize: \"stretch\" is not one of 'refuse' or 'fit'" in line
+
+
+def test_what_a_dataset_of_the_hub_gives_is_not_known_yet(project):
+    path = project.write_recipe(dataset_path="hf://me/pairs", process=["light_length_filter"])
+    assert check(path).needed == {"caption_a"}
+    (line,) = problems(project, dataset_path="hf://pairs")
+    assert line.endswith("hf://pairs: expected hf://owner/name[@revision][/config][?split=name]")

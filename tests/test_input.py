@@ -1,19 +1,27 @@
 import json
+import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from imgdiff.images import encode_png
+from imgdiff.errors import StoppedError
+from imgdiff.images import encode_png, load_rgb
 from imgdiff.input import Demand, Input
-from imgdiff.lines import InputError
+from imgdiff.readers import find
+from imgdiff.readers.base import InputError
 
 CAPTIONS = Demand(42, 40_000_000, frozenset(["caption_a"]), frozenset())
 PAIRS = Demand(42, 1000, frozenset(["image_a", "image_b"]), frozenset())
 
 
+def opened(path):
+    return Input(find(str(path)))
+
+
 def read(path, demand=CAPTIONS):
-    source = Input(path)
+    source = opened(path)
     return source.part(0, len(source)).rows(demand)
 
 
@@ -31,7 +39,7 @@ def test_rows_of_jsonl(project):
             {"id": 7, "caption_a": "a ball", "caption_b": "a cup", "edit": edit},
         ]
     )
-    source = Input(path)
+    source = opened(path)
     assert source.ids == ["a", "7"]
     assert source.columns == ("caption_a", "caption_b", "edit")
     assert source.ignored == ["other"]
@@ -45,7 +53,7 @@ def test_rows_of_csv(project):
     path = project.write_captions(
         ["\ufeffid,caption,note", 'a,"a ball,\nred",x', "", "b,a cup,"], "rows.csv"
     )
-    source = Input(path)
+    source = opened(path)
     assert (source.ids, source.columns, source.ignored) == (["a", "b"], ("caption_a",), ["note"])
     assert [row["caption_a"] for row in source.part(0, 2).rows(CAPTIONS)] == [
         "a ball,\nred",
@@ -55,16 +63,16 @@ def test_rows_of_csv(project):
 
 
 def test_a_slice_equals_the_part_of_the_whole(project):
-    source = Input(project.write_captions([{"caption": f"caption {k}"} for k in range(9)]))
+    source = opened(project.write_captions([{"caption": f"caption {k}"} for k in range(9)]))
     assert source.part(3, 7).rows(CAPTIONS) == source.part(0, 9).rows(CAPTIONS)[3:7]
 
 
 def test_ids_are_made_from_the_content(project):
     lines = [{"caption": "a ball"}, {"caption": "a cup"}, {"caption": "a ball"}]
-    first, second, third = Input(project.write_captions(lines)).ids
+    first, second, third = opened(project.write_captions(lines)).ids
     assert len({first, second, third}) == 3
     assert third == f"{first}-2"
-    assert Input(project.write_captions(lines[1:])).ids == [second, first]
+    assert opened(project.write_captions(lines[1:])).ids == [second, first]
 
 
 @pytest.mark.parametrize(
@@ -77,8 +85,8 @@ def test_ids_are_made_from_the_content(project):
         ),
         ('{"caption": "a",}', "input_line", "not valid JSON ("),
         ("[1]", "input_line", "a list, expected a mapping"),
-        ('{"id": [1], "caption": "a"}', "input_line", "id is a list, expected text"),
-        ('{"id": true, "caption": "a"}', "input_line", "id is true or false, expected text"),
+        ('{"id": [1], "caption": "a"}', "id_type", "id is a list, expected text"),
+        ('{"id": true, "caption": "a"}', "id_type", "id is true or false, expected text"),
         ('{"caption": "\\ud800"}', "input_line", "not valid JSON ("),
         ("[" * 100_000, "input_line", "not valid JSON ("),
         ('{"caption": 9}', "caption_type", "caption_a is a number, expected text"),
@@ -130,7 +138,7 @@ def test_a_row_without_a_caption_is_rejected(project, given):
 def test_repeated_ids_are_refused_with_both_lines(project):
     path = project.write_captions([{"id": "a"}, {"id": "b"}, {"id": 1}, {"id": "a"}])
     with pytest.raises(InputError) as error:
-        Input(path)
+        opened(path)
     assert str(error.value) == (
         'captions.jsonl: id "a" appears on lines 1 and 4. Ids must be unique.'
     )
@@ -144,18 +152,22 @@ def test_repeated_ids_are_refused_with_both_lines(project):
         ("rows.csv", ["id,id"], "rows.csv:1: the first line must name the columns, each once"),
         ("rows.csv", [""], "rows.csv:1: the first line must name the columns, each once"),
         ("rows.csv", ['id,"x'], "rows.csv:1: not valid CSV (unexpected end of data)"),
-        ("rows.txt", ["x"], "rows.txt: expected a file whose name ends in .jsonl or .csv"),
+        (
+            "rows.txt",
+            ["x"],
+            "rows.txt: expected a folder, or a file whose name ends in",
+        ),
     ],
 )
 def test_files_that_cannot_be_used_are_refused(project, name, lines, message):
     with pytest.raises(InputError) as error:
-        Input(project.write_captions(lines, name))
-    assert str(error.value) == message
+        opened(project.write_captions(lines, name))
+    assert str(error.value).removesuffix(" .jsonl, .csv or .parquet") == message
 
 
 def test_an_absent_file_is_refused(project):
-    with pytest.raises(InputError, match=r"none\.jsonl: No such file or directory"):
-        Input(Path("none.jsonl"))
+    with pytest.raises(InputError, match=r"no such file or folder: none\.jsonl"):
+        opened("none.jsonl")
 
 
 def test_pictures_are_read_from_the_folder_of_the_input(project):
@@ -229,8 +241,75 @@ def test_pictures_that_cannot_be_used(project, fields, reason, message):
     assert message in row.message
 
 
+def test_the_recipe_may_say_what_columns_are_called(project):
+    write_picture("cat.png")
+    line = "cat.png,cat.png,7,wrong"
+    path = project.write_captions(["before,after,number,image_a", line], "pairs.csv")
+    names = {"image_a": "before", "image_b": "after", "id": "number"}
+    source = Input(replace(find(str(path)), columns=names))
+    assert (source.ids, source.columns) == (["7"], ("image_a", "image_b"))
+    assert source.ignored == ["image_a"]
+    (row,) = source.part(0, 1).rows(PAIRS)
+    assert row["image_a"] == row["image_b"]
+
+
+@pytest.mark.parametrize(
+    ("size", "reason", "message"),
+    [
+        ((16, 12), "", ""),
+        ((8, 6), "", ""),
+        ((31, 23), "", ""),
+        ((16, 16), "input: pair_aspect_differs", "images are 20 x 15 and 16 x 16"),
+    ],
+)
+def test_an_image_b_of_another_size_is_fitted_if_the_recipe_says_so(project, size, reason, message):
+    write_picture("a.png", 20, 15)
+    write_picture("b.png", *size)
+    path = project.write_captions([{"image_a": "a.png", "image_b": "b.png"}], "pairs.jsonl")
+    (row,) = read(path, replace(PAIRS, fit=True))
+    assert row.reason == reason
+    assert message in row.message
+    if row.ok:
+        assert load_rgb(row["image_b"]).shape == (15, 20, 3)
+        assert row["image_a"]["path"] == "a.png"
+
+
+def test_an_image_b_of_the_same_size_is_left_as_it_is(project):
+    write_picture("a.png")
+    path = project.write_captions([{"image_a": "a.png", "image_b": "a.png"}], "pairs.jsonl")
+    (row,) = read(path, replace(PAIRS, fit=True))
+    assert row["image_b"]["bytes"] == Path("a.png").read_bytes()
+
+
+@pytest.mark.parametrize("lines", [['{"id": "b"}'], ['{"id": "a"}']])
+def test_an_input_that_changes_while_it_is_read_stops_the_run(project, lines):
+    source = opened(project.write_captions([{"id": "a"}, {"id": "b"}]))
+    project.write_captions(lines)
+    with pytest.raises(StoppedError, match=r"captions\.jsonl has changed since the run began"):
+        source.part(0, 2).rows(CAPTIONS)
+
+
+def test_a_part_is_read_from_any_folder(project, monkeypatch):
+    write_picture("data/cat.png")
+    names = {"image_a": "cat.png", "image_b": "cat.png"}
+    part = opened(project.write_captions([names], "data/pairs.jsonl")).part(0, 1)
+    monkeypatch.chdir("/")
+    (row,) = pickle.loads(pickle.dumps(part)).rows(PAIRS)
+    assert row.ok
+
+
+def test_a_column_that_the_recipe_needs_is_not_there(project):
+    source = opened(project.write_captions([{"caption": "a", "other": 1}]))
+    with pytest.raises(InputError) as error:
+        source.refuse_without(["caption_a", "image_a"])
+    assert str(error.value) == (
+        "captions.jsonl gives no image_a, which the recipe needs. It has caption_a, other; "
+        "see columns in docs/own-pairs.md."
+    )
+
+
 def test_input_is_known_by_its_hash(project):
     path = project.write_captions([{"caption": "a"}])
-    before = Input(path).sha256
+    before = opened(path).sha256
     path.write_text(json.dumps({"caption": "b"}))
-    assert Input(path).sha256 != before
+    assert opened(path).sha256 != before

@@ -135,7 +135,7 @@ def installed(project, monkeypatch):
 def test_recipes_that_are_installed_are_found_with_their_data(installed):
     plan = check("recipes/mine.yaml")
     assert plan.path == installed / "recipes" / "mine.yaml"
-    assert plan.dataset == installed / "recipes" / "data" / "captions.jsonl"
+    assert plan.dataset.place == installed / "recipes" / "data" / "captions.jsonl"
 
 
 def test_operator_files_may_lie_beside_the_recipe(project):

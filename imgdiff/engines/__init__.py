@@ -12,6 +12,7 @@ from imgdiff.rows import FIELDS, Row
 
 if TYPE_CHECKING:
     from imgdiff.models.zoo import Binding
+    from imgdiff.readers.base import Address
 
 OPERATOR_SET = "operators"  # the package whose folders name the phases
 FIRST_OUTSIDE = "extra"  # the phase of a file outside it, when no phase goes before
@@ -52,7 +53,7 @@ class Plan:
 
     path: Path
     recipe: Recipe
-    dataset: Path
+    dataset: "Address"
     phases: tuple[Phase, ...]
     models: dict[str, "Binding"]
     needed: frozenset[str]

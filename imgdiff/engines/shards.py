@@ -35,7 +35,9 @@ class Task:
 def tasks(plan: Plan, files: ShardFiles) -> list[Task]:
     """One for each phase that is done shard by shard, in order."""
     recipe = plan.recipe
-    demand = Demand(recipe.seed, recipe.limits.max_pixels, plan.needed, plan.made)
+    demand = Demand(
+        recipe.seed, recipe.limits.max_pixels, plan.needed, plan.made, recipe.resize == "fit"
+    )
     return [
         Task(
             number,

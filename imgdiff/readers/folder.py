@@ -1,0 +1,100 @@
+"""A folder of picture pairs: what belongs together is said by the names alone."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from imgdiff.errors import RowError
+from imgdiff.readers.base import Address, InputError, Reader, Record, inside, sha256_of_files
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+SIDE = re.compile(r"(.+)[_-]([ab])", re.IGNORECASE)  # cat_a.png, cat-B.JPG
+IMAGES = ("image_a", "image_b")
+Files = dict[str, list[str]]  # field -> names of the files that could give it
+
+
+class FolderReader(Reader):
+    """`NAME_a.png` and `NAME_b.png` side by side, or `NAME.png` in `a/` and in `b/`.
+
+    A caption is a .txt file with the name of its picture. The pair's id is NAME; a position is a
+    place in the order of names.
+
+    Raises:
+        InputError: nothing in it is named like one of a pair.
+    """
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        assert address.place is not None  # `open_input` gives a folder
+        self.folder = address.place
+        pairs, unused = _sorted_out(_names(self.folder))
+        if not pairs:
+            raise InputError(
+                f"{address.name}: no image pairs. Expected NAME_a.png and NAME_b.png side by side, "
+                "or NAME.png in a/ and in b/"
+            )
+        self._pairs, self.unused = sorted(pairs.items()), tuple(unused)
+        self.columns = ("id", *sorted({field for files in pairs.values() for field in files}))
+
+    def sha256(self) -> str:
+        files = (name for _, files in self._pairs for names in files.values() for name in names)
+        return sha256_of_files(self.folder, files)
+
+    def index(self) -> Iterator[Record]:
+        for place, (pair, _) in enumerate(self._pairs):
+            yield Record(place + 1, place, pair, {"id": pair})
+
+    def records(self, position: int | None = None, number: int = 1) -> Iterator[Record]:
+        first = position or 0
+        for place, (pair, files) in enumerate(self._pairs[first:], first):
+            record = Record(place + 1, place, pair, {"id": pair})
+            try:
+                record.fields.update((field, self._value(field, files[field])) for field in files)
+            except RowError as error:
+                record = record._replace(problem=error)
+            yield record
+
+    def where(self, record: Record) -> str:
+        return f"{self.address.name}/{record.label}"
+
+    def _value(self, field: str, names: list[str]) -> str:
+        """A picture's path, or a caption."""
+        if len(names) > 1:
+            raise RowError("pair_ambiguous", f"{field} could be {' or '.join(names)}")
+        if field.startswith("image"):
+            return names[0]
+        try:
+            return inside(self.folder, names[0]).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise RowError("caption_type", f"{names[0]} is not text ({error.reason})") from None
+
+
+def _names(folder: Path) -> list[str]:
+    """Of all files, one level deep, hidden ones left out; deeper folders by their own name."""
+    names: list[str] = []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name in ("a", "b"):
+            names += (f"{path.name}/{inner.name}" for inner in sorted(path.iterdir()))
+        else:
+            names.append(path.name + "/" * path.is_dir())
+    return [name for name in names if not name.rpartition("/")[2].startswith(".")]
+
+
+def _sorted_out(names: Iterable[str]) -> tuple[dict[str, Files], list[str]]:
+    """Pairs by id, and the names that belong to none: captions need a picture."""
+    pairs: defaultdict[str, Files] = defaultdict(lambda: defaultdict(list))
+    unused = []
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        stem, suffix = Path(file).stem, Path(file).suffix.lower()
+        match = SIDE.fullmatch(stem)
+        pair, side = (stem, folder) if folder else match.groups() if match else ("", "")
+        kind = "image" if suffix in PICTURES else "caption" if suffix == ".txt" else ""
+        if kind and side in ("a", "b", "A", "B"):
+            pairs[pair][f"{kind}_{side.lower()}"].append(name)
+        else:
+            unused.append(name)
+    for pair in [pair for pair, files in pairs.items() if not any(map(files.get, IMAGES))]:
+        unused += (name for names in pairs.pop(pair).values() for name in names)
+    return pairs, unused
