@@ -95,6 +95,17 @@ def crop(array: np.ndarray, box_xyxy: Sequence[float] | np.ndarray) -> np.ndarra
     return array[top:bottom, left:right]
 
 
+def square_crop(array: np.ndarray, box_xyxy: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The part inside a box, centred on a square; scaled down to REFERENCE_SIDE if it is larger, as
+    no CLIP or BLIP sees more and many wait in memory together."""
+    part = crop(array, box_xyxy)
+    high, wide = part.shape[:2]
+    scale = REFERENCE_SIDE / max(high, wide)
+    if scale < 1:
+        part = resize(part, max(1, round(wide * scale)), max(1, round(high * scale)))
+    return pad_to_square(part)
+
+
 def pad_to_square(array: np.ndarray, fill: int = GREY) -> np.ndarray:
     """Centred on a square of its longer side; processors that cut the centre then lose nothing."""
     high, wide, channels = array.shape

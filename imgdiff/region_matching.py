@@ -46,7 +46,7 @@ class RegionMatchingFilter(RegionFilter):
         for row in rows:
             pictures = [images.load_rgb(row[key]) for key in ("image_a", "image_b")]
             for region in row.kept_regions:
-                crops += [images.pad_to_square(images.crop(p, region.box_xyxy)) for p in pictures]
+                crops += [images.square_crop(p, region.box_xyxy) for p in pictures]
                 texts += self.texts(row, region)
                 regions.append(region)
         if not regions:

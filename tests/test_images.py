@@ -8,7 +8,16 @@ from PIL import Image
 
 from imgdiff import images
 from imgdiff.errors import RowError
-from imgdiff.images import crop, draw_box, encode_png, join, load_rgb, pad_to_square
+from imgdiff.images import (
+    crop,
+    draw_box,
+    encode_png,
+    join,
+    load_rgb,
+    pad_to_square,
+    resize,
+    square_crop,
+)
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -179,6 +188,24 @@ class TestSquare:
 
     def test_fill(self):
         assert pad_to_square(np.ones((1, 3, 3), np.uint8), fill=0)[0].sum() == 0
+
+    def test_crop_on_a_square(self):
+        box = (4, 2, 10, 6)
+        np.testing.assert_array_equal(square_crop(NOISE, box), pad_to_square(crop(NOISE, box)))
+
+    def test_another_size(self):
+        half = np.repeat([[(0, 0, 0), (250, 250, 250)]], 20, axis=0).repeat(15, axis=1)
+        resized = resize(half.astype(np.uint8), 12, 8)  # 30 x 20 before
+        assert resized.shape == (8, 12, 3)
+        assert (resized[:, :4] < 9).all()
+        assert (resized[:, -4:] > 241).all()
+
+    @pytest.mark.parametrize(("high", "wide"), [(3000, 1500), (1024, 2000), (1, 4000)])
+    def test_a_large_crop_is_scaled_down(self, high, wide):
+        square = square_crop(np.full((high, wide, 3), 9, np.uint8), (0, 0, wide, high))
+        assert square.shape == (1024, 1024, 3)
+        shown = (square == 9).all(-1)
+        assert shown.sum() == max(1, round(1024 * min(high, wide) / max(high, wide))) * 1024
 
 
 def red_box(array):

@@ -23,6 +23,10 @@ from imgdiff.models.loading import device_of, dtype_of
 from imgdiff.models.sam_keys import config_fields, to_segment_anything
 from imgdiff.models.zoo import Checkpoint
 
+BYTES_PER_POINT = 3 * 4  # three masks, float32, for each pixel of the image
+MASK_BYTES = 1 << 30  # of masks at the image's size that are in memory at once
+USUAL_POINTS = 64  # that share a batch, as in segment_anything
+
 
 class SamConfig(BaseModel):
     """The sizes of a `segment_anything` model: `config.json` beside its safetensors. Defaults are
@@ -134,9 +138,11 @@ class Segmenter:
             Dictionaries with `box_xyxy` (4 float pixels, far edges exclusive), `mask` (run lengths
             as in `imgdiff.rows.Region`) and `score` (predicted IoU), best first.
         """
+        fits = MASK_BYTES // (BYTES_PER_POINT * image.shape[0] * image.shape[1])
         everything = SamAutomaticMaskGenerator(
             self.sam,
             points_per_side=points_per_side,
+            points_per_batch=max(1, min(USUAL_POINTS, fits)),
             pred_iou_thresh=predicted_iou,
             stability_score_thresh=stability,
             box_nms_thresh=nms_iou,

@@ -43,7 +43,7 @@ class RegionDifferenceFilter(RegionFilter):
         for row in rows:
             pictures = [images.load_rgb(row[key]) for key in ("image_a", "image_b")]
             for region in row.kept_regions:
-                crops += [images.pad_to_square(images.crop(p, region.box_xyxy)) for p in pictures]
+                crops += [images.square_crop(p, region.box_xyxy) for p in pictures]
                 regions.append(region)
                 region.scores["area"] = area(region.box_xyxy) / pictures[0][..., 0].size
         if not regions:
