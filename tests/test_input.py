@@ -1,5 +1,6 @@
 import json
 import pickle
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -279,6 +280,20 @@ def test_an_image_b_of_the_same_size_is_left_as_it_is(project):
     path = project.write_captions([{"image_a": "a.png", "image_b": "a.png"}], "pairs.jsonl")
     (row,) = read(path, replace(PAIRS, fit=True))
     assert row["image_b"]["bytes"] == Path("a.png").read_bytes()
+
+
+def test_pictures_are_decoded_one_pair_at_a_time(project):
+    """All eight pairs at once would take eight times as much."""
+    write_picture("a.png", 1000, 800)
+    names = {"image_a": "a.png", "image_b": "a.png"}
+    part = opened(project.write_captions([names] * 8, "pairs.jsonl")).part(0, 8)
+    demand = replace(PAIRS, max_pixels=10**6)
+    part.rows(demand)  # what is imported, is imported now
+    tracemalloc.start()
+    part.rows(demand)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * 2 * (1000 * 800 * 3)
 
 
 @pytest.mark.parametrize("lines", [['{"id": "b"}'], ['{"id": "a"}']])

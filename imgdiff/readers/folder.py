@@ -56,7 +56,7 @@ class FolderReader(Reader):
             yield record
 
     def where(self, record: Record) -> str:
-        return f"{self.address.name}/{record.label}"
+        return str(Path(self.address.name) / record.label)
 
     def _value(self, field: str, names: list[str]) -> str:
         """A picture's path, or a caption."""

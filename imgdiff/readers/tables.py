@@ -4,7 +4,7 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,6 @@ class HubReader(TableReader):
     """
 
     def __init__(self, address: Address) -> None:
-        from datasets import load_dataset
         from huggingface_hub import constants
         from huggingface_hub.file_download import repo_folder_name
 
@@ -98,7 +97,7 @@ class HubReader(TableReader):
         folder = repo_folder_name(repo_id=name, repo_type="dataset")
         self.folder = Path(constants.HF_HUB_CACHE) / folder
         try:
-            splits = load_dataset(name, self._config, revision=address.revision)
+            splits = _downloaded(name, self._config, address.revision)
             self._split = _split(address.name, splits, match["split"], "Add ?split= and one.")
             self._table = splits[self._split]
         except InputError:
@@ -115,6 +114,14 @@ class HubReader(TableReader):
         """Of the commit, for that says what is in every file."""
         name = "\0".join(map(str, (self.folder.name, self.address.revision, self._config)))
         return hashlib.sha256(f"{name}\0{self._split}".encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _downloaded(name: str, config: str | None, revision: str | None) -> Any:
+    """The splits of a dataset; kept, as every part of an input opens it and the Hub is asked."""
+    from datasets import load_dataset
+
+    return load_dataset(name, config, revision=revision)
 
 
 def _split(name: str, splits: Iterable[Any], wanted: str | None, advice: str) -> str:

@@ -15,6 +15,7 @@ from imgdiff.images import encode_png
 from imgdiff.input import Demand, Input
 from imgdiff.readers import find, open_input, pinned_input
 from imgdiff.readers.base import InputError
+from imgdiff.readers.tables import _downloaded
 
 PAIRS = Demand(42, 1000, frozenset(["image_a", "image_b"]), frozenset())
 COUNT = 20
@@ -191,7 +192,8 @@ def hub(monkeypatch):
         return splits
 
     monkeypatch.setattr(datasets, "load_dataset", load)
-    return asked
+    yield asked
+    _downloaded.cache_clear()
 
 
 @pytest.mark.parametrize(
