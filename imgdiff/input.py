@@ -3,6 +3,7 @@
 from array import array
 from collections import Counter
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -79,8 +80,8 @@ class Input:
         """Raise InputError if a needed field has no column: every row would end for it."""
         if missing := sorted(set(needed) - set(self.columns)):
             names = ", ".join([*self.columns, *self.ignored])
-            text = f"gives no {', '.join(missing)}, which the recipe needs. It has {names}"
-            raise InputError(f"{self.path} {text}; see columns in docs/own-pairs.md.")
+            text = f"gives no {', '.join(missing)}, which the recipe needs. It has {names};"
+            raise InputError(f"{self.path} {text} if one of these is meant, say so under columns.")
 
     def _refuse_repeated_ids(self, reader: Reader) -> None:
         first: dict[str, int] = {}
@@ -103,20 +104,24 @@ class Part:
     position: int
     number: int
 
-    def rows(self, demand: Demand) -> list[Row]:
+    def rows(self, demand: Demand, reader: Reader | None = None) -> list[Row]:
         """The rows, pictures read; a row that cannot be used has ended.
+
+        Args:
+            reader: of the address, if it is open already: to find its way in a large input takes a
+                while.
 
         Raises:
             StoppedError: the input is not what it was when the run began.
         """
         changed = StoppedError(f"{self.address.name} has changed since the run began")
         rows: list[Row] = []
-        with open_input(self.address) as reader:
-            for record in islice(reader.records(self.position, self.number), len(self.ids)):
+        with nullcontext(reader) if reader else open_input(self.address) as opened:
+            for record in islice(opened.records(self.position, self.number), len(self.ids)):
                 id_ = self.ids[len(rows)]
                 if (_given_id(record, self.address) or id_) != id_:
                     raise changed
-                rows.append(self._row(id_, record, reader, demand))
+                rows.append(self._row(id_, record, opened, demand))
         if len(rows) < len(self.ids):
             raise changed
         return rows

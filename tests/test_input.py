@@ -10,7 +10,7 @@ import pytest
 from imgdiff.errors import StoppedError
 from imgdiff.images import encode_png, load_rgb
 from imgdiff.input import Demand, Input
-from imgdiff.readers import find
+from imgdiff.readers import find, open_input
 from imgdiff.readers.base import InputError
 
 CAPTIONS = Demand(42, 40_000_000, frozenset(["caption_a"]), frozenset())
@@ -61,6 +61,17 @@ def test_rows_of_csv(project):
         "a cup",
     ]
     assert [row["caption_a"] for row in source.part(1, 2).rows(CAPTIONS)] == ["a cup"]
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
+def test_an_open_reader_serves_parts_in_any_order(project, name):
+    lines = ["caption"] if name.endswith("csv") else []
+    lines += [f"c{k}" if lines else {"caption": f"c{k}"} for k in range(6)]
+    source = opened(project.write_captions(lines, name))
+    with open_input(source.address) as reader:
+        for start, stop in ((4, 6), (0, 2), (0, 2)):
+            rows = source.part(start, stop).rows(CAPTIONS, reader)
+            assert [row["caption_a"] for row in rows] == [f"c{k}" for k in range(start, stop)]
 
 
 def test_a_slice_equals_the_part_of_the_whole(project):
@@ -319,7 +330,7 @@ def test_a_column_that_the_recipe_needs_is_not_there(project):
         source.refuse_without(["caption_a", "image_a"])
     assert str(error.value) == (
         "captions.jsonl gives no image_a, which the recipe needs. It has caption_a, other; "
-        "see columns in docs/own-pairs.md."
+        "if one of these is meant, say so under columns."
     )
 
 

@@ -12,6 +12,8 @@ from imgdiff.errors import StoppedError
 from imgdiff.input import Demand, Part
 from imgdiff.models import Models
 from imgdiff.models.zoo import Binding
+from imgdiff.readers import open_input
+from imgdiff.readers.base import Reader
 from imgdiff.rows import Row
 from imgdiff.shard_files import Manifest, ShardFiles
 
@@ -58,6 +60,7 @@ class Worker:
         self.task = task
         self._models = Models(task.models, answers=task.files.path / ANSWERS)
         self._steps: list[Batches] = []
+        self._reader: Reader | None = None
 
     def run(self, shard: int, part: Part) -> Manifest:
         """Take a shard, that part of the input, through the phase and store it.
@@ -70,7 +73,7 @@ class Worker:
         crumb = Crumb(self._crumb_path(shard))
         with crumb.loading(self.task.phase.name):
             self._set_up()
-        rows = files.read(shard, number) if number else part.rows(self.task.demand)
+        rows = files.read(shard, number) if number else self._read(part)
         if crumb.careful:
             tallies = self._one_by_one(rows, crumb)
         else:
@@ -84,6 +87,13 @@ class Worker:
 
     def close(self) -> None:
         self._models.close()
+        if self._reader:
+            self._reader.close()
+
+    def _read(self, part: Part) -> list[Row]:
+        """The rows of a part; the input is opened once."""
+        self._reader = self._reader or open_input(part.address)
+        return part.rows(self.task.demand, self._reader)
 
     def _crumb_path(self, shard: int) -> Path:
         return self.task.files.folder(self.task.number) / f"{shard:05d}.crumb"

@@ -8,7 +8,7 @@ from pathlib import Path
 from imgdiff.errors import RowError
 from imgdiff.readers.base import Address, InputError, Reader, Record, inside, sha256_of_files
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+KINDS = dict.fromkeys((".jpg", ".jpeg", ".png", ".webp"), "image") | {".txt": "caption"}
 SIDE = re.compile(r"(.+)[_-]([ab])", re.IGNORECASE)  # cat_a.png, cat-B.JPG
 IMAGES = ("image_a", "image_b")
 Files = dict[str, list[str]]  # field -> names of the files that could give it
@@ -70,15 +70,17 @@ class FolderReader(Reader):
             raise RowError("caption_type", f"{names[0]} is not text ({error.reason})") from None
 
 
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
 def _names(folder: Path) -> list[str]:
-    """Of all files, one level deep, hidden ones left out; deeper folders by their own name."""
-    names: list[str] = []
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and path.name in ("a", "b"):
-            names += (f"{path.name}/{inner.name}" for inner in sorted(path.iterdir()))
-        else:
-            names.append(path.name + "/" * path.is_dir())
-    return [name for name in names if not name.rpartition("/")[2].startswith(".")]
+    """Of all files, hidden ones left out, those in `a/` and `b/` too; other folders and dead links
+    end in a slash."""
+    paths: list[Path] = []
+    for path in _visible(folder):
+        paths += _visible(path) if path.is_dir() and path.name in ("a", "b") else [path]
+    return [str(path.relative_to(folder)) + "/" * (not path.is_file()) for path in paths]
 
 
 def _sorted_out(names: Iterable[str]) -> tuple[dict[str, Files], list[str]]:
@@ -86,15 +88,20 @@ def _sorted_out(names: Iterable[str]) -> tuple[dict[str, Files], list[str]]:
     pairs: defaultdict[str, Files] = defaultdict(lambda: defaultdict(list))
     unused = []
     for name in names:
-        folder, _, file = name.rpartition("/")
-        stem, suffix = Path(file).stem, Path(file).suffix.lower()
-        match = SIDE.fullmatch(stem)
-        pair, side = (stem, folder) if folder else match.groups() if match else ("", "")
-        kind = "image" if suffix in PICTURES else "caption" if suffix == ".txt" else ""
-        if kind and side in ("a", "b", "A", "B"):
-            pairs[pair][f"{kind}_{side.lower()}"].append(name)
+        pair, field = _meaning(name)
+        if field:
+            pairs[pair][field].append(name)
         else:
             unused.append(name)
     for pair in [pair for pair, files in pairs.items() if not any(map(files.get, IMAGES))]:
         unused += (name for names in pairs.pop(pair).values() for name in names)
     return pairs, unused
+
+
+def _meaning(name: str) -> tuple[str, str]:
+    """The pair and the field that a file's name says; no field if it says none."""
+    folder, _, file = name.rpartition("/")
+    stem, kind = Path(file).stem, KINDS.get(Path(file).suffix.lower())
+    match = SIDE.fullmatch(stem)
+    pair, side = (stem, folder) if folder or match is None else match.groups()
+    return (pair, f"{kind}_{side.lower()}") if kind and side else ("", "")

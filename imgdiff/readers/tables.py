@@ -64,8 +64,8 @@ class SavedReader(TableReader):
         self.columns = tuple(features)
 
     def sha256(self) -> str:
-        paths = (path for path in self.folder.rglob("*") if path.is_file())
-        return sha256_of_files(self.folder, (str(path.relative_to(self.folder)) for path in paths))
+        names = [path.name for path in self.folder.glob("data-*.arrow")]
+        return sha256_of_files(self.folder, ["dataset_info.json", *names])
 
     @cached_property
     def table(self) -> Any:

@@ -67,7 +67,7 @@ def test_a_picture_without_its_other_half_fails(photos):
 
 
 def test_files_of_no_pair_are_named(photos):
-    photos("cat_a.png", "cat_b.png", "lone.png", "more/x_a.png", "note_a.txt", ".hidden", "x.tif")
+    photos("cat_a.png", "cat_b.png", "lone.png", "more/x_a.png", "note_a.txt", ".git/x", "x.tif")
     source, rows = read()
     assert source.unused == ("lone.png", "more/", "x.tif", "note_a.txt")
     assert len(rows) == 1
@@ -97,6 +97,14 @@ def test_a_link_that_leaves_the_folder_fails(photos, name):
     (Path("photos") / name).symlink_to(Path("secret").absolute())
     _, (cat,) = read()
     assert (cat.status, cat.reason) == ("failed", "input: path_outside")
+
+
+def test_a_dead_link_leaves_its_pair_incomplete(photos):
+    photos("cat_a.png")
+    Path("photos/cat_b.png").symlink_to("nowhere.png")
+    source, (cat,) = read()
+    assert source.unused == ("cat_b.png/",)
+    assert cat.reason == "input: image_missing"
 
 
 def test_a_folder_without_pairs_is_refused(photos):
