@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -45,7 +45,7 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     steps = list(_operators(source))
     _refuse_repeats(source, steps)
     _check_selection(source, steps)
-    dataset = _dataset(source, recipe.columns if recipe else {})
+    dataset = _dataset(source)
     models = _bound_models(source, steps)
     columns = _given_columns(source, dataset)
     needed, made = _follow_fields(source, steps, dataset, columns)
@@ -125,11 +125,14 @@ def _check_selection(source: Source, steps: Sequence[Step]) -> None:
             source.add(key, text)
 
 
-def _dataset(source: Source, columns: Mapping[str, str]) -> Address | None:
+def _dataset(source: Source) -> Address | None:
     """The input: as given, else from where the folder of recipes is (installed ones)."""
     name = source.data.get("dataset_path")
     if not isinstance(name, str) or not name:
         return None  # reported with the schema
+    given = source.data.get("columns")
+    pairs = given.items() if isinstance(given, dict) else ()
+    columns = {str(field): column for field, column in pairs if isinstance(column, str)}
     for field in columns:
         if field not in INPUT_NAMES:
             hint = did_you_mean(field, INPUT_NAMES) or f" The input gives {', '.join(INPUT_NAMES)}."
@@ -178,7 +181,7 @@ def _follow_fields(
         needed.update(missing)
         for name in missing:
             if complete and name not in given:
-                advice = _makers(name) + _way_out(key, operator, name)
+                advice = _way_out(key, operator, name) + _makers(name)
                 source.add(key, f"needs {name}, which nothing before it makes.{advice}")
         made.update(operator.writes)
     written = set(itertools.chain.from_iterable(written_columns(op) for _, op in steps))
