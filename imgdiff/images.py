@@ -95,15 +95,19 @@ def crop(array: np.ndarray, box_xyxy: Sequence[float] | np.ndarray) -> np.ndarra
     return array[top:bottom, left:right]
 
 
-def square_crop(array: np.ndarray, box_xyxy: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The part inside a box, centred on a square; scaled down to REFERENCE_SIDE if it is larger, as
-    no CLIP or BLIP sees more and many wait in memory together."""
-    part = crop(array, box_xyxy)
-    high, wide = part.shape[:2]
+def shrink(array: np.ndarray) -> np.ndarray:
+    """The picture, of at most REFERENCE_SIDE pixels a side: no model sees more of what it is shown,
+    and many wait in memory together."""
+    high, wide = array.shape[:2]
     scale = REFERENCE_SIDE / max(high, wide)
-    if scale < 1:
-        part = resize(part, max(1, round(wide * scale)), max(1, round(high * scale)))
-    return pad_to_square(part)
+    if scale >= 1:
+        return array
+    return resize(array, max(1, round(wide * scale)), max(1, round(high * scale)))
+
+
+def square_crop(array: np.ndarray, box_xyxy: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The part inside a box, shrunk where it is large, in the middle of a square."""
+    return pad_to_square(shrink(crop(array, box_xyxy)))
 
 
 def pad_to_square(array: np.ndarray, fill: int = GREY) -> np.ndarray:

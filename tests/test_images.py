@@ -16,6 +16,7 @@ from imgdiff.images import (
     load_rgb,
     pad_to_square,
     resize,
+    shrink,
     square_crop,
 )
 
@@ -199,6 +200,10 @@ class TestSquare:
         assert resized.shape == (8, 12, 3)
         assert (resized[:, :4] < 9).all()
         assert (resized[:, -4:] > 241).all()
+
+    def test_a_picture_of_the_usual_size_is_not_shrunk(self):
+        assert shrink(NOISE) is NOISE
+        assert shrink(np.zeros((2048, 1000, 3), np.uint8)).shape == (1024, 500, 3)
 
     @pytest.mark.parametrize(("high", "wide"), [(3000, 1500), (1024, 2000), (1, 4000)])
     def test_a_large_crop_is_scaled_down(self, high, wide):

@@ -46,7 +46,7 @@ class DifferenceCaptionMapper(Mapper):
         for row in rows:
             pictures = [images.load_rgb(row[key]) for key in ("image_a", "image_b")]
             for region in row.kept_regions:
-                marked = [images.draw_box(picture, region.box_xyxy) for picture in pictures]
+                marked = [images.shrink(images.draw_box(p, region.box_xyxy)) for p in pictures]
                 seen.append(images.pad_to_square(images.join(*marked)))
                 asked.append(self._question(region))
                 regions.append(region)

@@ -60,8 +60,9 @@ class RegionCaptionMapper(Mapper):
 
     def _view(self, picture: np.ndarray, region: Region) -> np.ndarray:
         if self.params.view == "crop":
-            return images.pad_to_square(images.crop(picture, region.box_xyxy))
-        return images.draw_box(picture, region.box_xyxy) if self.params.view == "box" else picture
+            return images.square_crop(picture, region.box_xyxy)
+        box = self.params.view == "box"
+        return images.shrink(images.draw_box(picture, region.box_xyxy) if box else picture)
 
     def _question(self, picture: np.ndarray, region: Region) -> str:
         high, wide = picture.shape[:2]
