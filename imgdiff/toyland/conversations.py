@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from imgdiff import images, prompts
-from imgdiff.toyland.captions import difference, phrase, scene_caption
+from imgdiff.toyland.captions import difference, nothing_but, phrase, scene_caption
 from imgdiff.toyland.scenes import Scene, SceneObject, replaced_object, sample_scene
 from imgdiff.toyland.views import ground_crop, object_crop, render, shaken
 from imgdiff.toyland.vocabulary import (
@@ -60,13 +60,14 @@ def region(rng: np.random.Generator) -> Conversation:
 
 def changed_pair(rng: np.random.Generator) -> Conversation:
     """The joined pair with red boxes; the region captions in the question are wrong one time in
-    twelve."""
+    25."""
     scene = sample_scene(rng)
     k = int(rng.integers(len(scene.objects)))
-    other = _changed(rng, scene, k)
+    other, put = _changed(rng, scene, k)
     pictures = [render(scene, rng), render(other, rng)]
-    truth = [phrase(scene.objects[k]), phrase(other.objects[k])]
-    box = shaken(pictures[int(rng.integers(2))].boxes_xyxy[k], rng, by=0.06)
+    truth = [phrase(scene.objects[k]), put]
+    seen_in = pictures[int(rng.integers(2))] if len(other.objects) > k else pictures[0]
+    box = shaken(seen_in.boxes_xyxy[k], rng, by=0.06)
     order = [0, 1] if rng.random() < 0.5 else [1, 0]
     left, right = (images.draw_box(pictures[n].image, box) for n in order)
     said = {
@@ -78,19 +79,34 @@ def changed_pair(rng: np.random.Generator) -> Conversation:
     return Conversation(joined, (turn,))
 
 
-def _changed(rng: np.random.Generator, scene: Scene, k: int) -> Scene:
-    kind = rng.random()
+def _changed(rng: np.random.Generator, scene: Scene, k: int) -> tuple[Scene, str]:
+    """The scene with thing `k` replaced, recoloured, taken away (where nothing else stands there)
+    or left, and what is in its place then."""
+    kind, thing = rng.random(), scene.objects[k]
+    if kind < 0.15 and k == len(scene.objects) - 1 and _stands_alone(scene, k):
+        return replace(scene, objects=scene.objects[:k]), nothing_but(scene)
     if kind < 0.65:
-        return replaced_object(rng, scene, k)
-    if kind < 0.85:
-        category = scene.objects[k].category
-        colours = [c for n, c in SEEN if n == category and c != scene.objects[k].colour]
-        return scene.with_object(k, colour=str(rng.choice(colours)))
-    return scene
+        other = replaced_object(rng, scene, k)
+    elif kind < 0.85:
+        colours = [c for n, c in SEEN if n == thing.category and c != thing.colour]
+        other = scene.with_object(k, colour=str(rng.choice(colours)))
+    else:
+        other = scene
+    return other, phrase(other.objects[k])
+
+
+def _stands_alone(scene: Scene, k: int) -> bool:
+    """Whether no other thing reaches into the square of thing `k`."""
+    one = scene.objects[k]
+    return all(
+        max(abs(one.x - other.x), abs(one.y - other.y)) >= one.half + other.half
+        for n, other in enumerate(scene.objects)
+        if n != k
+    )
 
 
 def _perhaps_wrong(rng: np.random.Generator, truth: str) -> str:
-    if rng.random() > 0.08:
+    if rng.random() > 0.04:
         return truth
     return with_article(f"{rng.choice(list(COLOURS))} {rng.choice(list(CATEGORIES))}")
 
@@ -140,7 +156,7 @@ def _untrue(thing: SceneObject, absent: str, rng: np.random.Generator) -> str:
 
 
 TASKS = (region, changed_pair, whole_scene)
-SHARES = (0.1, 0.3, 0.6)
+SHARES = (0.1, 0.4, 0.5)
 
 
 def conversation(rng: np.random.Generator, web: bool = True) -> Conversation:
