@@ -12,12 +12,17 @@ from imgdiff import run
 from imgdiff.check import check
 from imgdiff.errors import RefusedError
 from imgdiff.export.formats import FORMATS, export, print_exports
+from imgdiff.input import Demand, Input
+from imgdiff.language.coverage import measure, print_coverage
+from imgdiff.language.lexicon import LEXICON_NAMES, load_lexicon
 from imgdiff.operator import Composite, Filter, Registered, Selector, registry
 from imgdiff.progress import make_console
 from imgdiff.recipe import LARGEST_VALIDATION, did_you_mean
+from imgdiff.rows import INPUT_FIELDS
 from imgdiff.run_dir import open_complete
 from imgdiff.summary import build_report
 
+NOT_CAPTIONS = frozenset(INPUT_FIELDS) - {"caption_a"}
 BOUNDS = {
     "minimum": "at least",
     "exclusiveMinimum": "above",
@@ -124,6 +129,24 @@ def _kind(schema: dict[str, Any]) -> str:
     return " or ".join(map(str, choices)) or str(schema.get("type", "mapping"))
 
 
+def show_coverage(arguments: argparse.Namespace) -> int:
+    """Print how much of a caption file a lexicon knows."""
+    demand = Demand(seed=0, max_pixels=0, needed=frozenset(("caption_a",)), made=NOT_CAPTIONS)
+    try:
+        source = Input(arguments.file)
+        rows = source.part(0, len(source)).rows(demand)
+    except RefusedError as problem:
+        print(problem, file=sys.stderr)
+        return run.REFUSED
+    unread = [row for row in rows if not row.ok]
+    if unread:
+        print(f"{len(unread)} of {len(rows)} rows not read: {unread[0].message}", file=sys.stderr)
+    captions = (row["caption_a"] for row in rows if row.ok)
+    coverage = measure(captions, load_lexicon(arguments.lexicon))
+    print_coverage(make_console(), coverage, arguments.words)
+    return run.COMPLETE
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == ["run"]:  # parsed there: under a verb, options may not stand between overrides
@@ -152,6 +175,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="of the source captions; else as the recipe says",
     )
     exporting.set_defaults(verb=export_run)
+    covering = verbs.add_parser("lexicon", help="how many captions of a file a lexicon can edit")
+    covering.add_argument("file", type=Path, metavar="FILE", help="captions, as for a recipe")
+    covering.add_argument("--lexicon", choices=LEXICON_NAMES, default="english")
+    covering.add_argument("--words", type=int, default=20, help="unknown words shown, default 20")
+    covering.set_defaults(verb=show_coverage)
     parsed = parser.parse_args(given)
     code: int = parsed.verb(parsed)
     return code

@@ -16,8 +16,21 @@ DIFFERENCE = (
 NATURAL = "Is what this image shows natural, as in a real photo? Answer yes or no."
 SCENE = "Describe this image."
 EXISTS = "Is there {thing} in the image?"
-REPLACE_OBJECT = (
-    "Here is the caption of a photo. Replace exactly one object in it by another object of a "
-    "similar kind and size that could plausibly be there. Change no other word. Answer with the "
-    "new caption alone.\nCaption: {caption}"
-)
+EDIT_CAPTION = {
+    "replace": (
+        "Here is the caption of a photo. Replace exactly one object in it by another object of a "
+        "similar kind and size that could plausibly be there. Change no other word. Answer with "
+        "the new caption alone.\nCaption: {caption}"
+    ),
+    "attribute": (
+        "Here is the caption of a photo. Change how exactly one object in it looks: put another "
+        "colour, material, pattern or size in the place of the one that is named, or put one word "
+        "in if none is. The object stays, and so does every other word. Answer with the new "
+        "caption alone.\nCaption: {caption}"
+    ),
+    "add": (
+        "Here is the caption of a photo. Add exactly one object that could plausibly be there, by "
+        "a few words put into the caption, such as `next to a dog`. Change and remove no word. "
+        "Answer with the new caption alone.\nCaption: {caption}"
+    ),
+}

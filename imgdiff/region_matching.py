@@ -38,29 +38,32 @@ class RegionMatchingFilter(RegionFilter):
 
     @abstractmethod
     def texts(self, row: Row, region: Region) -> tuple[str, str]:
-        """What A's crop and B's crop should show."""
+        """What A's crop and B's crop should show; nothing is asked of a crop whose text is
+        empty."""
 
     def score(self, rows: Sequence[Row]) -> None:
-        crops, regions = [], []
-        texts: list[str] = []
+        crops, texts, places = [], [], []
         for row in rows:
             pictures = [images.load_rgb(row[key]) for key in ("image_a", "image_b")]
             for region in row.kept_regions:
-                crops += [images.square_crop(p, region.box_xyxy) for p in pictures]
-                texts += self.texts(row, region)
-                regions.append(region)
-        if not regions:
+                sides = zip("ab", pictures, self.texts(row, region), strict=True)
+                for side, picture, text in sides:
+                    if text:
+                        crops.append(images.square_crop(picture, region.box_xyxy))
+                        texts.append(text)
+                        places.append((region, side))
+        if not places:
             return
-        itc, itm = self.matcher.match(crops, texts)  # [2R] each, A and B in turn
-        for k, region in enumerate(regions):
-            for side, n in (("a", 2 * k), ("b", 2 * k + 1)):
-                region.scores[f"{self.prefix}_itc_{side}"] = float(itc[n])
-                region.scores[f"{self.prefix}_itm_{side}"] = float(itm[n])
+        itc, itm = self.matcher.match(crops, texts)  # one each a crop
+        for n, (region, side) in enumerate(places):
+            region.scores[f"{self.prefix}_itc_{side}"] = float(itc[n])
+            region.scores[f"{self.prefix}_itm_{side}"] = float(itm[n])
 
     def decide_regions(self, row: Row, regions: list[Region]) -> None:
         wanted = all if self.params.rule == "all" else any
         for region in regions:
-            if not wanted(self._fits(region, side) for side in "ab"):
+            asked = [side for side in "ab" if f"{self.prefix}_itc_{side}" in region.scores]
+            if not wanted(self._fits(region, side) for side in asked):
                 region.reject(self.name, self.too_low)
 
     def _fits(self, region: Region, side: str) -> bool:

@@ -12,11 +12,12 @@ from embedded.perception import best_mask, segments
 from imgdiff.editing.edits import Source, Windows, edit_to
 from imgdiff.editing.prompt_to_prompt import draw
 from imgdiff.editing.words import changed_spans
+from imgdiff.language.caption_edits import replace_noun
+from imgdiff.language.lexicon import load_lexicon
 from imgdiff.models.segmenter import Segmenter
 from imgdiff.toyland.captions import scene_caption
 from imgdiff.toyland.judge import Judge, Seen, look
 from imgdiff.toyland.scenes import generator, sample_scene
-from operators.caption_pairs.caption_edit_mapper import load_lexicon, replace_noun
 
 BATCH = 8
 SAME_PLACE = 0.3  # IoU of cells from which a thing counts as the one that stood there
@@ -65,13 +66,13 @@ def exchanged(caption_a: str, caption_b: str) -> tuple[str, str]:
 
 def caption_pairs(count: int, split: str = "test") -> list[tuple[str, str]]:
     """Captions of scenes with one noun replaced, as the lexicon does it."""
-    groups, found = load_lexicon("toyland"), []
+    lexicon, found = load_lexicon("toyland"), []
     for k in range(count):
         rng = generator(split, 30_000 + k)
         caption = scene_caption(sample_scene(rng), rng)
-        edited = replace_noun(caption, groups, rng)
+        edited = replace_noun(caption, lexicon, rng)
         assert edited is not None, f"no noun of the lexicon: {caption}"
-        found.append((caption, edited[0]))
+        found.append((caption, edited.caption))
     return found
 
 

@@ -95,15 +95,16 @@ def _changes(plain_a: list[str], plain_b: list[str]) -> list[tuple[str, int, int
 
 
 def changed_phrases(caption_a: str, caption_b: str) -> tuple[str, str] | None:
-    """What the changed words name: each span, run on to the end of its noun phrase.
+    """What the changed words name: each span without joining words at its ends, run on to the end
+    of its noun phrase.
 
-    `a red car on grass` -> `a blue car on grass` gives (`red car`, `blue car`). None if nothing
-    changed.
+    `a red car on grass` -> `a blue car on grass` gives (`red car`, `blue car`), `a car on grass` ->
+    `a car and a red boat on grass` gives (``, `red boat`). None if nothing changed.
     """
     spans = changed_spans(caption_a, caption_b)
     if spans is None:
         return None
-    return _to_phrase_end(caption_a, spans[0]), _to_phrase_end(caption_b, spans[1])
+    return _phrase(caption_a, spans[0]), _phrase(caption_b, spans[1])
 
 
 def _span(words: list[re.Match[str]], first: int, last: int, text: str) -> Span:
@@ -111,6 +112,14 @@ def _span(words: list[re.Match[str]], first: int, last: int, text: str) -> Span:
         return Span(words[first].start(), words[last - 1].end())
     place = words[first].start() if first < len(words) else len(text)
     return Span(place, place)
+
+
+def _phrase(caption: str, span: Span) -> str:
+    words = list(WORD.finditer(caption, span.start, span.end))
+    named = next(_stretches(words, [(0, len(words))]), None)
+    if named is None:
+        return "" if words else _to_phrase_end(caption, span)
+    return _to_phrase_end(caption, named) if named.end == span.end else named.of(caption)
 
 
 def _to_phrase_end(caption: str, span: Span) -> str:

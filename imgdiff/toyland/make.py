@@ -1,7 +1,8 @@
-"""Files made from toyland: captions for `recipes/replace.yaml`, rendered pairs for
-`recipes/pairs.yaml`.
+"""Files made from toyland: captions for `recipes/replace.yaml` and `recipes/attribute.yaml`, those
+of one thing for `recipes/add.yaml`, rendered pairs for `recipes/pairs.yaml`.
 
 python -m imgdiff.toyland.make captions recipes/data/captions.jsonl --count 240
+python -m imgdiff.toyland.make captions recipes/data/captions_one_thing.jsonl --count 240 --things 1
 python -m imgdiff.toyland.make pairs outputs/toyland-pairs --count 64
 """
 
@@ -18,11 +19,12 @@ from imgdiff.toyland.pairs import RenderedPair, replaced_pair
 from imgdiff.toyland.scenes import generator, sample_scene
 
 
-def captions(count: int) -> Iterator[dict[str, Any]]:
-    """Captions of scenes that no training saw."""
+def captions(count: int, things: int | None = None) -> Iterator[dict[str, Any]]:
+    """Captions of scenes that no training saw, of so many things; one to three by default."""
     for seed in range(count):
         rng = generator("validation", seed)
-        yield {"id": f"toyland-{seed:04d}", "caption": scene_caption(sample_scene(rng), rng)}
+        scene = sample_scene(rng, things)
+        yield {"id": f"toyland-{seed:04d}", "caption": scene_caption(scene, rng)}
 
 
 def write_pairs(folder: Path, pairs: list[tuple[str, RenderedPair]]) -> None:
@@ -50,11 +52,12 @@ def main() -> None:
     parser.add_argument("what", choices=("captions", "pairs"))
     parser.add_argument("target", type=Path, help="a .jsonl file, or a folder for pairs")
     parser.add_argument("--count", type=int, default=64)
+    parser.add_argument("--things", type=int, choices=(1, 2, 3), help="a caption; else mixed")
     given = parser.parse_args()
     if given.what == "captions":
         given.target.parent.mkdir(parents=True, exist_ok=True)
         given.target.write_text(
-            "".join(json.dumps(record) + "\n" for record in captions(given.count))
+            "".join(json.dumps(record) + "\n" for record in captions(given.count, given.things))
         )
     else:
         pairs = [

@@ -13,7 +13,7 @@ from imgdiff.rows import Region, Row
 
 class RegionTextMatchingParams(MatchingParams):
     rule: Literal["any", "all"] = Field(
-        "any", description="one crop must match its noun, or both must"
+        "any", description="one crop must match its noun, or every crop that has one must"
     )
     min_itc: float | None = Field(
         0.35, ge=-1, le=1, description="cosine of the contrastive heads; null: not asked"
@@ -27,10 +27,12 @@ class RegionTextMatchingParams(MatchingParams):
 class RegionTextMatchingFilter(RegionMatchingFilter):
     """Match A's crop with A's changed noun and B's crop with B's, for the boxes of both images.
 
+    Where something was only added, or only removed, the noun of the other image alone is matched.
     The nouns come from the edit, or from the words that differ between the captions (Img-Diff,
     section 3.3).
     """
 
+    version = "2"
     Params = RegionTextMatchingParams
     reads = ("image_a", "image_b", "caption_a", "caption_b", "regions")
     region_scores = ("noun_itc_a", "noun_itc_b", "noun_itm_a", "noun_itm_b")
@@ -41,16 +43,18 @@ class RegionTextMatchingFilter(RegionMatchingFilter):
     def score(self, rows: Sequence[Row]) -> None:
         named = []
         for row in rows:
-            phrases = changed_phrases(row["caption_a"], row["caption_b"])
-            if phrases is None:
+            if changed_phrases(row["caption_a"], row["caption_b"]) is None:
                 row.reject(self.name, "captions_identical", "no word differs between the captions")
-            elif not all(phrases):
-                row.reject(self.name, "nothing_replaced", "words were only added or only removed")
+            elif not any(self._nouns(row)):
+                row.reject(self.name, "nothing_named", "the words that differ name no object")
             else:
                 named.append(row)
         super().score(named)
 
     def texts(self, row: Row, region: Region) -> tuple[str, str]:
+        return self._nouns(row)
+
+    def _nouns(self, row: Row) -> tuple[str, str]:
         edit = row.values.get("edit")
         if edit is not None:
             return edit["source"], edit["target"]

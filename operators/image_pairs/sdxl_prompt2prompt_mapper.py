@@ -7,12 +7,13 @@ from pydantic import BaseModel, Field
 
 from imgdiff import images
 from imgdiff.editing.candidates import Score, scores, shortened
-from imgdiff.editing.edits import Edit, LocalBlend, Source, Windows, edit_to
-from imgdiff.editing.words import changed_spans, changed_words
+from imgdiff.editing.edits import Edit, LocalBlend, Source, Windows
+from imgdiff.editing.words import changed_spans, changed_words, swapped_spans
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Row, derive_seed
 
+REFINED = ("attribute", "add")  # kinds of edits that leave all other words alone
 FLAT = 1.0 / 255  # standard deviation of a picture that shows nothing
 
 
@@ -61,9 +62,10 @@ class Prompt2PromptParams(Params):
 @register("sdxl_prompt2prompt_mapper")
 class SdxlPrompt2PromptMapper(Mapper):
     """Make image_a from caption_a and image_b by prompt-to-prompt (Hertz et al. 2022): replace
-    where one stretch of words gave way to another one, else refine."""
+    where one stretch of words gave way to another one, refine for an attribute, something added and
+    any other change."""
 
-    version = "2"
+    version = "3"
     Params = Prompt2PromptParams
     reads = ("caption_a", "caption_b")
     writes = ("image_a", "image_b", "editing")
@@ -109,7 +111,9 @@ class SdxlPrompt2PromptMapper(Mapper):
         blend = p.blend_threshold is not None and LocalBlend(
             *changed_words(*captions), threshold=p.blend_threshold, side=p.blend_side
         )
-        edit = Edit(captions[1], edit_to(*captions).spans, windows=windows, blend=blend or None)
+        refined = row.values.get("edit", {}).get("kind") in REFINED
+        spans = None if refined else swapped_spans(*captions)
+        edit = Edit(captions[1], spans, windows=windows, blend=blend or None)
         seed = derive_seed(row.seed, self.name)
         return Source(captions[0], seed, shortened(edit, p.candidates))
 

@@ -78,6 +78,11 @@ def test_same_words(caption_a, caption_b):
         ("a red car. It is old", "a blue car. It is old", "red car", "blue car"),
         ("a car on sand", "a red car on sand", "car", "red car"),
         ("a big red car", "a small red car", "big red car", "small red car"),
+        ("a car on sand", "a car and a red boat on sand", "", "red boat"),
+        ("a car, on sand", "a car next to a red boat, on sand", "", "red boat"),
+        ("a red car", "a boat and a red car", "", "boat"),
+        ("a car with a boat", "a car", "boat", ""),
+        ("a car on sand", "a car in sand", "", ""),
     ],
 )
 def test_phrases_run_to_the_end_of_the_noun_phrase(caption_a, caption_b, phrase_a, phrase_b):

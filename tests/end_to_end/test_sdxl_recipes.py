@@ -65,6 +65,8 @@ def test_full_size_recipe_runs_on_every_real_format(recipe, overrides, models, t
     assert replaced["editing"]["mode"] == "replace"
     assert added["editing"]["mode"] == "refine"
     assert load_rgb(replaced["image_b"]).shape == (64, 64, 3)
-    assert added.reason == "region_text_matching_filter: nothing_replaced"
+    scored = [region.scores for region in added.regions if "noun_itc_b" in region.scores]
+    assert scored
+    assert not any("noun_itc_a" in scores for scores in scored)
     reached = {tally["name"]: tally["rows_in"] for tally in left.report["operators"]}
     assert all(reached.values())

@@ -92,6 +92,45 @@ def test_refused_regions_are_not_asked_again(models, pair_row):
     assert row.kept_regions == [row.regions[1]]
 
 
+ADDED = {"caption_b": "a car and a red boat on sand"}
+REMOVED = {"caption_a": "a car and a red boat on sand", "caption_b": "a car on sand"}
+
+
+@pytest.mark.parametrize(
+    ("captions", "edit", "side", "level"),
+    [
+        (ADDED, {}, "b", 70),
+        (ADDED, {"edit": {"kind": "add", "source": "", "target": "red boat"}}, "b", 70),
+        (REMOVED, {}, "a", 10),
+    ],
+)
+def test_what_was_only_added_or_removed_is_matched_in_one_image(
+    models, pair_row, captions, edit, side, level
+):
+    for itc, passes in ((0.5, True), (0.25, False)):
+        models.matcher().asked.clear()
+        models.matcher().itc[level, "red boat"] = itc
+        for rule in ("all", "any"):
+            row = match(models, pair_row(**captions, **edit), rule=rule)
+            assert row.ok == passes
+        assert models.matcher().asked == [(level, "red boat")] * 2
+        assert row.regions[0].scores == {f"noun_itc_{side}": itc, f"noun_itm_{side}": 0.0}
+
+
+def test_an_attribute_is_matched_with_its_noun(models, pair_row):
+    edit = {"kind": "attribute", "source": "red car", "target": "blue car"}
+    captions = {"caption_a": "a red car on sand", "caption_b": "a blue car on sand"}
+    match(models, pair_row(**captions, edit=edit))
+    assert models.matcher().asked == [(10, "red car"), (70, "blue car")]
+
+
+def test_words_that_name_nothing_are_rejected(models, pair_row):
+    row = match(models, pair_row(caption_a="a car on sand", caption_b="a car in sand"))
+    assert row.reason == "region_text_matching_filter: nothing_named"
+    assert row.message == "the words that differ name no object"
+    assert models.matcher().asked == []
+
+
 @pytest.mark.parametrize("caption_b", ["a car on sand", "A  car on sand", "The car on sand."])
 def test_identical_captions_are_rejected(models, pair_row, caption_b):
     row = match(models, pair_row(caption_b=caption_b))

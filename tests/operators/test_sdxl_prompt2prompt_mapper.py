@@ -179,6 +179,21 @@ def test_mode_is_picked_by_the_captions_and_recorded(draw, b, mode):
     assert row["editing"] == {"mode": mode, "candidate": 0, "candidate_scores": []}
 
 
+@pytest.mark.parametrize(
+    ("kind", "b", "mode"),
+    [
+        ("replace", "a red boat on sand", "replace"),
+        ("attribute", "a blue car on sand", "refine"),
+        ("add", "a red car and a boat on sand", "refine"),
+    ],
+)
+def test_the_edit_says_how_attributes_are_drawn(draw, kind, b, mode):
+    row = captions(b=b)
+    row["edit"] = {"kind": kind, "source": "", "target": ""}
+    (row,) = draw([row])
+    assert row["editing"]["mode"] == mode
+
+
 def test_blend_reads_the_words_that_differ(draw):
     row = captions("a red car on sand", "a blue boat on snow")
     draw([row], blend_threshold=0.4, blend_side=0.5)

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from imgdiff.language.lexicon import load_lexicon
+from imgdiff.language.mentions import mentions
 from imgdiff.toyland import make
 from imgdiff.toyland.pairs import replaced_pair
 from imgdiff.toyland.scenes import generator
@@ -27,6 +29,13 @@ def test_captions(tmp_path, monkeypatch, capsys):
     assert [record["id"] for record in records] == [f"toyland-{k:04d}" for k in range(12)]
     assert all(record["caption"] for record in records)
     assert capsys.readouterr().out == f"wrote 12 captions to {path}\n"
+
+
+def test_captions_of_one_thing(tmp_path, monkeypatch):
+    path = tmp_path / "captions.jsonl"
+    run(monkeypatch, "captions", path, "--count", 30, "--things", 1)
+    for record in lines(path):
+        assert len(mentions(record["caption"], load_lexicon("toyland"))) == 1
 
 
 def test_pairs(tmp_path, monkeypatch):

@@ -1,0 +1,1 @@
+"""What captions name, and other captions made of them: no model, no rows."""

@@ -1,0 +1,173 @@
+"""Another caption, one thing of it changed with a lexicon: no model."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from imgdiff.editing.words import WORD, Span
+from imgdiff.language.grammar import DETERMINERS, SHADES, article, fit_article
+from imgdiff.language.lexicon import NUMBERS, Alike, Lexicon
+from imgdiff.language.mentions import Mention, mentions
+
+# what may follow a noun that something is put next to: what comes then is true of both
+BEFORE_PLACES = frozenset(
+    "in on at near by under below above behind beside next inside outside against along is are "
+    "sits stands lies rests sitting standing lying laying resting parked".split()
+)
+BEFORE_ATTRIBUTES = DETERMINERS | frozenset("of with in on by and next to near".split()) | {""}
+
+
+class CaptionEdit(NamedTuple):
+    """The new caption, and the words that changed as they stood and stand in it, lower case.
+
+    For an attribute both hold the noun: (`red car`, `blue car`). For something added `source` is
+    empty.
+    """
+
+    caption: str
+    source: str
+    target: str
+
+
+Editor = Callable[[str, Lexicon, np.random.Generator], CaptionEdit | None]
+
+
+def replace_noun(caption: str, lexicon: Lexicon, rng: np.random.Generator) -> CaptionEdit | None:
+    """One thing becomes another one of its group, in the same number, that does not stand in the
+    caption already. None if no such thing is named."""
+    words = _words(caption)
+    choices = [
+        (mention, others)
+        for mention in mentions(caption, lexicon)
+        if _is_replaceable(mention, lexicon, words)
+        and (others := list(_others(mention, lexicon, words)))
+    ]
+    if not choices:
+        return None
+    mention, others = choices[int(rng.integers(len(choices)))]
+    new = str(rng.choice(others))
+    old = mention.span.of(caption).lower()
+    return CaptionEdit(_put(caption, mention.span, new), old, new)
+
+
+def change_attribute(
+    caption: str, lexicon: Lexicon, rng: np.random.Generator
+) -> CaptionEdit | None:
+    """A thing looks different: an attribute becomes another one of its kind or, if no thing has
+    one, one is put in. None if nothing is named that an attribute suits."""
+    found = mentions(caption, lexicon)
+    changes = [change for mention in found for change in _changes(caption, mention, lexicon)]
+    if not changes:
+        changes = [put for mention in found for put in _put_in(caption, mention, lexicon)]
+    if not changes:
+        return None
+    place, end, others = changes[int(rng.integers(len(changes)))]
+    new = str(rng.choice(others))
+    source, target = caption[place.start : end], new + caption[place.end : end]
+    return CaptionEdit(_put(caption, place, new), source.lower(), target.lower())
+
+
+def add_object(caption: str, lexicon: Lexicon, rng: np.random.Generator) -> CaptionEdit | None:
+    """Something appears right behind a thing: `a cat next to a dog on a sofa`. None if nothing is
+    named that something may be put next to."""
+    words = _words(caption)
+    choices = [
+        (mention, others)
+        for mention in mentions(caption, lexicon)
+        if not mention.next or mention.next in BEFORE_PLACES
+        if (others := list(_company(mention, lexicon, words)))
+    ]
+    if not choices:
+        return None
+    mention, others = choices[int(rng.integers(len(choices)))]
+    new = str(rng.choice(others))
+    if lexicon.added_attribute:
+        looks = [a[0] for a in lexicon.attributes[lexicon.added_attribute] if words.isdisjoint(a)]
+        new = f"{rng.choice(looks)} {new}"
+    end = mention.span.end
+    added = f" {lexicon.joined_by} {article(new)} {new}"
+    return CaptionEdit(caption[:end] + added + caption[end:], "", new)
+
+
+EDITORS: dict[str, Editor] = {
+    "replace": replace_noun,
+    "attribute": change_attribute,
+    "add": add_object,
+}
+
+
+def _is_replaceable(mention: Mention, lexicon: Lexicon, words: set[str]) -> bool:
+    """Not `a bowl of soup`, for there is no hat of it; not `a slice of pizza`; not a man whom `his`
+    speaks of."""
+    bare = mention.before == "of" and mention.noun.number == "singular"
+    group = lexicon.groups[mention.noun.group]
+    return mention.next != "of" and not bare and words.isdisjoint(group.not_with)
+
+
+def _others(mention: Mention, lexicon: Lexicon, words: set[str]) -> Iterator[str]:
+    noun = mention.noun
+    for thing in lexicon.groups[noun.group].things:
+        new = lexicon.form(thing[0], noun.number)
+        if new is not None and not _stands(thing, lexicon, words):
+            yield new
+
+
+def _company(mention: Mention, lexicon: Lexicon, words: set[str]) -> Iterator[str]:
+    for group in lexicon.groups[mention.noun.group].beside:
+        for thing in lexicon.groups[group].things:
+            new = lexicon.form(thing[0], "singular")
+            if new is not None and not _stands(thing, lexicon, words):
+                yield new
+
+
+def _stands(thing: Alike, lexicon: Lexicon, words: set[str]) -> bool:
+    """Whether the caption has the last word of one of the thing's names, in any number."""
+    forms = (lexicon.form(name, number) for name in thing for number in NUMBERS)
+    return any(form.split()[-1] in words for form in forms if form is not None)
+
+
+# where new words go, where the noun ends, and what they may be
+_Change = tuple[Span, int, list[str]]
+
+
+def _changes(caption: str, mention: Mention, lexicon: Lexicon) -> Iterator[_Change]:
+    """Every attribute of the thing that has others of its kind."""
+    if mention.before in SHADES:
+        return
+    for place in mention.attributes:
+        word = place.of(caption).lower()
+        for kind in lexicon.groups[mention.noun.group].attributes:
+            if any(word in alike for alike in lexicon.attributes[kind]):
+                if others := _looks(kind, caption, lexicon):
+                    yield place, mention.span.end, others
+                break
+
+
+def _put_in(caption: str, mention: Mention, lexicon: Lexicon) -> Iterator[_Change]:
+    """Attributes that the thing may get, if nothing is said yet of how it looks."""
+    if mention.attributes or mention.before not in BEFORE_ATTRIBUTES:
+        return
+    noun = mention.span.of(caption)
+    noun = noun if noun.isupper() else noun[0].lower() + noun[1:]
+    for kind in lexicon.groups[mention.noun.group].attributes:
+        if looks := _looks(kind, caption, lexicon):
+            yield mention.span, mention.span.end, [f"{look} {noun}" for look in looks]
+
+
+def _looks(kind: str, caption: str, lexicon: Lexicon) -> list[str]:
+    """The attributes of a kind, without those that the caption has."""
+    words = _words(caption)
+    return [alike[0] for alike in lexicon.attributes[kind] if words.isdisjoint(alike)]
+
+
+def _words(caption: str) -> set[str]:
+    return {word.group().lower() for word in WORD.finditer(caption)}
+
+
+def _put(caption: str, place: Span, words: str) -> str:
+    """The caption with other words in a place: a capital stays one, an article before it is made to
+    fit."""
+    if place.of(caption)[0].isupper():
+        words = words[0].upper() + words[1:]
+    return fit_article(caption[: place.start], words) + words + caption[place.end :]

@@ -1,0 +1,127 @@
+"""Nouns by group and attributes by kind; the files in `lexicons` say what each field is for."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from imgdiff.language.grammar import plural
+
+LEXICONS = Path(__file__).parent / "lexicons"
+LEXICON_NAMES = ("english", "toyland")
+Number = Literal["singular", "plural", "mass"]  # a dog, dogs, bread
+NUMBERS: tuple[Number, ...] = ("singular", "plural", "mass")
+Alike = tuple[str, ...]  # words for the same, or for what looks the same; the first is written
+
+
+@dataclass(frozen=True)
+class Group:
+    """Things of one kind.
+
+    attributes: the kinds that suit. beside: groups of which something may stand next to these.
+    not_with: words of a caption in which these are not replaced.
+    """
+
+    things: tuple[Alike, ...]
+    attributes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    not_with: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A word, or several, for a thing of a group."""
+
+    thing: Alike
+    group: str
+    number: Number
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """What is known of the words of captions."""
+
+    groups: Mapping[str, Group]
+    attributes: Mapping[str, tuple[Alike, ...]] = field(default_factory=dict)
+    joined_by: str = "and"
+    added_attribute: str | None = None
+    plurals: Mapping[str, str] = field(default_factory=dict)
+    plural_only: frozenset[str] = frozenset()
+    uncountable: frozenset[str] = frozenset()
+    also_verbs: frozenset[str] = frozenset()
+    heads: frozenset[str] = frozenset()
+    fixed: tuple[str, ...] = ()
+
+    def form(self, name: str, number: Number) -> str | None:
+        """The noun in a number; None if it has none: `scissors` has no singular."""
+        own: Number = (
+            "plural"
+            if name in self.plural_only
+            else "mass"
+            if name in self.uncountable
+            else "singular"
+        )
+        if own == number:
+            return name
+        return plural(name, self.plurals) if (own, number) == ("singular", "plural") else None
+
+    @cached_property
+    def nouns(self) -> dict[tuple[str, ...], Noun | None]:
+        """By the words that they are written with; None for expressions that are left whole."""
+        found: dict[tuple[str, ...], Noun | None] = {tuple(f.split()): None for f in self.fixed}
+        for group, things in ((name, group.things) for name, group in self.groups.items()):
+            for thing in things:
+                for number in NUMBERS:
+                    for form in (self.form(name, number) for name in thing):
+                        if form is not None:
+                            found.setdefault(tuple(form.split()), Noun(thing, group, number))
+        return found
+
+    @cached_property
+    def most_words(self) -> int:
+        """Of an entry of `nouns`."""
+        return max(map(len, self.nouns))
+
+    @cached_property
+    def attribute_words(self) -> frozenset[str]:
+        return frozenset(w for kind in self.attributes.values() for alike in kind for w in alike)
+
+    @cached_property
+    def compound_heads(self) -> frozenset[str]:
+        """`heads`, and the plurals of those that are no verbs: `a bus stop`, but `a bus stops`."""
+        nouns = self.heads - self.also_verbs
+        return self.heads | {plural(head, self.plurals) for head in nouns}
+
+
+@cache
+def load_lexicon(name: str) -> Lexicon:
+    """One of the files in `lexicons`, by name without ending."""
+    content = yaml.safe_load((LEXICONS / f"{name}.yaml").read_text())
+    return Lexicon(
+        groups={name: _group(**entry) for name, entry in content["groups"].items()},
+        attributes={kind: _alike(words) for kind, words in content["attributes"].items()},
+        joined_by=content["added"]["joined_by"],
+        added_attribute=content["added"].get("attribute"),
+        plurals=content.get("plurals", {}),
+        fixed=tuple(content.get("fixed", ())),
+        **{
+            name: frozenset(content.get(name, ()))
+            for name in ("plural_only", "uncountable", "also_verbs", "heads")
+        },
+    )
+
+
+def _group(nouns: list[Any], **facts: list[str]) -> Group:
+    return Group(
+        things=_alike(nouns),
+        attributes=tuple(facts.get("attributes", ())),
+        beside=tuple(facts.get("beside", ())),
+        not_with=frozenset(facts.get("not_with", ())),
+    )
+
+
+def _alike(entries: Iterable[str | list[str]]) -> tuple[Alike, ...]:
+    return tuple((entry,) if isinstance(entry, str) else tuple(entry) for entry in entries)

@@ -1,0 +1,66 @@
+"""How many captions of a file a lexicon knows."""
+
+from pathlib import Path
+
+import pytest
+
+from imgdiff import __main__ as cli
+from imgdiff import run
+from imgdiff.language.coverage import measure
+from imgdiff.language.lexicon import load_lexicon
+
+PHOTOS = Path(__file__).parent / "photo_captions.jsonl"
+
+
+def test_counts():
+    captions = ["Two red cars and a dog", "A man cuts wood", "a car on the moon", "the moon"]
+    coverage = measure(captions, load_lexicon("english"))
+    assert coverage.captions == 4
+    assert coverage.holding == {
+        "a noun": 3,
+        "an attribute": 1,
+        "something to replace": 3,
+        "an attribute to change": 3,
+        "a place to add": 2,
+    }
+    assert coverage.groups == {"land vehicles": 2, "people": 1, "mammals": 1}
+    assert coverage.nouns["land vehicles"] == {"car": 2}
+    assert coverage.unknown == {"moon": 2, "cuts": 1}
+
+
+def test_english_knows_captions_of_photos(capsys):
+    assert cli.main(["lexicon", str(PHOTOS)]) == run.COMPLETE
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "62 captions"
+    shares = {line[:-14].strip(): float(line.split()[-1]) for line in lines[3:8]}
+    assert shares["a noun"] >= 90
+    assert shares["something to replace"] >= 90
+    assert shares["an attribute to change"] >= 80
+
+
+def test_another_lexicon_and_other_counts(project, capsys):
+    project.write_captions([{"caption": "a red boat near a quay"}])
+    assert cli.main(["lexicon", "captions.jsonl", "--lexicon", "toyland", "--words", "1"]) == 0
+    output = capsys.readouterr().out
+    assert "vehicle" in output
+    assert output.endswith("most frequent words that are not in the lexicon: quay 1\n")
+
+
+def test_rows_that_are_no_captions_are_told(project, capsys):
+    project.write_captions([{"caption": "a boat"}, {"caption": 5}])
+    assert cli.main(["lexicon", "captions.jsonl"]) == run.COMPLETE
+    printed = capsys.readouterr()
+    assert printed.out.startswith("1 captions\n")
+    assert "1 of 2 rows not read: captions.jsonl:2: caption_a is a number" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("none.jsonl", "none.jsonl: No such file or directory"),
+        ("mine.yaml", "mine.yaml: expected a file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(project, capsys, file, message):
+    assert cli.main(["lexicon", file]) == run.REFUSED
+    assert message in capsys.readouterr().err
