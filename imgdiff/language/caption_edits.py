@@ -82,8 +82,8 @@ def add_object(caption: str, lexicon: Lexicon, rng: np.random.Generator) -> Capt
         return None
     mention, others = choices[int(rng.integers(len(choices)))]
     new = str(rng.choice(others))
-    if lexicon.added_attribute:
-        looks = [a[0] for a in lexicon.attributes[lexicon.added_attribute] if words.isdisjoint(a)]
+    kind = lexicon.added_attribute
+    if kind and (looks := _looks(kind, caption, lexicon)):
         new = f"{rng.choice(looks)} {new}"
     end = mention.span.end
     added = f" {lexicon.joined_by} {article(new)} {new}"
@@ -166,8 +166,10 @@ def _words(caption: str) -> set[str]:
 
 
 def _put(caption: str, place: Span, words: str) -> str:
-    """The caption with other words in a place: a capital stays one, an article before it is made to
-    fit."""
-    if place.of(caption)[0].isupper():
+    """The caption with other words in a place: a capital stays one, but not that of `TV`; an
+    article before it is made to fit."""
+    old = place.of(caption)
+    if old[0].isupper() and (place.start == 0 or not old.isupper()):
         words = words[0].upper() + words[1:]
-    return fit_article(caption[: place.start], words) + words + caption[place.end :]
+    written = fit_article(caption[: place.start], words) + words + caption[place.end :]
+    return written.upper() if caption.isupper() else written

@@ -40,6 +40,9 @@ class TestReplace:
             ("a pear, cut open", "an apple, cut open"),
             ("two pears", "two apples"),
             ("Apples!", "Pears!"),
+            ("A RED APPLE", "A RED PEAR"),
+            ("APPLE on a table", "Pear on a table"),
+            ("an APPLE", "a pear"),
             ("a pineapple and a pear", "a pineapple and an apple"),  # within a longer word it stays
             ("İzmir: a pear", "İzmir: an apple"),  # lower case is one character longer
         ],
@@ -169,6 +172,11 @@ class TestAdd:
     )
     def test_nowhere_to_add(self, caption):
         assert add_object(caption, FRUIT, rng()) is None
+
+    def test_no_colour_is_left(self):
+        colours = "red orange yellow green blue purple white black"
+        edited = add_object(f"{colours}: a car", load_lexicon("toyland"), rng())
+        assert len(edited.target.split()) == 1
 
     def test_toyland_says_and_and_a_colour(self):
         for seed in range(20):
