@@ -7,7 +7,7 @@ import numpy as np
 
 from imgdiff.editing.words import WORD, Span
 from imgdiff.language.grammar import DETERMINERS, SHADES, article, fit_article
-from imgdiff.language.lexicon import NUMBERS, Alike, Lexicon
+from imgdiff.language.lexicon import Lexicon
 from imgdiff.language.mentions import Mention, mentions
 
 # what may follow a noun that something is put next to: what comes then is true of both
@@ -109,7 +109,7 @@ def _others(mention: Mention, lexicon: Lexicon, words: set[str]) -> Iterator[str
     noun = mention.noun
     for thing in lexicon.groups[noun.group].things:
         new = lexicon.form(thing[0], noun.number)
-        if new is not None and not _stands(thing, lexicon, words):
+        if new is not None and words.isdisjoint(lexicon.last_words[thing]):
             yield new
 
 
@@ -117,14 +117,8 @@ def _company(mention: Mention, lexicon: Lexicon, words: set[str]) -> Iterator[st
     for group in lexicon.groups[mention.noun.group].beside:
         for thing in lexicon.groups[group].things:
             new = lexicon.form(thing[0], "singular")
-            if new is not None and not _stands(thing, lexicon, words):
+            if new is not None and words.isdisjoint(lexicon.last_words[thing]):
                 yield new
-
-
-def _stands(thing: Alike, lexicon: Lexicon, words: set[str]) -> bool:
-    """Whether the caption has the last word of one of the thing's names, in any number."""
-    forms = (lexicon.form(name, number) for name in thing for number in NUMBERS)
-    return any(form.split()[-1] in words for form in forms if form is not None)
 
 
 # where new words go, where the noun ends, and what they may be

@@ -81,6 +81,15 @@ class Lexicon:
         return found
 
     @cached_property
+    def last_words(self) -> dict[Alike, frozenset[str]]:
+        """Of every form of a thing's names: where one stands, the thing may be there already."""
+        words: dict[Alike, frozenset[str]] = {}
+        for form, noun in self.nouns.items():
+            if noun is not None:
+                words[noun.thing] = words.get(noun.thing, frozenset()) | {form[-1]}
+        return words
+
+    @cached_property
     def most_words(self) -> int:
         """Of an entry of `nouns`."""
         return max(map(len, self.nouns))
