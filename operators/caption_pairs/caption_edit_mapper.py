@@ -20,14 +20,11 @@ NOTHING_FOUND = {
         "no_attribute",
         "no noun of the lexicon that takes an attribute is in the caption",
     ),
-    "add": (
-        "no_place",
-        "no noun of the lexicon is where something can be put next to it",
-    ),
+    "add": ("no_place", "no noun of the lexicon is where something can be put next to it"),
 }
 WANTED = {
     "replace": "one object replaced",
-    "attribute": "one attribute changed",
+    "attribute": "one attribute of the lexicon changed",
     "add": "one object added",
 }
 
@@ -43,7 +40,8 @@ class CaptionEditParams(Params):
         description="lexicon: a word of the same group, no model; llm: as a language model says",
     )
     lexicon: Literal["toyland", "english"] = Field(
-        "toyland", description="which nouns by group and attributes by kind"
+        "toyland",
+        description="nouns by group and attributes by kind; llm: attributes that it may name",
     )
     prompt: str | None = Field(
         None,

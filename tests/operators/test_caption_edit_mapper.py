@@ -162,7 +162,7 @@ def test_every_kind_has_a_prompt_and_a_check_of_its_own(models, kind, answer, so
     ("kind", "wanted"),
     [
         ("replace", "one object replaced"),
-        ("attribute", "one attribute changed"),
+        ("attribute", "one attribute of the lexicon changed"),
         ("add", "one object added"),
     ],
 )
