@@ -35,9 +35,8 @@ class RegionCaptionSimilarityFilter(RegionFilter):
         vectors = self.clip.embed_texts(
             [text for r in regions for text in (r.caption_a, r.caption_b)]
         )
-        for region, cosine in zip(
-            regions, np.sum(vectors[0::2] * vectors[1::2], axis=1), strict=True
-        ):
+        cosines = np.sum(vectors[0::2] * vectors[1::2], axis=1)
+        for region, cosine in zip(regions, cosines.clip(-1, 1), strict=True):  # 1 + 1e-7 is 1
             region.scores["caption_similarity"] = float(cosine)
 
     def decide_regions(self, row: Row, regions: list[Region]) -> None:

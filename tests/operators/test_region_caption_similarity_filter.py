@@ -60,3 +60,10 @@ def test_thresholds_for_the_report():
     params = RegionCaptionSimilarityFilter.Params(max_similarity=0.7)
     thresholds = RegionCaptionSimilarityFilter(params).thresholds()
     assert thresholds == {"caption_similarity": (None, 0.7)}
+
+
+def test_equal_captions_score_one_and_not_a_rounding_error_more(models, row):
+    models.clip().text_degrees = dict.fromkeys(("A car.", "A boat.", "One car."), 38)
+    row = compare(models, row, max_similarity=1.0)
+    assert [region.scores["caption_similarity"] for region in row.regions] == [1.0, 1.0]
+    assert row.ok
