@@ -17,6 +17,7 @@ from imgdiff.language.coverage import measure, print_coverage
 from imgdiff.language.lexicon import LEXICON_NAMES, load_lexicon
 from imgdiff.operator import Composite, Filter, Registered, Selector, registry
 from imgdiff.progress import make_console
+from imgdiff.readers import find
 from imgdiff.recipe import LARGEST_VALIDATION, did_you_mean
 from imgdiff.rows import INPUT_FIELDS
 from imgdiff.run_dir import open_complete
@@ -133,7 +134,7 @@ def show_coverage(arguments: argparse.Namespace) -> int:
     """Print how much of a caption file a lexicon knows."""
     demand = Demand(seed=0, max_pixels=0, needed=frozenset(("caption_a",)), made=NOT_CAPTIONS)
     try:
-        source = Input(arguments.file)
+        source = Input(find(arguments.file))
         rows = source.part(0, len(source)).rows(demand)
     except RefusedError as problem:
         print(problem, file=sys.stderr)
@@ -176,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     exporting.set_defaults(verb=export_run)
     covering = verbs.add_parser("lexicon", help="how many captions of a file a lexicon can edit")
-    covering.add_argument("file", type=Path, metavar="FILE", help="captions, as for a recipe")
+    covering.add_argument("file", metavar="FILE", help="captions, as for a recipe")
     covering.add_argument("--lexicon", choices=LEXICON_NAMES, default="english")
     covering.add_argument("--words", type=int, default=20, help="unknown words shown, default 20")
     covering.set_defaults(verb=show_coverage)

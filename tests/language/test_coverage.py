@@ -57,8 +57,8 @@ def test_rows_that_are_no_captions_are_told(project, capsys):
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("none.jsonl", "none.jsonl: No such file or directory"),
-        ("mine.yaml", "mine.yaml: expected a file"),
+        ("none.jsonl", "no such file or folder: none.jsonl"),
+        ("mine.yaml", "mine.yaml: expected a folder, or a file"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(project, capsys, file, message):
