@@ -18,9 +18,9 @@ from imgdiff.language.lexicon import LEXICON_NAMES, load_lexicon
 from imgdiff.operator import Composite, Filter, Registered, Selector, registry
 from imgdiff.progress import make_console
 from imgdiff.readers import find
-from imgdiff.recipe import LARGEST_VALIDATION, did_you_mean
+from imgdiff.recipe import LARGEST_VALIDATION, did_you_mean, hub_name
 from imgdiff.rows import INPUT_FIELDS
-from imgdiff.run_dir import open_complete
+from imgdiff.run_dir import open_complete, open_finished
 from imgdiff.summary import build_report
 
 NOT_CAPTIONS = frozenset(INPUT_FIELDS) - {"caption_a"}
@@ -43,6 +43,17 @@ def check_recipes(arguments: argparse.Namespace) -> int:
             print(problem, file=sys.stderr)
             code = run.REFUSED
     return code
+
+
+def push_run(arguments: argparse.Namespace) -> int:
+    """Push the dataset of a finished run to the Hub."""
+    try:
+        repo = hub_name(arguments.repo)
+        with open_finished(Path(arguments.folder)) as folder:
+            return run.push(make_console(), folder, repo, arguments.private)
+    except (RefusedError, ValueError) as refusal:
+        print(refusal, file=sys.stderr)
+        return run.REFUSED
 
 
 def list_operators(arguments: argparse.Namespace) -> int:
@@ -181,6 +192,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     covering.add_argument("--lexicon", choices=LEXICON_NAMES, default="english")
     covering.add_argument("--words", type=int, default=20, help="unknown words shown, default 20")
     covering.set_defaults(verb=show_coverage)
+    pushing = verbs.add_parser("push", help="push the dataset of a finished run to the Hub")
+    pushing.add_argument("folder", metavar="RUN_FOLDER")
+    pushing.add_argument("repo", metavar="OWNER/NAME", help="made if it is not there")
+    pushing.add_argument("--private", action="store_true", help="only its owner may see it")
+    pushing.set_defaults(verb=push_run)
     parsed = parser.parse_args(given)
     code: int = parsed.verb(parsed)
     return code

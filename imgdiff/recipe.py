@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from imgdiff.errors import RefusedError
 from imgdiff.operator import Composite, load_operator_file, registry
@@ -18,6 +18,7 @@ from imgdiff.operator import Composite, load_operator_file, registry
 MAX_BYTES = 256 * 1024
 LARGEST_VALIDATION = 0.5
 COMMAND_LINE = 0  # stands for the line of a setting that came as key=value
+HUB_NAME = re.compile(r"(?!.*(?:--|\.\.))\w[\w.-]*/\w(?:[\w.-]{0,94}\w)?(?<!\.git)", re.ASCII)
 Key = tuple[str | int, ...]  # ("process", 2, "image_pair_similarity_filter", "min_score")
 
 
@@ -61,10 +62,18 @@ class Pool(_Section):
 
 
 class Export(_Section):
-    """What is written besides `data/`; a finished run may be exported in other ways later."""
+    """What is made of a complete run besides `data/`; all of it can be had later, too."""
 
     formats: list[str] = []  # names of `imgdiff.export.formats`
     validation_fraction: float = Field(default=0.0, ge=0, le=LARGEST_VALIDATION)  # of captions
+    hub_repo: str | None = None  # "me/pairs": pushed there. The token is never part of a recipe
+    private: bool = False  # of a repository that the push creates
+    license: str | None = None  # of the dataset, as the Hub names licences: cc-by-4.0
+
+    @field_validator("hub_repo")
+    @classmethod
+    def _named(cls, name: str | None) -> str | None:
+        return name if name is None else hub_name(name)
 
 
 class Recipe(_Section):
@@ -140,6 +149,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence naming the nearest known word, or nothing."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]}?" if near else ""
+
+
+def hub_name(name: str) -> str:
+    """`name`, if the Hub takes it as that of a repository.
+
+    Raises:
+        ValueError: it does not; the message says what is allowed.
+    """
+    if not HUB_NAME.fullmatch(name):
+        raise ValueError(f'"{name}" is no name on the Hub, expected owner/name such as me/pairs')
+    return name
 
 
 def find_recipe(path: str | Path) -> Path:

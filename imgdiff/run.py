@@ -64,6 +64,8 @@ def run(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bool) -> 
             print_plan(console, plan, source, describe(plan, source))
             return COMPLETE
         recorded = {} if restart else recorded_revisions(target)
+        if plan.recipe.export.hub_repo:
+            _require_hub_token()
         plan = replace(plan, models=pinned(plan.models, recorded))
         with open_run(target, describe(plan, source), restart) as folder:
             return execute(console, plan, source, folder)
@@ -104,7 +106,32 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
     for hint in hints(folder.info, folder.report):
         console.print(hint, soft_wrap=True)
     console.print(f"{folder.path}/report.html", soft_wrap=True)
-    return _judge(folder)
+    code, settings = _judge(folder), plan.recipe.export
+    if settings.hub_repo is None or code != COMPLETE:
+        return code
+    pushed = push(console, folder, settings.hub_repo, settings.private)
+    return COMPLETE if pushed == COMPLETE else STOPPED  # there has been work: it is not refused
+
+
+def push(console: Console, folder: RunDir, repo: str, private: bool) -> int:
+    """Push what a finished run has made; returns the exit code. The run itself stays complete."""
+    from imgdiff.export.hub import publish
+
+    with logging_to(folder.path / "run.log", console):
+        try:
+            publish(console, folder, repo, private)
+        except (RefusedError, StoppedError) as problem:
+            log.debug("not pushed: %s", problem)
+            print(problem, file=sys.stderr)
+            return REFUSED if isinstance(problem, RefusedError) else STOPPED
+    return COMPLETE
+
+
+def _require_hub_token() -> None:
+    """Hours of work should not end for want of a token."""
+    from imgdiff.export.hub import require_token
+
+    require_token()
 
 
 def _some(names: Sequence[str]) -> str:
@@ -123,10 +150,11 @@ def finish(folder: RunDir, console: Console) -> list[Exported]:
     from imgdiff.report.page import write_report
 
     folder.files.tidy()
-    folder.write_report(build_report(folder))
     settings = folder.info["recipe"]["export"]
+    folder.report = build_report(folder)
     write_dataset(folder, settings["validation_fraction"])
     write_report(folder)
+    folder.write_report(folder.report)  # after these two, for which it vouches
     return [
         export(
             folder, name, folder.path / "export" / name, settings["validation_fraction"], console

@@ -1,5 +1,6 @@
 """The run folder: which shards are complete, the lock, and what may be resumed."""
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,12 @@ class RunDir:
     @property
     def total_count(self) -> int:
         return self.shard_count * len(self.info["phases"])
+
+    @property
+    def digest(self) -> str:
+        """Changes with the content of any complete shard."""
+        stored = [self._done[key]["sha256"] for key in sorted(self._done)]
+        return hashlib.sha256("".join(stored).encode()).hexdigest()
 
     def span(self, shard: int) -> tuple[int, int]:
         """First row of a shard, and the row after its last: shards are cut from the whole input."""
@@ -156,6 +163,24 @@ def open_complete(path: Path) -> RunDir:
         text = f"{path}: {missing} of {folder.total_count} shards are missing"
         raise RefusedError(f"{text}. Run its recipe again to finish it.")
     return folder
+
+
+@contextmanager
+def open_finished(path: Path) -> Iterator[RunDir]:
+    """The folder of a run that came to its end, locked until the context ends.
+
+    Raises:
+        RefusedError: it is no run folder, not complete or in use, or `data/` is older than it.
+    """
+    folder = open_complete(path)
+    with (path / LOCK).open("a+") as lock, locked(lock) as holder:
+        if holder is not None:
+            raise RefusedError(f"{path} is in use by {holder}. Wait for it.")
+        folder.report = read_json(path / REPORT) or {}
+        if folder.report.get("shards_sha256") != folder.digest:
+            way_out = "Run its recipe again: that only writes it out."
+            raise RefusedError(f"{path}/data is older than the shards. {way_out}")
+        yield folder
 
 
 def recorded_revisions(path: Path) -> dict[str, str | None]:

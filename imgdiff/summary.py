@@ -39,6 +39,7 @@ def build_report(folder: RunDir) -> dict[str, Any]:
         ],
         "samples": sum(manifest["samples"] for manifest in phases[-1]),
         "seconds": sum(seconds),
+        "shards_sha256": folder.digest,
     }
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import islice
 from pathlib import Path
@@ -12,11 +12,14 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from imgdiff.export import FinishedRun
+from imgdiff.export.licences import OWN, licence_of
+from imgdiff.export.pictures import EXAMPLES
 from imgdiff.export.split import SIDES
 from imgdiff.export.tables import Table, public_name
 from imgdiff.rows import Row
 
-EXAMPLES = 5
+FOLDER = "path/to/this/folder"  # in the code that loads it; a push puts its own name there
+PRIVATE_SETTINGS = ("export_path", "executor_type", "ray_address", "phases", "export")
 SIZES = {  # below this many rows -> the Hub's name for the size
     1_000: "n<1K",
     10_000: "1K<n<10K",
@@ -62,7 +65,12 @@ def write_card(path: Path, run: FinishedRun, *, kept: bool, tables: Sequence[Tab
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"plain": plain, "limits": limits, "public_name": public_name}
+    environment.filters |= {
+        "plain": plain,
+        "limits": limits,
+        "public_name": public_name,
+        "counts": counts_in_words,
+    }
     counts = run.report["rows"]
     configs = [config(path.parent, table.config) for table in tables]
     head = _head(run, configs, counts["ok"] if kept else counts["rejected"] + counts["failed"])
@@ -70,6 +78,12 @@ def write_card(path: Path, run: FinishedRun, *, kept: bool, tables: Sequence[Tab
         head=yaml.safe_dump(head, sort_keys=False, allow_unicode=True),
         info=run.info,
         report=run.report,
+        recipe=yaml.safe_dump(public(_shown(run.info)), sort_keys=False, allow_unicode=True),
+        unread=_unread(run.report["reasons"]),
+        models=list(_models(run.info)),
+        licence=chosen_licence(run.info),
+        folder=FOLDER,
+        pictures=[path.name for path in (path.parent / "card").glob("*.png")],
         kept=kept,
         tables=tables,
         held_back=any(path.parent.glob("*/validation-*.parquet")),
@@ -92,6 +106,48 @@ def limits(bounds: Sequence[float | None]) -> str:
     return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
 
 
+def counts_in_words(counts: Mapping[str, int]) -> str:
+    """`12 pair_too_similar, 3 image_flat`, the most frequent first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {code}" for code, count in ordered)
+
+
+def _models(info: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A line for each role: its model's name, whether it ships with imgdiff, and its licence."""
+    setting = info["recipe"].get("models")
+    for role, model in info["models"].items():
+        embedded = "embedded" in (setting, setting.get(role) if isinstance(setting, dict) else None)
+        licence = OWN if embedded else licence_of(model["name"])
+        name = f"embedded {role}" if embedded else public_name(model["name"])
+        yield model | {"role": role, "name": name, "embedded": embedded, "licence": licence}
+
+
+def _unread(reasons: Mapping[str, int]) -> dict[str, int]:
+    """Rows that ended before the first operator, by code."""
+    whole = {reason: count for reason, count in reasons.items() if reason.startswith("input: ")}
+    return {reason.removeprefix("input: "): count for reason, count in whole.items()}
+
+
+def public(value: Any) -> Any:
+    """Settings as anybody may read them: of absolute paths only the last part."""
+    if isinstance(value, dict):
+        return {key: public(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [public(each) for each in value]
+    return public_name(value) if isinstance(value, str) else value
+
+
+def _shown(info: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe without what only says where it ran."""
+    return {key: each for key, each in info["recipe"].items() if key not in PRIVATE_SETTINGS}
+
+
+def chosen_licence(info: Mapping[str, Any]) -> str | None:
+    """The licence that the recipe gives the dataset."""
+    licence: str | None = info["recipe"].get("export", {}).get("license")
+    return licence
+
+
 def config(folder: Path, name: str) -> dict[str, Any]:
     """How `datasets` finds the parquet files in `folder/name`, by split if their names have one.
 
@@ -112,16 +168,18 @@ def config(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _head(run: FinishedRun, configs: list[dict[str, Any]], rows: int) -> dict[str, Any]:
-    """What the Hub and `datasets` read. Nobody has chosen a licence yet, and the card says so."""
+    """What the Hub and `datasets` read. Where nobody has chosen a licence, the card says so."""
     if configs:
         configs[0]["default"] = True
     return {
         "pretty_name": run.info["project_name"],
-        "license": "unknown",
+        "license": chosen_licence(run.info) or "unknown",
         "size_categories": [
             next((name for limit, name in SIZES.items() if rows < limit), "n>100M")
         ],
-        "tags": ["image-difference", "image-pairs", "imgdiff"],
+        "task_categories": ["image-text-to-text", "visual-question-answering"],
+        "annotations_creators": ["machine-generated"],
+        "tags": ["image-difference", "image-pairs", "synthetic", "imgdiff"],
         "configs": configs,
     }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from imgdiff.export import FinishedRun
 from imgdiff.export.card import write_card
 from imgdiff.export.parquet_files import ParquetFiles
+from imgdiff.export.pictures import CardPictures
 from imgdiff.export.split import SIDES, Side, Split
 from imgdiff.export.tables import Table, tables
 from imgdiff.files import swap_folder
@@ -41,7 +42,7 @@ def write_dataset(run: FinishedRun, validation_fraction: float = 0.0) -> None:
 
 
 class DatasetWriter:
-    """Writes `data` (what was kept) or `dropped` of a run into `path`, its card at the end.
+    """Writes `data` (what was kept) or `dropped` of a run into `path`, at the end its card.
 
     A split is a file name's beginning, and there is none of it where nothing is held back. A table
     without rows has no file, for `datasets` refuses empty ones.
@@ -51,6 +52,7 @@ class DatasetWriter:
         self, path: Path, run: FinishedRun, folder: str, validation_fraction: float = 0.0
     ) -> None:
         self.path, self.run, self.kept = path, run, folder == "data"
+        self.pictures = CardPictures()
         self.tables = [table for table in tables(run.info) if table.folder == folder]
         self.split = Split(run.info["recipe"]["seed"], validation_fraction)
         self.files = {
@@ -65,6 +67,8 @@ class DatasetWriter:
         path.mkdir(parents=True, exist_ok=True)
 
     def add(self, rows: Sequence[Row]) -> None:
+        if self.kept:
+            self.pictures.add(rows)
         sides: dict[Side, list[Row]] = {side: [] for side in SIDES}
         for row in rows:
             sides[self.split.side(row)].append(row)
@@ -77,6 +81,8 @@ class DatasetWriter:
         for files in self.files.values():
             files.close()
         filled = [table for table in self.tables if any(self._sides(table))]
+        if self.kept and filled:
+            self.pictures.write(self.path / "card", self.run.info)
         write_card(self.path / "README.md", self.run, kept=self.kept, tables=filled)
 
     def _sides(self, table: Table) -> list[Side]:

@@ -18,7 +18,9 @@ INFO: dict[str, Any] = {
     "project_name": "two | pairs",
     "recipe": {"seed": 42},
     "versions": {"imgdiff": "0.1.0"},
-    "models": {"clip": {"name": "/home/someone/models/clip", "fingerprint": "c0ffee"}},
+    "models": {
+        "clip": {"name": "/home/someone/models/clip", "revision": None, "fingerprint": "c0ffee"}
+    },
     "input": {"path": "/home/someone/captions.jsonl", "rows": 4, "sha256": "5a"},
     "operators": [
         {
@@ -71,7 +73,11 @@ class Run:
         }
         reasons = {row.reason: 1 for row in rows if row.reason}
         samples = sum(len(row.kept_regions) for row in rows if row.ok)
-        return {"rows": {"total": len(rows), **counts}, "reasons": reasons, "samples": samples}
+        tally = {"name": "area_filter", "rows_in": 2, "rows_ok": 1, "rejected": {"no_area": 1}}
+        tally |= {"failed": {}, "regions_in": 3, "regions_kept": 1}
+        tally |= {"regions_refused": {"area_unchanged": 2}}
+        endings = {"rows": {"total": len(rows), **counts}, "reasons": reasons}
+        return endings | {"operators": [tally], "samples": samples}
 
 
 def make_row(name: str, *regions: Region) -> Row:
