@@ -300,13 +300,12 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_done(project, monkeypatch, 
         written.append(path.suffix == ".parquet")
         write_atomic(path, content)
 
-    monkeypatch.setattr("imgdiff.shard_files.write_atomic", write)
-    assert run.main(["mine.yaml"]) == run.STOPPED
+    with monkeypatch.context() as full:
+        full.setattr("imgdiff.shard_files.write_atomic", write)
+        assert run.main(["mine.yaml"]) == run.STOPPED
     text = capsys.readouterr().err
     assert text.startswith("stopped: no space left on outputs/try (needs about 0.0 GB, ")
     assert text.endswith(" GB free). 3 of 8 shards are safe. Free space and run again.\n")
-    monkeypatch.undo()
-    os.chdir(project.folder)
     assert run.main(["mine.yaml"]) == run.COMPLETE
 
 
