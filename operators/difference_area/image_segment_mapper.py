@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from imgdiff import images
 from imgdiff.boxes import area, clip
@@ -14,6 +14,9 @@ from imgdiff.rows import Region, Row
 
 
 class ImageSegmentParams(Params):
+    images: Literal["both", "a"] = Field(
+        "both", description="which are segmented; a, where image_b is still to be made"
+    )
     points_per_side: int = Field(
         16, ge=1, le=64, description="a grid of this many points, squared, prompts the model"
     )
@@ -34,9 +37,14 @@ class ImageSegmentMapper(Mapper):
     3.3)."""
 
     Params = ImageSegmentParams
-    reads = ("image_a", "image_b")
+    reads: tuple[str, ...] = ("image_a", "image_b")
     writes = ("regions", "regions.mask")
     roles = ("segmenter",)
+
+    def __init__(self, params: BaseModel) -> None:
+        super().__init__(params)
+        if self.params.images == "a":
+            self.reads = ("image_a",)
 
     def setup(self, models: Models) -> None:
         self.segmenter = models.segmenter()
@@ -45,12 +53,15 @@ class ImageSegmentMapper(Mapper):
         for row in rows:
             pictures = [images.load_rgb(row[key]) for key in self.reads]
             sizes = [f"{p.shape[1]} x {p.shape[0]}" for p in pictures]
-            if sizes[0] != sizes[1]:
+            if len(set(sizes)) > 1:
                 row.reject(self.name, "pair_size_differs", f"images are {sizes[0]} and {sizes[1]}")
                 continue
-            row.regions = self.regions_of(pictures[0], "a") + self.regions_of(pictures[1], "b")
+            row.regions = self.regions_of(pictures[0], "a")
+            if len(pictures) == 2:
+                row.regions += self.regions_of(pictures[1], "b")
             if not row.regions:
-                row.reject(self.name, "nothing_found", "no segment in either image")
+                where = "either image" if len(pictures) == 2 else "image A"
+                row.reject(self.name, "nothing_found", f"no segment in {where}")
 
     def regions_of(self, picture: np.ndarray, source: Literal["a", "b"]) -> list[Region]:
         """The segments of one image ([H, W, 3] uint8 RGB) that pass the size limits."""

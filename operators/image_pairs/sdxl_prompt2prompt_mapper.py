@@ -9,21 +9,14 @@ from imgdiff import images
 from imgdiff.editing.candidates import Score, scores, shortened
 from imgdiff.editing.edits import Edit, LocalBlend, Source, Windows
 from imgdiff.editing.words import changed_spans, changed_words, swapped_spans
+from imgdiff.generation import GenerationParams, fits, is_finite, refuse_flat, to_pixels
 from imgdiff.models import Models
-from imgdiff.operator import Mapper, Params, register
+from imgdiff.operator import Mapper, register
 from imgdiff.rows import Row, derive_seed
 
 REFINED = ("attribute", "add")  # kinds of edits that leave all other words alone
-FLAT = 1.0 / 255  # standard deviation of a picture that shows nothing
 
-
-class Prompt2PromptParams(Params):
-    batch_size: int = Field(8, ge=1, le=64, description="pairs drawn at once")
-    num_inference_steps: int = Field(50, ge=1, le=200)
-    guidance_scale: float = Field(7.5, ge=0, le=30)
-    side: int | None = Field(
-        None, ge=64, le=2048, multiple_of=8, description="pixels; the model's own if null"
-    )
+class Prompt2PromptParams(GenerationParams):
     self_replace_steps: float = Field(
         0.4, ge=0, le=1, description="share of steps that copy self-attention"
     )
@@ -95,11 +88,7 @@ class SdxlPrompt2PromptMapper(Mapper):
 
     def _can_be_drawn(self, row: Row) -> bool:
         captions = row["caption_a"], row["caption_b"]
-        tokens, limit = max(self.prompt_limit(caption) for caption in captions)
-        if tokens > limit:
-            message = f"caption has {tokens} tokens, the text encoder reads {limit}"
-            row.reject(self.name, "caption_too_long", message)
-        elif changed_spans(*captions) is None:
+        if fits(row, self.name, self.prompt_limit, *captions) and changed_spans(*captions) is None:
             row.reject(
                 self.name, "captions_identical", "the edited caption is the same as the first"
             )
@@ -119,17 +108,15 @@ class SdxlPrompt2PromptMapper(Mapper):
 
     def _store(self, row: Row, mode: str, drawn: np.ndarray) -> None:
         """drawn: [1 + candidates, H, W, 3] float32 in [0, 1], the source first."""
-        if not np.isfinite(drawn).all():
-            row.fail(self.name, "image_nan", "the model gave NaN; use bfloat16 or float32")
+        if not is_finite(row, self.name, drawn):
             return
-        pictures = (drawn * 255).round().astype(np.uint8)
+        pictures = to_pixels(drawn)
         best, found = self._choose(row, pictures)
         row["editing"] = {"mode": mode, "candidate": best, "candidate_scores": found}
         row["image_a"], row["image_b"] = (
             images.encode_png(picture) for picture in (pictures[0], pictures[1 + best])
         )
-        if min(float(drawn[k].std()) for k in (0, 1 + best)) < FLAT:
-            row.reject(self.name, "image_flat", "an image shows nothing")
+        refuse_flat(row, self.name, drawn[0], drawn[1 + best])
 
     def _choose(self, row: Row, pictures: np.ndarray) -> tuple[int, list[float]]:
         """The number of the best candidate, and the scores of all."""

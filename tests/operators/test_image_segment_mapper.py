@@ -64,6 +64,19 @@ def test_row_without_segments_is_rejected(models, row, found):
     assert row.regions == []
 
 
+class TestImageAOnly:
+    def test_needs_no_image_b(self, models, paint):
+        models.segmenter().boxes = {1: [ONE, TWO]}
+        row = segment(models, make_row(image_a=paint(1)), images="a")
+        assert [(r.box_xyxy, r.source) for r in row.regions] == [(ONE, "a"), (TWO, "a")]
+        assert ImageSegmentMapper(ImageSegmentMapper.Params(images="a")).reads == ("image_a",)
+
+    def test_without_segments_the_row_is_rejected(self, models, paint):
+        row = segment(models, make_row(image_a=paint(1)), images="a")
+        assert (row.status, row.reason) == ("rejected", "image_segment_mapper: nothing_found")
+        assert row.message == "no segment in image A"
+
+
 def test_images_of_two_sizes_are_rejected(models, paint):
     models.segmenter().boxes = {1: [ONE], 2: [ONE]}
     row = segment(models, make_row(image_a=paint(1), image_b=paint(2, size=(48, 64))))
