@@ -3,7 +3,7 @@
 import io
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -83,6 +83,13 @@ def resize(array: np.ndarray, wide: int, high: int) -> np.ndarray:
     return np.array(Image.fromarray(array).resize((wide, high), Image.Resampling.LANCZOS))
 
 
+def decode_mask(mask: dict[str, list[int]]) -> np.ndarray:
+    """A region's mask as [H, W] bool."""
+    high, wide = mask["size"]
+    inside = np.arange(len(mask["counts"])) % 2 == 1
+    return inside.repeat(mask["counts"]).reshape(wide, high).T
+
+
 def crop(array: np.ndarray, box_xyxy: Sequence[float] | np.ndarray) -> np.ndarray:
     """The part inside a box whose edges are rounded outwards and clamped; at least one pixel."""
     high, wide = array.shape[:2]
@@ -135,6 +142,18 @@ def draw_box(array: np.ndarray, box_xyxy: Sequence[float] | np.ndarray) -> np.nd
         for v, limit in zip(box_xyxy[2:], (wide, high), strict=True)
     )
     return cv2.rectangle(array.copy(), (left, top), (right, bottom), RED, line)
+
+
+def joined_view(
+    image_a: np.ndarray,
+    image_b: np.ndarray,
+    box_xyxy: Sequence[float] | np.ndarray,
+    left: Literal["a", "b"] = "a",
+) -> np.ndarray:
+    """Both images of a pair as one picture, a red box drawn in each; `left` names the one that
+    stands left."""
+    marked = [draw_box(image, box_xyxy) for image in (image_a, image_b)]
+    return join(*(marked if left == "a" else reversed(marked)))
 
 
 def join(left: np.ndarray, right: np.ndarray) -> np.ndarray:

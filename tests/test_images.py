@@ -10,9 +10,11 @@ from imgdiff import images
 from imgdiff.errors import RowError
 from imgdiff.images import (
     crop,
+    decode_mask,
     draw_box,
     encode_png,
     join,
+    joined_view,
     load_rgb,
     pad_to_square,
     resize,
@@ -258,3 +260,20 @@ def test_join_puts_a_black_bar_between(side, bar):
     assert (joined[:, :side] == 9).all()
     assert (joined[:, side : side + bar] == 0).all()
     assert (joined[:, side + bar :] == 99).all()
+
+
+@pytest.mark.parametrize(("left", "levels"), [("a", (9, 99)), ("b", (99, 9))])
+def test_joined_view_marks_both_images_and_puts_the_named_one_left(left, levels):
+    pictures = (np.full((64, 64, 3), level, np.uint8) for level in (9, 99))
+    view = joined_view(*pictures, (10, 10, 30, 30), left)
+    marked = (draw_box(np.full((64, 64, 3), n, np.uint8), (10, 10, 30, 30)) for n in levels)
+    np.testing.assert_array_equal(view, join(*marked))
+
+
+def test_mask_is_decoded_as_segment_anything_encodes_it():
+    import torch
+    from segment_anything.utils.amg import mask_to_rle_pytorch
+
+    mask = NOISE[..., 0] > 100
+    (encoded,) = mask_to_rle_pytorch(torch.from_numpy(mask)[None])
+    np.testing.assert_array_equal(decode_mask(encoded), mask)
