@@ -22,6 +22,13 @@ QUESTIONS: dict[Form, str] = {
     ),
 }
 
+# of a pair that was joined: which half shows {caption_a}
+CHOICE = (
+    "<image>\nThe picture shows two images side by side with a black bar between them. "
+    "Which of them shows {caption_a} in the red box?\nA. the left image\nB. the right image\n"
+    "Answer with the letter of the right choice."
+)
+
 
 def recast(turns: Sequence[Turn], form: Form) -> list[Turn]:
     """The same conversation about pictures shown in another form.

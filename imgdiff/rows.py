@@ -28,6 +28,7 @@ FIELDS = {
     "regions.caption_a": "string, what image A shows in the box",
     "regions.caption_b": "string, what image B shows in the box",
     "regions.difference": "string, how the two differ",
+    "regions.left": "a or b, the image that stands left where both are shown as one picture",
     "regions.conversations": "list of turns: from (human, gpt), value",
 }
 INPUT_FIELDS = ("caption_a", "caption_b", "edit", "image_a", "image_b")
@@ -39,6 +40,7 @@ class Region:
 
     box_xyxy: 4 float, pixels of image A's frame, inside the image. source: the image it was found
     in.
+    left: the image that stands left where both are shown as one picture.
     mask: {"size": [height, width], "counts": column-major run lengths, background first} or None.
     scores: numbers that filters compared. reason: `operator: code`, empty while the region is ok.
     """
@@ -52,6 +54,7 @@ class Region:
     caption_a: str = ""
     caption_b: str = ""
     difference: str = ""
+    left: Literal["a", "b"] = "a"
     conversations: list[dict[str, str]] = field(default_factory=list)
 
     def reject(self, operator: str, code: str) -> None:
@@ -138,6 +141,7 @@ def features(
         "caption_a": text,
         "caption_b": text,
         "difference": text,
+        "left": text,
         "conversations": List({"from": text, "value": text}),
     }
     kinds = {

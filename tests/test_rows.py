@@ -28,6 +28,7 @@ def full_row():
         caption_a="A car.",
         caption_b="A boat.",
         difference="It changed.",
+        left="b",
         conversations=[{"from": "human", "value": "What?"}, {"from": "gpt", "value": "That."}],
     )
     row = make_row(

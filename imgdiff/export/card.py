@@ -40,14 +40,15 @@ COLUMNS = {
     "image_b": "image B, of the same size",
     "hash_a": "perceptual hash of image A (ImageHash's phash)",
     "hash_b": "perceptual hash of image B",
-    "editing": "how image B was made from A: mode (replace, refine), number of the candidate kept, "
-    "scores of all candidates",
+    "editing": "how image B was made from A: mode (replace, refine, inpaint), number of the "
+    "candidate kept, scores of all candidates",
     "seed": "every random number of the pair came from it",
     "scores": "the numbers that filters compared; null where a filter was not reached",
     "regions": "list of regions, with the columns of a region",
     "box_xyxy": "left, top, right, bottom in pixels of image A's frame",
     "source": "the image the box was found in: a or b",
     "difference": "a sentence that says how A and B differ in the box",
+    "left": "the image, a or b, that stands left in the picture that `conversations` are about",
     "conversations": "turns of question (`human`) and answer (`gpt`)",
     "provenance": "operators in order: name, version, hash of the parameters, models",
     "status": "ok, rejected (a rule said no) or failed (something broke)",

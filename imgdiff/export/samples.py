@@ -57,7 +57,7 @@ def _in_order(
     images: tuple[np.ndarray, np.ndarray], region: Region
 ) -> tuple[np.ndarray, np.ndarray]:
     """The picture that stands left, or first, and the other one."""
-    return images
+    return images if region.left == "a" else images[::-1]
 
 
 def _draw(

@@ -84,6 +84,7 @@ def _made_fields(info: Record) -> Record:
         "regions.caption_a": text,
         "regions.caption_b": text,
         "regions.difference": text,
+        "regions.left": text,
         "regions.conversations": List({"from": text, "value": text}),
     }
     return {name: kind for name, kind in kinds.items() if _makes(info, name)}

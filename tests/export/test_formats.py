@@ -420,3 +420,14 @@ def test_a_box_outside_its_picture_is_noticed(run: Run, name: str) -> None:
     run.shards = [[make_row("wide", "a red car", region)]]
     with pytest.raises(ExportError, match=rf"{name}: sample wide-0: box .* is not inside picture"):
         write(run, name)
+
+
+def test_the_image_that_stands_left_is_drawn_left(run: Run) -> None:
+    """What a choice between left and right asks for: its letter was chosen by `left`."""
+    region = make_region("<image>\nWhich of them shows a car in the red box?", "B")
+    region.left = "b"
+    run.shards = [[make_row("cap", "a red car", region)]]
+    (record,) = json.loads((write(run, "llava", 0) / "train.json").read_text())
+    picture = opened(run.path / "export/llava/images" / Path(record["image"]).name)
+    np.testing.assert_array_equal(picture[:, :SIDE], marked(200))
+    np.testing.assert_array_equal(picture[:, -SIDE:], marked(40))
