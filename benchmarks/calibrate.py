@@ -106,7 +106,7 @@ def table(samples: Samples, similarities: dict[str, list[float]]) -> str:
     for name, (keep, refuse) in samples.items():
         cut = best_cut(keep, refuse, name in HIGH_IS_GOOD)
         lines.append(
-            f"| {name} | {_spread(keep)} | {_spread(refuse)} | {len(keep)} + {len(refuse)} "
+            f"| {name} | {spread(keep)} | {spread(refuse)} | {len(keep)} + {len(refuse)} "
             f"| {cut.threshold:.3f} | {cut.kept_right:.3f} | {cut.kept_wrong:.3f} |"
         )
     lines += [
@@ -115,12 +115,12 @@ def table(samples: Samples, similarities: dict[str, list[float]]) -> str:
         "| --- | --- | --- |",
     ]
     lines += [
-        f"| {kind} | {_spread(values)} | {len(values)} |" for kind, values in similarities.items()
+        f"| {kind} | {spread(values)} | {len(values)} |" for kind, values in similarities.items()
     ]
     return "\n".join(lines) + "\n"
 
 
-def _spread(values: list[float]) -> str:
+def spread(values: list[float]) -> str:
     return " / ".join(f"{value:.3f}" for value in np.quantile(values, [0.05, 0.5, 0.95]))
 
 

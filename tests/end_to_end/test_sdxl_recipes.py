@@ -14,20 +14,23 @@ PAIRS = (
     ("a blue mug", "a blue mug and a ball"),
 )
 # random weights know nothing, so nothing may hang on what they say
-LET_PASS = (
+LET_AREAS_PASS = (
     "nsfw_filter.max_score=1.0",
-    "image_pair_similarity_filter.min_score=-1.0",
-    "image_pair_similarity_filter.max_score=1.0",
     "image_segment_mapper.points_per_side=2",
     "image_segment_mapper.min_predicted_iou=0.0",
     "image_segment_mapper.min_stability=0.0",
     "image_segment_mapper.min_side=1",
     "image_segment_mapper.max_area=1.0",
+    "region_caption_mapper.max_new_tokens=4",
+)
+LET_PASS = (
+    *LET_AREAS_PASS,
+    "image_pair_similarity_filter.min_score=-1.0",
+    "image_pair_similarity_filter.max_score=1.0",
     "region_text_matching_filter.min_itc=-1.0",
     "region_difference_filter.max_similarity=1.0",
     "region_caption_matching_filter.min_itc=-1.0",
     "region_caption_similarity_filter.max_similarity=1.0",
-    "region_caption_mapper.max_new_tokens=4",
     "difference_caption_mapper.max_new_tokens=4",
 )
 
@@ -38,6 +41,12 @@ def models(tmp_path_factory):
     for role, save in SAVERS.items():
         save(folder / role)
     return folder
+
+
+def places(models, *others):
+    """Where the recipe finds the miniatures; some models are given with their dtype."""
+    yield from (f"models.{role}.name={models / role}" for role in ("diffusion", "mllm"))
+    yield from (f"models.{role}={models / role}" for role in others)
 
 
 @pytest.mark.slow
@@ -52,14 +61,9 @@ def test_full_size_recipe_runs_on_every_real_format(recipe, overrides, models, t
     dataset = tmp_path / "pairs.jsonl"
     records = [{"id": f"p{k}", "caption_a": a, "caption_b": b} for k, (a, b) in enumerate(PAIRS)]
     dataset.write_text("".join(json.dumps(record) + "\n" for record in records))
-    places = [
-        f"models.{role}={models / role}" for role in SAVERS if role not in ("diffusion", "mllm")
-    ]
-    places += [f"models.{role}.name={models / role}" for role in ("diffusion", "mllm")]
     settings = [f"sdxl_prompt2prompt_mapper.{setting}" for setting in overrides]
-    left = finished(
-        recipe, tmp_path / "run", f"dataset_path={dataset}", *places, *settings, *LET_PASS
-    )
+    settings += [*places(models, "segmenter", "clip", "matcher", "nsfw"), *LET_PASS]
+    left = finished(recipe, tmp_path / "run", f"dataset_path={dataset}", *settings)
     replaced, added = rows_of(left)
     assert left.report["rows"]["failed"] == 0
     assert replaced["editing"]["mode"] == "replace"
@@ -70,3 +74,29 @@ def test_full_size_recipe_runs_on_every_real_format(recipe, overrides, models, t
     assert not any("noun_itc_a" in scores for scores in scored)
     reached = {tally["name"]: tally["rows_in"] for tally in left.report["operators"]}
     assert all(reached.values())
+
+
+@pytest.mark.slow
+def test_full_size_removal_runs_on_every_real_format(models, tmp_path):
+    dataset = tmp_path / "captions.jsonl"
+    records = [{"id": f"c{k}", "caption": caption} for k, (caption, _) in enumerate(PAIRS)]
+    dataset.write_text("".join(json.dumps(record) + "\n" for record in records))
+    left = finished(
+        "recipes/sdxl/remove.yaml",
+        tmp_path / "run",
+        f"dataset_path={dataset}",
+        *places(models, "segmenter", "matcher", "nsfw"),
+        *LET_AREAS_PASS,
+        "sdxl_text2image_mapper.side=64",
+        "sdxl_inpaint_mapper.side=64",
+        "sdxl_inpaint_mapper.min_area=0.0",
+        "sdxl_inpaint_mapper.max_area=1.0",
+        "region_erasure_filter.min_before=-1.0",
+        "region_erasure_filter.max_after=1.0",
+    )
+    assert left.report["rows"]["failed"] == 0
+    for row in rows_of(left):
+        assert row["editing"]["mode"] == "inpaint"
+        assert load_rgb(row["image_b"]).shape == (64, 64, 3)
+        (region,) = (r for r in row.regions if "not_chosen" not in r.reason)
+        assert region.conversations[1]["value"] in ("A", "B")
