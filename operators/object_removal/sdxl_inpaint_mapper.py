@@ -1,5 +1,6 @@
 """Erase one object of image A."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -101,11 +102,11 @@ class SdxlInpaintMapper(Mapper):
     def _choose(self, row: Row) -> np.ndarray | None:
         """The mask, [H, W] bool, of one segment of a fitting size, the others refused."""
         p = self.params
-        masks = [(r, images.decode_mask(r.mask)) for r in row.kept_regions if r.mask]
+        masked = [(region, region.mask) for region in row.kept_regions if region.mask]
         fitting = [
             (region, mask)
-            for region, mask in masks
-            if p.min_area <= area(region.box_xyxy) / mask.size <= p.max_area
+            for region, mask in masked
+            if p.min_area <= area(region.box_xyxy) / math.prod(mask["size"]) <= p.max_area
         ]
         if not fitting:
             limits = f"{p.min_area:.2%} to {p.max_area:.2%}"
@@ -115,4 +116,4 @@ class SdxlInpaintMapper(Mapper):
         for region in row.kept_regions:
             if region is not chosen:
                 region.reject(self.name, "not_chosen")
-        return mask
+        return images.decode_mask(mask)
