@@ -245,3 +245,10 @@ def test_a_far_threshold_does_not_squeeze_the_values() -> None:
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_the_page_of_a_pair_says_where_b_stands_left(run: Run) -> None:
+    row = run.shards[0][0]
+    assert "B on the left" not in pair_page(run, row)
+    row.regions[0].left = "b"
+    assert pair_page(run, row).count("B on the left") == 1
