@@ -14,6 +14,9 @@ BOUNDARIES = frozenset(
     "there".split()
 )
 
+# a phrase that says where things are begins with one of these
+PLACES = re.compile(r"\b(on|in|at|by|near|under|inside|outside|along|against|across)\b", re.I)
+
 
 @dataclass(frozen=True)
 class Span:
@@ -105,6 +108,13 @@ def changed_phrases(caption_a: str, caption_b: str) -> tuple[str, str] | None:
     if spans is None:
         return None
     return _phrase(caption_a, spans[0]), _phrase(caption_b, spans[1])
+
+
+def place_of(caption: str) -> str:
+    """Where a caption says that it all is: its last phrase of place, `on the sand`; empty if it
+    has none."""
+    starts = [word.start() for word in PLACES.finditer(caption)]
+    return caption[starts[-1] :].rstrip(" .") if starts else ""
 
 
 def _span(words: list[re.Match[str]], first: int, last: int, text: str) -> Span:

@@ -1,6 +1,7 @@
 """Erase one object of image A."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,10 +10,13 @@ from pydantic import BaseModel, Field, model_validator
 from imgdiff import images
 from imgdiff.boxes import area
 from imgdiff.editing.holes import Hole, composed, dilated
+from imgdiff.editing.words import place_of
 from imgdiff.generation import GenerationParams, fits, is_finite
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, register
 from imgdiff.rows import Row, derive_seed
+
+QUOTES = re.compile(r"\{(caption_a|place)\}")
 
 
 class InpaintParams(GenerationParams):
@@ -24,7 +28,8 @@ class InpaintParams(GenerationParams):
     )
     prompt: str = Field(
         "background, nothing, 8k",
-        description="what is to be where the object was; {caption_a} stands for the caption",
+        description="what is to be where the object was; {caption_a} stands for the caption, "
+        "{place} for its last phrase of place (on the sand)",
     )
     negative_prompt: str | None = Field(
         None,
@@ -65,7 +70,7 @@ class SdxlInpaintMapper(Mapper):
 
     def __init__(self, params: BaseModel) -> None:
         super().__init__(params)
-        if "{caption_a}" in self.params.prompt + (self.params.negative_prompt or ""):
+        if QUOTES.search(self.params.prompt + (self.params.negative_prompt or "")):
             self.reads = (*self.reads, "caption_a")
 
     def setup(self, models: Models) -> None:
@@ -89,8 +94,8 @@ class SdxlInpaintMapper(Mapper):
     def _hole(self, row: Row) -> Hole | None:
         """What is to be erased; None if the row is rejected instead."""
         caption, p = row.values.get("caption_a", ""), self.params
-        wanted = p.prompt.replace("{caption_a}", caption)
-        unwanted = p.negative_prompt and p.negative_prompt.replace("{caption_a}", caption)
+        wanted = _filled(p.prompt, caption)
+        unwanted = p.negative_prompt and _filled(p.negative_prompt, caption)
         if not fits(row, self.name, self.prompt_limit, wanted, unwanted or ""):
             return None
         mask = self._choose(row)
@@ -117,3 +122,8 @@ class SdxlInpaintMapper(Mapper):
             if region is not chosen:
                 region.reject(self.name, "not_chosen")
         return images.decode_mask(mask)
+
+
+def _filled(text: str, caption: str) -> str:
+    said = {"caption_a": caption, "place": place_of(caption)}
+    return QUOTES.sub(lambda quote: said[quote[1]], text)

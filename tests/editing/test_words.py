@@ -7,6 +7,7 @@ from imgdiff.editing.words import (
     changed_phrases,
     changed_spans,
     changed_words,
+    place_of,
     swapped_spans,
 )
 
@@ -123,3 +124,18 @@ def test_every_stretch_of_changed_words(caption_a, caption_b, words_a, words_b):
     found_a, found_b = changed_words(caption_a, caption_b)
     assert [span.of(caption_a) for span in found_a] == words_a
     assert [span.of(caption_b) for span in found_b] == words_b
+
+
+@pytest.mark.parametrize(
+    ("caption", "place"),
+    [
+        ("a red car and a blue mug on the sand", "on the sand"),
+        ("a duck beside a mug, on the snow.", "on the snow"),
+        ("A brown dog is lying on a sofa in the living room", "in the living room"),
+        ("A woman holds an umbrella in front of a cafe", "in front of a cafe"),
+        ("a yellow onion", ""),
+        ("", ""),
+    ],
+)
+def test_place_of_a_caption(caption, place):
+    assert place_of(caption) == place

@@ -87,7 +87,7 @@ def test_pictures_of_ones_own_are_erased_from(tmp_path: Path) -> None:
         str(tmp_path / "own.yaml"),
         tmp_path / "run",
         f"dataset_path={tmp_path}/own.jsonl",
-        "sdxl_inpaint_mapper.negative_prompt=null",
+        "sdxl_inpaint_mapper.prompt=on the grass",
     )
     assert len(kept(left)) >= 2
     assert left.report["rows"]["failed"] == 0

@@ -124,13 +124,13 @@ def test_settings_and_the_rows_seed_reach_the_numerics(erase):
         guidance_scale=2.0,
         strength=0.5,
         side=64,
-        prompt="no {x}, not {caption_a}",
+        prompt="no {x}, nothing {place}",
         negative_prompt="{caption_a}",
     )
     ((pipeline, (hole,), *settings),) = erase.calls
     assert (pipeline, settings) == ("the pipeline", [10, 2.0, 0.5, 64])
     assert hole.seed == derive_seed(row.seed, NAME)
-    assert hole.prompt == "no {x}, not a red car on sand"
+    assert hole.prompt == "no {x}, nothing on sand"
     assert hole.negative_prompt == "a red car on sand"
 
 
@@ -141,7 +141,11 @@ def test_a_caption_is_needed_only_where_a_prompt_names_it(erase):
     assert row.ok
     ((_, (hole,), *_),) = erase.calls
     assert hole.negative_prompt is None
-    for settings, needed in (({}, False), ({"negative_prompt": "{caption_a}"}, True)):
+    for settings, needed in (
+        ({}, False),
+        ({"negative_prompt": "{caption_a}"}, True),
+        ({"prompt": "{place}"}, True),
+    ):
         operator = SdxlInpaintMapper(SdxlInpaintMapper.Params(**settings))
         assert ("caption_a" in operator.reads) == needed
 
