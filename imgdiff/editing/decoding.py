@@ -1,5 +1,7 @@
-"""From latents to pictures, a few at a time."""
+"""From latents to pictures and back, a few at a time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -21,8 +23,7 @@ def decode(pipeline: Any, latents: Tensor) -> Tensor:
     Returns:
         [N, 3, H, W] float32 in [0, 1] on the CPU; NaN where the latents themselves are NaN.
     """
-    vae = pipeline.vae
-    own = torch.float32 if vae.dtype == torch.float16 and vae.config.force_upcast else vae.dtype
+    vae, own = pipeline.vae, _own_dtype(pipeline.vae)
     images = _decode_as(own, vae, latents)
     broken = ~images.isfinite().flatten(1).all(1)
     if broken.any() and own != torch.float32:
@@ -30,20 +31,62 @@ def decode(pipeline: Any, latents: Tensor) -> Tensor:
     return images
 
 
+@torch.no_grad()
+def encode(pipeline: Any, images: Tensor) -> Tensor:
+    """Encode pictures so that `decode` gives them back.
+
+    Diffusers' own pipelines leave out the mean and deviation of the latents that their decoding
+    undoes: with an autoencoder that has them, pictures come back in other colours.
+
+    Args:
+        pipeline: a `StableDiffusionXLPipeline`.
+        images: [N, 3, H, W] float32 in [0, 1].
+
+    Returns:
+        [N, C, h, w] of the UNet's dtype, the likeliest latents of each picture.
+    """
+    vae, dtype = pipeline.vae, _own_dtype(pipeline.vae)
+    pictures = (2 * images - 1).to(vae.device, dtype)
+    with _cast(vae, dtype):
+        parts = [vae.encode(part).latent_dist.mode() for part in pictures.split(AT_ONCE)]
+    mean, deviation = _shift(vae, dtype)
+    latents = (torch.cat(parts) - mean) / deviation * vae.config.scaling_factor
+    return latents.to(pipeline.unet.dtype)
+
+
 def _decode_as(dtype: torch.dtype, vae: Any, latents: Tensor) -> Tensor:
-    before, config = vae.dtype, vae.config
-    latents = latents.to(vae.device, dtype) / config.scaling_factor
-    if getattr(config, "latents_mean", None) is not None:
-        mean, deviation = (
-            torch.tensor(v, device=vae.device, dtype=dtype).view(1, -1, 1, 1)
-            for v in (config.latents_mean, config.latents_std)
-        )
-        latents = latents * deviation + mean
-    if dtype != before:
-        vae.to(dtype)
-    try:
+    mean, deviation = _shift(vae, dtype)
+    latents = latents.to(vae.device, dtype) / vae.config.scaling_factor * deviation + mean
+    with _cast(vae, dtype):
         parts = [vae.decode(part).sample.float().cpu() for part in latents.split(AT_ONCE)]
-    finally:
-        if dtype != before:
-            vae.to(before)
     return (torch.cat(parts) / 2 + 0.5).clamp(0, 1)
+
+
+def _own_dtype(vae: Any) -> torch.dtype:
+    """The one it works in: some overflow in half precision, and say so."""
+    return torch.float32 if vae.dtype == torch.float16 and vae.config.force_upcast else vae.dtype
+
+
+def _shift(vae: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of the latents, [1, C or 1, 1, 1]; 0 and 1 where the autoencoder has
+    none."""
+    given = getattr(vae.config, "latents_mean", None), getattr(vae.config, "latents_std", None)
+    values = ([0.0], [1.0]) if given[0] is None else given
+    mean, deviation = (
+        torch.tensor(v, device=vae.device, dtype=dtype).view(1, -1, 1, 1) for v in values
+    )
+    return mean, deviation
+
+
+@contextmanager
+def _cast(vae: Any, dtype: torch.dtype) -> Iterator[None]:
+    """The autoencoder in another dtype, for as long as it is needed."""
+    before = vae.dtype
+    if dtype == before:
+        yield
+        return
+    vae.to(dtype)
+    try:
+        yield
+    finally:
+        vae.to(before)

@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionXLInpaintPipeline
 
-from imgdiff.editing.decoding import decode
+from imgdiff.editing.decoding import decode, encode
 from imgdiff.editing.holes import Hole
 
 UNIT = 8  # pixels; diffusers draws sides that are multiples of it
+SHOWN_CHANNELS = 9  # of a UNet that is shown the masked picture, and the mask
 COMPONENTS = (
     "vae",
     "text_encoder",
@@ -47,8 +48,8 @@ def inpaint(
         pipeline: a `StableDiffusionXLPipeline` with any scheduler; no weights are copied.
         holes: any number, of any sizes; those of one size are drawn together.
         steps, guidance: as in the pipeline.
-        strength: share of the steps that are run, in (0, 1]. Less noise is put on the masked part
-            then, and something of what stood there shines through.
+        strength: share of the steps that are run, in (0, 1]. The fewer, the less noise they begin
+            with, and the more of what stood there shines through.
         side: longer side of the pictures while they are worked on, in pixels; None for the model's
             own.
 
@@ -87,11 +88,15 @@ def _inpaint(
     negative = [hole.negative_prompt for hole in holes]
     pictures = np.stack([_resized(hole.image, size) for hole in holes])  # [N, h, w, 3] uint8
     masks = np.stack([_whole_cells(hole.mask, size, pipeline.vae_scale_factor) for hole in holes])
+    images = torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255
+    mask = torch.from_numpy(masks)[:, None].float()
+    shown = pipeline.unet.config.in_channels == SHOWN_CHANNELS
     latents = _inpainter(pipeline)(
         prompt=[hole.prompt for hole in holes],
         negative_prompt=None if None in negative else negative,
-        image=torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255,
-        mask_image=torch.from_numpy(masks)[:, None].float(),
+        image=encode(pipeline, images),
+        mask_image=mask,
+        masked_image_latents=encode(pipeline, images.where(mask == 0, 0.5)) if shown else None,
         height=size[0],
         width=size[1],
         strength=strength,

@@ -24,7 +24,7 @@ class InpaintParams(GenerationParams):
         0.85,
         gt=0,
         le=1,
-        description="share of the steps that are run; the less, the more shines through",
+        description="share of the steps that are run; the fewer, the more shines through",
     )
     prompt: str = Field(
         "background, nothing, 8k",

@@ -1,9 +1,10 @@
-"""Decoding: as the pipeline does it, and once more where half precision overflows."""
+"""Decoding: as the pipeline does it, and once more where half precision overflows. Encoding: its
+inverse."""
 
 import pytest
 import torch
 
-from imgdiff.editing.decoding import decode
+from imgdiff.editing.decoding import decode, encode
 
 
 @pytest.fixture
@@ -60,3 +61,36 @@ def test_float32_is_not_repeated(pipeline, latents, monkeypatch):
     calls = overflow(monkeypatch, pipeline.vae, [])
     decode(pipeline, latents)
     assert calls == [(torch.float32, 4), (torch.float32, 1)]
+
+
+class TestEncoding:
+    @pytest.fixture
+    def pictures(self):
+        return torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+    @pytest.fixture
+    def shifted(self, pipeline):
+        """The autoencoder's latents have a mean and a deviation, as the embedded one's do."""
+        shift = {"latents_mean": [0.5, -1.0, 2.0, 0.0], "latents_std": [2.0, 0.5, 1.0, 3.0]}
+        pipeline.vae.register_to_config(**shift)
+        yield pipeline
+        pipeline.vae.register_to_config(**dict.fromkeys(shift))
+
+    def test_latents_are_the_likeliest_and_scaled(self, pipeline, pictures):
+        vae = pipeline.vae
+        expected = vae.encode(2 * pictures - 1).latent_dist.mode() * vae.config.scaling_factor
+        torch.testing.assert_close(encode(pipeline, pictures), expected, rtol=0, atol=1e-5)
+
+    def test_decoding_undoes_the_shift_of_the_latents(self, shifted, pictures):
+        there, back = encode(shifted, pictures), decode(shifted, encode(shifted, pictures))
+        shifted.vae.register_to_config(latents_mean=None, latents_std=None)
+        plain = encode(shifted, pictures)
+        assert (there - plain).abs().max() > 0.1
+        torch.testing.assert_close(back, decode(shifted, plain), rtol=0, atol=1e-4)
+
+    def test_in_half_precision_the_autoencoder_stays_in_it(self, half, pictures):
+        half.unet.to(torch.bfloat16)
+        try:
+            assert encode(half, pictures).dtype == half.vae.dtype == torch.bfloat16
+        finally:
+            half.unet.to(torch.float32)
