@@ -11,6 +11,7 @@ from typing import Any
 from imgdiff import run
 from imgdiff.check import check
 from imgdiff.errors import RefusedError
+from imgdiff.evaluation import command
 from imgdiff.export.formats import FORMATS, export, print_exports
 from imgdiff.input import Demand, Input
 from imgdiff.language.coverage import measure, print_coverage
@@ -197,8 +198,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pushing.add_argument("repo", metavar="OWNER/NAME", help="made if it is not there")
     pushing.add_argument("--private", action="store_true", help="only its owner may see it")
     pushing.set_defaults(verb=push_run)
+    evaluating = verbs.add_parser("evaluate", help="POPE, CHAIR, pair accuracy, caption metrics")
+    command.add_arguments(evaluating)
+    evaluating.set_defaults(verb=command.run)
     parsed = parser.parse_args(given)
-    code: int = parsed.verb(parsed)
+    try:
+        code: int = parsed.verb(parsed)
+    except RefusedError as refusal:
+        print(refusal, file=sys.stderr)
+        return run.REFUSED
     return code
 
 

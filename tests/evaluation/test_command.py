@@ -1,0 +1,62 @@
+import json
+
+import pytest
+
+from imgdiff.__main__ import main
+
+
+def evaluate(*arguments):
+    return main(["evaluate", *map(str, arguments)])
+
+
+def test_kept_answers_are_scored_without_a_model(tmp_path, capsys):
+    references = tmp_path / "references.jsonl"
+    said = {"1": "the car is red", "2": "a dog has gone"}
+    lines = [{"id": k, "question": "What differs?", "references": [v]} for k, v in said.items()]
+    references.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    answers = tmp_path / "answers.jsonl"
+    kept = [{"id": k, "question": "What differs?", "answer": v} for k, v in said.items()]
+    answers.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    figures = tmp_path / "figures.json"
+
+    code = evaluate(
+        *("captions", "--references", references, "--answers", answers, "--json", figures)
+    )
+
+    assert code == 0
+    assert "bleu_4" in capsys.readouterr().out
+    found = json.loads(figures.read_text())["captions"]
+    assert found["bleu_4"]["value"] == pytest.approx(100)
+    assert found["bleu_4"]["items"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["pope"], "give --instances FILE or --toyland N"),
+        (["pairs"], "give --questions FILE or --toyland N"),
+        (["pairs", "--toyland", "2"], "no model, and no file of answers, for 4 of 4 answers"),
+        (["chair", "--toyland", "1", "--model", "nowhere"], "neither a folder nor a Hub name"),
+        (["chair", "--toyland", "1", "--model", "{base_url: 1"], "--model {base_url: 1: "),
+    ],
+)
+def test_what_is_missing_is_said(arguments, problem, capsys):
+    assert evaluate(*arguments) == 2
+    assert problem in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_embedded_model_is_evaluated(tmp_path, capsys):
+    for test in ("pope", "chair", "pairs"):
+        figures = tmp_path / f"{test}.json"
+        code = evaluate(test, "--toyland", 60, "--model", "embedded", "--json", figures)
+        assert code == 0
+    pope = json.loads((tmp_path / "pope.json").read_text())
+    assert pope["random"]["accuracy"]["value"] > 0.6
+    assert pope["adversarial"]["accuracy"]["value"] <= pope["random"]["accuracy"]["value"]
+    chair = json.loads((tmp_path / "chair.json").read_text())["chair"]
+    assert 0 < chair["chair_i"]["value"] < 0.4
+    assert chair["recall"]["value"] > 0.5
+    pairs = json.loads((tmp_path / "pairs.json").read_text())["pairs"]
+    assert pairs["pairs"]["value"] <= pairs["single"]["value"]
+    assert "in brackets: 95 % intervals" in capsys.readouterr().out

@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+
+from imgdiff.evaluation.estimates import divide, estimate, mean, share
+
+
+def test_the_value_is_that_of_the_summed_counts():
+    assert share(np.array([1, 0, 2]), np.array([1, 1, 4])).value == 0.5
+
+
+def test_the_interval_of_a_share_is_about_that_of_the_normal_distribution():
+    found = mean(np.array([1] * 300 + [0] * 100))
+    assert (found.low, found.high) == pytest.approx((0.7075, 0.7925), abs=0.01)
+    assert found.items == 400
+
+
+def test_items_that_hang_together_widen_the_interval():
+    alone = mean(np.repeat([0, 1], 100))
+    together = estimate(
+        np.tile([[0, 10], [10, 10]], (10, 1)), lambda n: divide(n[..., 0], n[..., 1])
+    )
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+
+
+def test_nothing_to_divide_by_is_nan():
+    assert np.isnan(share(np.array([0.0]), np.array([0.0])).value)
+    assert np.isnan(mean(np.array([])).low)
