@@ -13,7 +13,7 @@ from rich.table import Table
 
 from imgdiff import prompts
 from imgdiff.errors import RefusedError
-from imgdiff.evaluation import annotations, asking, captions, chair, pairs, pope, toyland
+from imgdiff.evaluation import annotations, asking, captions, chair, pairs, pope
 from imgdiff.evaluation.asking import Prompt
 from imgdiff.evaluation.estimates import Estimate
 from imgdiff.models import Models
@@ -120,6 +120,8 @@ def _chair(given: argparse.Namespace) -> Scores:
 
 def _pairs(given: argparse.Namespace) -> Scores:
     if given.toyland is not None:
+        from imgdiff.evaluation import toyland
+
         questions = toyland.pair_questions(given.toyland)
     elif given.questions is not None:
         questions = pairs.read_mmvp(given.questions)
@@ -150,6 +152,8 @@ def _captions(given: argparse.Namespace) -> Scores:
 
 def _annotated(given: argparse.Namespace) -> list[annotations.Annotated]:
     if given.toyland is not None:
+        from imgdiff.evaluation import toyland
+
         return toyland.annotated(given.toyland)
     if given.instances is None:
         raise RefusedError("give --instances FILE or --toyland N")
@@ -158,10 +162,14 @@ def _annotated(given: argparse.Namespace) -> list[annotations.Annotated]:
 
 def _answers(given: argparse.Namespace, asked: Sequence[Prompt]) -> dict[str, str]:
     """What the model says, or has said."""
-    rendered = getattr(given, "toyland", None) is not None
-    if not rendered and given.images is None and given.model:
+    if getattr(given, "toyland", None) is not None:
+        from imgdiff.evaluation import toyland
+
+        load = toyland.load
+    elif given.images is None and given.model:
         raise RefusedError("give --images FOLDER")
-    load = toyland.load if rendered else asking.from_folder(given.images or Path())
+    else:
+        load = asking.from_folder(given.images or Path())
     settings = {"kept": given.answers, "batch_size": given.batch_size}
     settings["max_new_tokens"] = given.max_new_tokens
     if not given.model:

@@ -16,6 +16,7 @@ from imgdiff.rows import Row, derive_seed
 
 REFINED = ("attribute", "add")  # kinds of edits that leave all other words alone
 
+
 class Prompt2PromptParams(GenerationParams):
     self_replace_steps: float = Field(
         0.4, ge=0, le=1, description="share of steps that copy self-attention"
