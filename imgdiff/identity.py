@@ -1,31 +1,39 @@
-"""What ties a run folder to a recipe, models and an input: `run.json`, and what may not change."""
+"""What ties a run folder to a recipe, models and an input: `run.json`, and what a change costs."""
 
 import hashlib
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from imgdiff.engines import Plan, region_scores, row_scores
 from imgdiff.input import Input
 from imgdiff.operator import Filter, Operator, Selector
-from imgdiff.rows import FIELDS
+from imgdiff.rows import FIELDS, INPUT_FIELDS
 
 PACKAGES = (
     *("imgdiff", "datasets", "diffusers", "imagehash", "numpy", "opencv-python", "pillow"),
     *("pyarrow", "segment-anything", "torch", "transformers"),
 )
-SHOWN_CHANGES = 12
 WAY_OUT = "Use a new export_path, or --restart to delete it."
 
 
 def describe(plan: Plan, source: Input) -> dict[str, Any]:
     """The content of `run.json`, but for the time it was started."""
-    phases = [{"name": p.name, "operators": [o.name for o in p.operators]} for p in plan.phases]
+    phases: list[dict[str, Any]] = [
+        {"name": p.name, "operators": [o.name for o in p.operators]} for p in plan.phases
+    ]
     for number, phase in enumerate(plan.phases):
         written = set(phase.columns)
         if number == 0:  # pictures and captions of the input are stored with what is first made
             written |= set(source.columns) - plan.made
         phases[number]["columns"] = [name for name in FIELDS if name in written]
+        phases[number]["thresholds"] = {
+            operator.name: moved for operator in phase.operators if (moved := _thresholds(operator))
+        }
+    for described, scoring in zip(phases, _scorings(plan, source, phases), strict=True):
+        described["scoring"] = scoring
     return {
         "project_name": plan.recipe.project_name,
         "recipe": plan.recipe.model_dump(mode="json"),
@@ -53,33 +61,35 @@ def describe(plan: Plan, source: Input) -> dict[str, Any]:
     }
 
 
-def changes(begun: dict[str, Any], info: dict[str, Any]) -> str | None:
+def refusal(begun: dict[str, Any], info: dict[str, Any]) -> str | None:
     """Why a folder begun with `begun` cannot go on with `info`, in words; None if it can.
 
-    A higher `limit` goes on: shards are cut from the whole input, so more rows only add to them.
+    Only another input is refused: of another recipe, what it leaves as it was is used again.
     """
     old, new = begun["input"], info["input"]
-    if old["sha256"] != new["sha256"]:
-        rows = f"{new['path']} has {new['rows']:,} rows, had {old['rows']:,} (sha256 differs)"
-        return f"this folder was made from another input: {rows}. {WAY_OUT}"
-    lines = list(_differences(_identity(begun), _identity(info)))
-    old_limit, new_limit = begun["recipe"]["limit"], info["recipe"]["limit"]
-    if new_limit is not None and (old_limit is None or new_limit < old_limit):
-        lines.append(f"limit: {_show(old_limit)} -> {new_limit} (it can only be raised)")
-    if not lines:
+    if old["sha256"] == new["sha256"]:
         return None
-    if len(lines) > SHOWN_CHANGES:
-        lines[SHOWN_CHANGES:] = [f"and {len(lines) - SHOWN_CHANGES} more"]
-    return "\n  ".join(["this folder was made by another recipe:", *lines]) + f"\n{WAY_OUT}"
+    rows = f"{new['path']} has {new['rows']:,} rows, had {old['rows']:,} (sha256 differs)"
+    return f"this folder was made from another input: {rows}. {WAY_OUT}"
 
 
-def _identity(info: dict[str, Any]) -> dict[str, Any]:
-    """What must stay the same; a folder may be moved, and go on elsewhere."""
-    free = ("limit", "export_path", "executor_type", "ray_address", "phases", "export")
+def changes(begun: dict[str, Any], info: dict[str, Any]) -> list[str]:
+    """`dotted.key: old -> new` for every setting, version and model that differs."""
+    lines = list(_differences(_settings(begun), _settings(info)))
+    names = [[operator["name"] for operator in each["operators"]] for each in (begun, info)]
+    if not lines and names[0] != names[1]:
+        lines.append(f"process: in another order, {', '.join(names[1])}")
+    return lines
+
+
+def _settings(info: dict[str, Any]) -> dict[str, Any]:
+    """What a run's result depends on; a folder may be moved, and go on elsewhere."""
+    free = ("export_path", "executor_type", "ray_address", "phases", "export")
     recipe = {key: value for key, value in info["recipe"].items() if key not in free}
+    steps = {name: each for step in recipe["process"] for name, each in step.items()}
     versions = {operator["name"]: operator["version"] for operator in info["operators"]}
     models = {role: model["fingerprint"] for role, model in info["models"].items()}
-    return recipe | {"version": versions, "fingerprint": models}
+    return recipe | {"process": steps, "version": versions, "fingerprint": models}
 
 
 def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
@@ -91,14 +101,51 @@ def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
         for index in range(max(len(old), len(new))):
             before, after = (each[index] if index < len(each) else None for each in (old, new))
             yield from _differences(before, after, f"{key}[{index}]")
+    elif isinstance(old, dict) and new is None:
+        yield f"{key}: removed"
+    elif isinstance(new, dict) and old is None:
+        yield f"{key}: added"
     elif old != new:
         yield f"{key}: {_show(old)} -> {_show(new)}"
 
 
 def _show(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(value)
+        return ", ".join(map(str, value))
     return "none" if value is None else str(value)
+
+
+def _scorings(plan: Plan, source: Input, phases: list[dict[str, Any]]) -> list[str]:
+    """For each phase a hash of all that its stored fields and scores come from: input, operators
+    with their settings and models, but not the thresholds."""
+    demand = plan.demand
+    wanted = asdict(demand) | {
+        "needed": sorted(demand.needed),
+        "made": sorted(demand.made & set(INPUT_FIELDS)),
+    }
+    so_far: list[Any] = [
+        source.sha256,
+        plan.recipe.columns,
+        plan.recipe.shard_rows,
+        wanted,
+    ]
+    scorings = []
+    for phase, described in zip(plan.phases, phases, strict=True):
+        so_far += [phase.name, described["columns"]]
+        for operator in phase.operators:
+            models = {role: plan.models[role].fingerprint() for role in operator.roles}
+            aside = {"batch_size", *_thresholds(operator)}
+            params = operator.params.model_dump(mode="json", exclude=aside)
+            so_far.append([operator.name, operator.version, params, models])
+        text = json.dumps(so_far, sort_keys=True)
+        scorings.append(hashlib.sha256(text.encode()).hexdigest())
+    return scorings
+
+
+def _thresholds(operator: Operator) -> dict[str, Any]:
+    """The settings that can be moved without scoring again."""
+    names = set(operator.decided_by) if isinstance(operator, Filter) else set()
+    return dict(operator.params.model_dump(mode="json", include=names))
 
 
 def _describe_operator(operator: Operator, phase: str) -> dict[str, Any]:

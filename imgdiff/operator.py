@@ -83,6 +83,8 @@ class Filter(Operator):
     """Scores rows with a model, then decides by thresholds alone, so that these can be moved
     afterwards."""
 
+    # settings that only `decide` reads: where one is moved, stored scores are decided again
+    decided_by: ClassVar[tuple[str, ...]] = ()
     scores: ClassVar[tuple[str, ...]] = ()  # names of the numbers it leaves in `row.scores`
     region_scores: ClassVar[tuple[str, ...]] = ()  # and in `region.scores`
     screens: tuple[str, ...] = ()  # fields that are stored of no row but those it let pass
@@ -112,6 +114,7 @@ class RowRangeFilter(Filter):
     """A filter with one score per row that must lie in [min_score, max_score]."""
 
     Params: ClassVar[type[Params]] = Range
+    decided_by = ("min_score", "max_score")
     too_low: ClassVar[str]  # reason codes
     too_high: ClassVar[str]
 

@@ -131,11 +131,12 @@ def features(
     from datasets import Features, Image, List, Value
 
     text = Value("string")
+    score = Value("float64")  # as it was compared, so that a decision can be made again
     region = {
         "box_xyxy": List(Value("float32"), length=4),
         "source": text,
         "mask": {"size": List(Value("int32")), "counts": List(Value("int32"))},
-        "scores": {name: Value("float32") for name in region_scores} or {"none": Value("float32")},
+        "scores": dict.fromkeys(region_scores, score) or {"none": score},
         "status": text,
         "reason": text,
         "caption_a": text,
@@ -160,7 +161,7 @@ def features(
         "regions": List(region),
     }
     always = {"id": text, "seed": Value("int64"), "status": text, "reason": text, "message": text}
-    scores = {name: Value("float32") for name in row_scores} or {"none": Value("float32")}
+    scores = dict.fromkeys(row_scores, score) or {"none": score}
     return Features(always | {"scores": scores} | {name: kinds[name] for name in columns})
 
 

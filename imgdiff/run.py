@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,18 +17,20 @@ from rich.console import Console
 
 from imgdiff.check import check
 from imgdiff.engines import Plan
+from imgdiff.engines.forecast import forecast
 from imgdiff.engines.selection import select
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.export.formats import ALWAYS, Exported, export, print_exports
-from imgdiff.identity import describe
+from imgdiff.identity import changes, describe
 from imgdiff.input import Input
 from imgdiff.models.revisions import pinned
 from imgdiff.progress import Progress, logging_to, make_console
 from imgdiff.readers import pinned_input
-from imgdiff.run_dir import RunDir, open_run, recorded_input, recorded_revisions
-from imgdiff.summary import build_report, hints, print_plan, print_summary
+from imgdiff.run_dir import RunDir, open_run, read_begun, recorded_input, recorded_revisions
+from imgdiff.summary import build_report, hints, print_forecast, print_plan, print_summary
 
 COMPLETE, STOPPED, REFUSED, TOO_MANY_FAILED = range(4)  # exit codes
+SHOWN_CHANGES = 5
 SHOWN_NAMES = 12
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 log = logging.getLogger("imgdiff.run")  # by name: run as a module, `__name__` is another
@@ -60,10 +62,10 @@ def run(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bool) -> 
         dataset = pinned_input(plan.dataset, None if restart else recorded_input(target))
         plan, source = replace(plan, dataset=dataset), Input(dataset)
         source.refuse_without(plan.needed)
+        recorded = {} if restart else recorded_revisions(target, plan.recipe.models)
         if dry_run:
-            print_plan(console, plan, source, describe(plan, source))
+            show_plan(console, plan, source, None if restart else recorded)
             return COMPLETE
-        recorded = {} if restart else recorded_revisions(target)
         if plan.recipe.export.hub_repo:
             _require_hub_token()
         plan = replace(plan, models=pinned(plan.models, recorded))
@@ -80,16 +82,42 @@ def run(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bool) -> 
         return STOPPED
 
 
+def show_plan(
+    console: Console, plan: Plan, source: Input, recorded: Mapping[str, str | None] | None
+) -> None:
+    """Print what a start would do; where a run was begun, also what it would use again.
+
+    recorded: role -> the commit of the Hub that the run has used; None if it is to begin afresh.
+
+    Raises:
+        RefusedError: a start would be refused.
+    """
+    used = {role: plan.models[role] for role in plan.models if (recorded or {}).get(role)}
+    plan = replace(plan, models=plan.models | pinned(used, recorded or {}))
+    info, target = describe(plan, source), Path(plan.recipe.export_path)
+    print_plan(console, plan, source, info)
+    begun = None if recorded is None else read_begun(target, info)
+    if begun is not None:
+        forecasts = forecast(plan, RunDir(target, info), source)
+        print_forecast(console, changes(begun, info), forecasts)
+
+
 def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
     """Do the shards that are to do, then write data, report and page."""
     with logging_to(folder.path / "run.log", console), _stop_on_signals() as stop:
         if source.ignored:
             log.warning("%s: columns not used: %s", source.path, ", ".join(source.ignored))
         if source.unused:
-            log.warning("%s: files not used: %s", source.path, _some(source.unused))
-        if folder.done_count:
+            files = _some(source.unused, SHOWN_NAMES)
+            log.warning("%s: files not used: %s", source.path, ", ".join(files))
+        if folder.changed:
+            changed = "; ".join(_some(folder.changed, SHOWN_CHANGES))
+            log.info("changed since the last start: %s", changed)
+        if (again := folder.redecidable_count()) or folder.done_count:
             done, total = folder.done_count, folder.total_count
             counts = f"{done} of {total} shards complete, {total - done} to do"
+            if again:
+                counts += f", {again} of them from stored scores"
             log.info("resuming %s: %s", folder.path, counts)
         try:
             with Progress(console) as progress:
@@ -134,9 +162,9 @@ def _require_hub_token() -> None:
     require_token()
 
 
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - SHOWN_NAMES
-    return ", ".join([*names[:SHOWN_NAMES], *([f"and {more} more"] if more > 0 else [])])
+def _some(texts: Sequence[str], most: int) -> list[str]:
+    more = len(texts) - most
+    return [*texts[:most], *([f"and {more} more"] if more > 0 else [])]
 
 
 def _engine(name: str) -> ModuleType:

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from imgdiff.engines import Tally
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.files import TEMPORARY, locked, write_atomic
-from imgdiff.identity import WAY_OUT, changes
+from imgdiff.identity import WAY_OUT, changes, refusal
 from imgdiff.rows import Row
 from imgdiff.shard_files import Manifest, ShardFiles, read_json, to_json
 
@@ -21,11 +21,12 @@ RUN, LOCK, REPORT = "run.json", "run.lock", "report.json"
 class RunDir:
     """A run's files. Each shard of a phase is a parquet file and, written last, its manifest.
 
-    info: what `run.json` holds. report: what `report.json` holds, once every shard is complete.
+    info: what `run.json` holds. changed: settings that differ from the last start's. report: what
+    `report.json` holds, once every shard is complete.
     """
 
-    def __init__(self, path: Path, info: dict[str, Any]) -> None:
-        self.path, self.info = path, info
+    def __init__(self, path: Path, info: dict[str, Any], changed: Sequence[str] = ()) -> None:
+        self.path, self.info, self.changed = path, info, changed
         self.files = ShardFiles(path, info)
         self.report: dict[str, Any] = {}
         recipe, rows = info["recipe"], info["input"]["rows"]
@@ -54,9 +55,22 @@ class RunDir:
         size = self.info["recipe"]["shard_rows"]
         return shard * size, min((shard + 1) * size, self.row_count)
 
+    def is_done(self, phase: int, shard: int) -> bool:
+        """Whether the shard has a valid manifest."""
+        return (phase, shard) in self._done
+
     def todo(self, phase: int) -> list[int]:
         """Shards without a valid manifest."""
         return [shard for shard in range(self.shard_count) if (phase, shard) not in self._done]
+
+    def redecidable_count(self) -> int:
+        """Shards to do whose scores are stored: their rows are decided again."""
+        return sum(
+            self.files.is_of_recipe(manifest, phase, any_thresholds=True)
+            for phase in range(len(self.info["phases"]))
+            for shard in self.todo(phase)
+            if (manifest := self.files.manifest(phase, shard))
+        )
 
     def manifests(self, phase: int) -> list[Manifest]:
         """Manifests of the phase's complete shards."""
@@ -128,9 +142,9 @@ def open_run(path: Path, info: dict[str, Any], restart: bool = False) -> Iterato
 
     Raises:
         RefusedError: another process holds it, it is no run folder, or it was begun from another
-            recipe or input.
+            input.
     """
-    _refuse_foreign(path)
+    refuse_foreign(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / LOCK).open("a+")
@@ -142,10 +156,13 @@ def open_run(path: Path, info: dict[str, Any], restart: bool = False) -> Iterato
             raise RefusedError(f"{path} is in use by {holder}. {way_out}")
         if restart:
             _clear(path)
-        ShardFiles(path, info).remove_leftovers()
-        begun = _begin_or_resume(path, info)
+        begun, changed = _begin_or_resume(path, info)
+        files = ShardFiles(path, begun)
+        files.remove_leftovers()
+        if changed:
+            files.remove_crumbs()  # they may blame rows for what another recipe did
         write_atomic(path / RUN, to_json(begun))
-        yield RunDir(path, begun)
+        yield RunDir(path, begun, changed)
 
 
 def open_complete(path: Path) -> RunDir:
@@ -183,11 +200,20 @@ def open_finished(path: Path) -> Iterator[RunDir]:
         yield folder
 
 
-def recorded_revisions(path: Path) -> dict[str, str | None]:
-    """Role -> commit of the Hub that a run in this folder has used so far; empty if there is
-    none."""
-    models = (read_json(path / RUN) or {}).get("models", {})
-    return {role: model.get("revision") for role, model in models.items()}
+def recorded_revisions(path: Path, models: str | Mapping[str, Any]) -> dict[str, str | None]:
+    """Role -> commit of the Hub that a run in this folder has used so far, for the roles that
+    `models` of the recipe binds as it did then."""
+    begun = read_json(path / RUN) or {}
+    then = begun.get("recipe", {}).get("models")
+    return {
+        role: model.get("revision")
+        for role, model in begun.get("models", {}).items()
+        if _binding(then, role) == _binding(models, role)
+    }
+
+
+def _binding(models: Any, role: str) -> Any:
+    return models.get(role) if isinstance(models, Mapping) else models
 
 
 def recorded_input(path: Path) -> str | None:
@@ -196,21 +222,34 @@ def recorded_input(path: Path) -> str | None:
     return commit
 
 
-def _begin_or_resume(path: Path, info: dict[str, Any]) -> dict[str, Any]:
-    """The new content of `run.json`: of a run begun earlier, only `limit` and
-    `export` may change."""
+def _begin_or_resume(path: Path, info: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The new content of `run.json`, with a history of changed settings, and what has changed."""
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    begun = read_begun(path, info)
+    if begun is None:
+        return info | {"started": now, "history": []}, []
+    changed = changes(begun, info)
+    history = begun.get("history", []) + ([{"at": now, "changed": changed}] if changed else [])
+    return info | {"started": begun.get("started", now), "history": history}, changed
+
+
+def read_begun(path: Path, info: dict[str, Any]) -> dict[str, Any] | None:
+    """`run.json` of a run that was begun at `path`; None if none was.
+
+    Raises:
+        RefusedError: the file cannot be read, or `info` cannot go on with it.
+    """
     if not (path / RUN).exists():
-        return info | {"started": datetime.now().astimezone().isoformat(timespec="seconds")}
+        return None
     begun = read_json(path / RUN)
     if begun is None:
         raise RefusedError(f"{path / RUN} cannot be read. {WAY_OUT}")
-    if changed := changes(begun, info):
-        raise RefusedError(f"{path}: {changed}")
-    begun["recipe"] |= {name: info["recipe"][name] for name in ("limit", "export")}
+    if reason := refusal(begun, info):
+        raise RefusedError(f"{path}: {reason}")
     return begun
 
 
-def _refuse_foreign(path: Path) -> None:
+def refuse_foreign(path: Path) -> None:
     """A folder with other things in it is nobody's to write to, or to clear."""
     if path.is_dir() and not (path / RUN).is_file():
         others = {entry.name for entry in path.iterdir()} - {LOCK, RUN + TEMPORARY}

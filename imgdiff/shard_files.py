@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import shutil
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from imgdiff.engines import SELECTION, Tally
+from imgdiff.engines.replay import Stored
 from imgdiff.errors import StoppedError
 from imgdiff.files import TEMPORARY, write_atomic
 from imgdiff.rows import Row, features, from_table, to_table
@@ -31,23 +33,40 @@ class ShardFiles:
         return read_json(self._place(phase, shard, "json"))
 
     def is_valid(self, manifest: Manifest, phase: int, shard: int, rows: int) -> bool:
-        """Whether the shard's file is there, as it was written, made of what the phase before has
-        now (given that its shards `before` are valid), with that many rows."""
-        if manifest.get("rows") != rows:  # `limit` was raised
+        """Whether the shard's file is there, as it was written, made by the recipe of what the
+        phase before has now (given that its shards `before` are valid), with that many rows."""
+        if manifest.get("rows") != rows:  # `limit` was changed
             return False
         if manifest.get("previous") != self._previous(phase, shard):
             return False
-        file = self._data(phase, manifest)
-        if not file.is_file():
-            return False
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest() == manifest.get("sha256")
+        return self.is_of_recipe(manifest, phase) and self._is_whole(phase, manifest)
 
     def before(self, phase: int, shard: int) -> list[tuple[int, int]]:
         """(phase, shard) of what a shard is made from: itself one phase earlier and, in a
         selection, the rows that came first."""
         made_from = [(phase - 1, shard)] if phase else []
         return made_from + ([(phase, shard - 1)] if shard and self._selects(phase) else [])
+
+    def is_of_recipe(self, manifest: Manifest, phase: int, any_thresholds: bool = False) -> bool:
+        """Whether the recipe would make the same, with its thresholds or with any."""
+        wanted = self.info["phases"][phase]
+        keys = ("scoring",) if any_thresholds else ("scoring", "thresholds")
+        return all(manifest.get(key) == wanted.get(key) for key in keys)
+
+    def stored(
+        self, phase: int, shard: int, leave_out: Collection[str] = ()
+    ) -> tuple[Manifest, Stored]:
+        """What can be decided again: the manifest and rows of a shard that the recipe would score
+        the same way; both empty if there are none."""
+        manifest = self.manifest(phase, shard)
+        if (
+            manifest is None
+            or not self.is_of_recipe(manifest, phase, any_thresholds=True)
+            or not self._is_whole(phase, manifest)
+        ):
+            return {}, Stored()
+        rows = self._rows(phase, manifest, leave_out)
+        return manifest, Stored({row.id: row for row in rows}, manifest.get("marks", {}))
 
     def read(self, shard: int, phases: int, leave_out: Collection[str] = ()) -> list[Row]:
         """A shard's rows after the first `phases` phases, with every field made so far but those to
@@ -56,13 +75,10 @@ class ShardFiles:
         Raises:
             StoppedError: the files of two phases hold different rows.
         """
-        import pyarrow.parquet as pq
-
         rows: list[Row] = []
         for phase in range(phases):
-            file = self._data(phase, self.manifest(phase, shard) or {})
-            columns = [name for name in self._schema(phase).names if name not in leave_out]
-            later = from_table(pq.read_table(file, columns=columns))
+            manifest = self.manifest(phase, shard) or {}
+            file, later = self._data(phase, manifest), self._rows(phase, manifest, leave_out)
             if rows and [row.id for row in rows] != [row.id for row in later]:
                 raise StoppedError(f"{file} belongs to other rows. Delete it and run again.")
             for before, after in zip(rows, later, strict=bool(rows)):
@@ -73,9 +89,16 @@ class ShardFiles:
         return rows
 
     def write(
-        self, phase: int, shard: int, rows: Sequence[Row], tallies: Sequence[Tally], seconds: float
+        self,
+        phase: int,
+        shard: int,
+        rows: Sequence[Row],
+        tallies: Sequence[Tally],
+        seconds: float,
+        marks: Mapping[str, str] | None = None,
     ) -> Manifest:
-        """Store what a phase made of a shard; returns its manifest."""
+        """Store what a phase made of a shard, of rows that came in with `marks`; returns its
+        manifest."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -89,6 +112,8 @@ class ShardFiles:
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
             "previous": self._previous(phase, shard),
+            "scoring": self.info["phases"][phase].get("scoring"),
+            "thresholds": self.info["phases"][phase].get("thresholds"),
             "counts": Counter(row.status for row in rows),
             "reasons": Counter(row.reason for row in rows if not row.ok),
             "ended": {row.id: row.reason for row in rows if not row.ok},
@@ -96,6 +121,7 @@ class ShardFiles:
             "operators": [vars(tally) for tally in tallies],
             "seconds": seconds,
             "attempt": (before or {}).get("attempt", 0) + 1,
+            "marks": dict(marks or {}),
         }
         target = self._place(phase, shard, "json")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -119,9 +145,23 @@ class ShardFiles:
                     file.unlink()
 
     def tidy(self) -> None:
-        """When every shard is complete: also delete what workers noted down for an attempt that
-        is not needed any more."""
+        """When every shard is complete: also delete what the run does not need any more, the notes
+        of workers and what another recipe made."""
         self.remove_leftovers()
+        self.remove_crumbs()
+        phases = {self.folder(phase): phase for phase in range(len(self.info["phases"]))}
+        for folder in self.path.glob("stages/*"):
+            if folder not in phases:
+                shutil.rmtree(folder)
+                continue
+            for path in folder.glob("*.json"):
+                manifest = read_json(path) or {}
+                if not self.is_of_recipe(manifest, phases[folder], any_thresholds=True):
+                    path.unlink()
+                    self._data(phases[folder], manifest).unlink(missing_ok=True)
+
+    def remove_crumbs(self) -> None:
+        """Delete what workers noted down about their attempts."""
         for crumb in self.path.glob("stages/*/*.crumb"):
             crumb.unlink()
 
@@ -133,6 +173,22 @@ class ShardFiles:
 
     def _data(self, phase: int, manifest: Manifest) -> Path:
         return self.folder(phase) / str(manifest.get("file", "none"))
+
+    def _is_whole(self, phase: int, manifest: Manifest) -> bool:
+        """Whether the file is there, as it was written."""
+        file = self._data(phase, manifest)
+        if not file.is_file():
+            return False
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest() == manifest.get("sha256")
+
+    def _rows(self, phase: int, manifest: Manifest, leave_out: Collection[str]) -> list[Row]:
+        """The rows of one file, with what its phase wrote."""
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(self._data(phase, manifest)) as file:
+            names = [name for name in file.schema_arrow.names if name not in leave_out]
+            return from_table(file.read(names))
 
     def _previous(self, phase: int, shard: int) -> str | None:
         """What ties a shard to the file it is made from; in a selection, to those of all shards up

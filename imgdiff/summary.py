@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from imgdiff.engines import Plan, Tally
+from imgdiff.engines.forecast import Forecast
 from imgdiff.input import Input
 from imgdiff.run_dir import RunDir
 
@@ -86,6 +87,21 @@ def print_plan(console: Console, plan: Plan, source: Input, info: Mapping[str, A
     lines.append(f"{recipe.export_path}: {_disk(Path(recipe.export_path), rows * images)}")
     for line in lines:
         console.print(line, soft_wrap=True)
+
+
+def print_forecast(console: Console, changed: Sequence[str], forecasts: Sequence[Forecast]) -> None:
+    """What a start would use again of a run begun earlier, and what it would do."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("phase", no_wrap=True)
+    counts = ("shards reused", "decided again", "begun", "rows that end otherwise", "rows run")
+    for name in counts:
+        table.add_column(name, justify="right")
+    for each in forecasts:
+        numbers = (each.reused, each.decided, each.begun, each.changed, each.run)
+        table.add_row(each.phase, *map(str, numbers))
+    for line in changed:
+        console.print(f"changed: {line}", soft_wrap=True)
+    console.print(table)
 
 
 def _disk(folder: Path, images: int) -> str:

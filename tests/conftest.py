@@ -6,11 +6,25 @@ from pathlib import Path
 import pytest
 import yaml
 
+from imgdiff import run
 from imgdiff.operator import load_operator_file, registry
 from imgdiff.run_dir import RunDir
 
 LIGHT_OPERATORS = Path(__file__).parent / "light_operators.py"
+DIAL_OPERATORS = LIGHT_OPERATORS.with_name("dial_operators.py")
 COUNT = 30
+DIAL_CAPTIONS = [
+    "a red ball and another",
+    "ball",
+    "two unscored areas",
+    "bad",
+    "the greatest difference of all",
+    "we saw five blue cars here",
+    "on it is no",
+    "tiny",
+    "everything everywhere immediately",
+    "",
+]
 
 
 class Project:
@@ -69,3 +83,28 @@ def light():
     """The light operators by name."""
     load_operator_file(LIGHT_OPERATORS)
     return registry()
+
+
+@pytest.fixture
+def dial(project):
+    """A finished run of three phases, whose operators note each row that they run on."""
+    project.write_captions(
+        [{"id": f"cap-{k}", "caption": c} for k, c in enumerate(DIAL_CAPTIONS * 2)]
+    )
+    lights = project.settings["operators"]
+    project.write_recipe(
+        operators=[*lights, str(DIAL_OPERATORS)],
+        limits={"max_failed_fraction": 1.0},
+        shard_rows=6,
+        process=[
+            {"light_edit_mapper": None},
+            {"light_image_mapper": None},
+            {"light_length_filter": {"min_score": 0.05, "max_score": 0.35}},
+            {"dial_find_mapper": None},
+            {"dial_width_filter": {"min_width": 0.25, "most": 3}},
+            {"dial_name_mapper": None},
+            {"dial_name_filter": {"min_width": 0.5}},
+        ],
+    )
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    return project

@@ -105,6 +105,7 @@ class LightAreaFilter(RegionFilter, Filter):
 
     __module__ = "operators.light_areas.light_area_filter"
     Params = Range
+    decided_by = ("min_score", "max_score")
     reads = ("regions",)
     region_scores = ("area_width",)
     nothing_left = "no_area"

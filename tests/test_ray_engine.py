@@ -69,6 +69,15 @@ def test_a_run_goes_on_with_the_other_engine(project):
     assert project.rows() == local_rows(project)
 
 
+def test_moved_thresholds_give_the_rows_of_the_local_engine(dial):
+    changes = ["light_length_filter.min_score=0.0", "dial_width_filter.most=1"]
+    assert run.main(["mine.yaml", RAY, *changes]) == run.COMPLETE
+    rows = dial.rows()
+    assert run.main(["mine.yaml", "export_path=outputs/local", *changes]) == run.COMPLETE
+    dial.run_path = dial.run_path.with_name("local")
+    assert rows == dial.rows()
+
+
 def test_several_workers_give_the_same_rows(project):
     project.write_recipe(phases={"extra": {"num_cpus": 0.1, "concurrency": [1, 3]}})
     assert run.main(["mine.yaml", RAY]) == run.COMPLETE

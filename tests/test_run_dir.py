@@ -54,7 +54,7 @@ def manifest_of(file):
     return file.with_name(f"{file.name[:5]}.json")
 
 
-def raised_limit(info, limit):
+def limited(info, limit):
     return info | {"recipe": info["recipe"] | {"limit": limit}}
 
 
@@ -68,11 +68,15 @@ def test_run_json_says_what_is_run(project, info):
             "name": "extra",
             "operators": ["light_edit_mapper", "light_image_mapper", "light_length_filter"],
             "columns": ["caption_a", "caption_b", "image_a", "image_b"],
+            "thresholds": {"light_length_filter": {"min_score": 0.15, "max_score": 1.0}},
+            "scoring": info["phases"][0]["scoring"],
         },
         {
             "name": "light_areas",
             "operators": ["light_area_mapper", "light_area_filter"],
             "columns": ["regions"],
+            "thresholds": {"light_area_filter": {"min_score": 0.1, "max_score": 1.0}},
+            "scoring": info["phases"][1]["scoring"],
         },
     ]
     length_filter = stored["operators"][2]
@@ -141,16 +145,49 @@ def test_attempts_are_counted(project, info):
 
 
 def test_a_raised_limit_redoes_the_last_part_and_adds(project, info):
-    fill(project.run_path, raised_limit(info, 12))
-    assert todo(project.run_path, raised_limit(info, 12)) == []
-    assert todo(project.run_path, raised_limit(info, 20)) == [1, 2]
+    fill(project.run_path, limited(info, 12))
+    assert todo(project.run_path, limited(info, 12)) == []
+    assert todo(project.run_path, limited(info, 20)) == [1, 2]
     assert todo(project.run_path, info) == [1, 2, 3]
 
 
-def test_a_lowered_limit_is_refused(project, info):
+def test_a_lowered_limit_keeps_what_lies_beyond(project, info):
     fill(project.run_path, info)
-    with pytest.raises(RefusedError, match=r"limit: none -> 12 \(it can only be raised\)"):
-        fill(project.run_path, raised_limit(info, 12))
+    fill(project.run_path, limited(info, 12))
+    assert todo(project.run_path, limited(info, 12)) == []
+    assert todo(project.run_path, info) == [1]  # the shard that was cut
+
+
+REDONE = {
+    "light_edit_mapper.batch_size=2": [],
+    "limits.max_failed_fraction=0.5": [],
+    "seed=7": [0, 1],
+    "limits.max_pixels=9": [0, 1],
+    "resize=fit": [0, 1],
+    "shard_rows=7": [0, 1],
+    "light_edit_mapper.suffix=x": [0, 1],
+    "light_length_filter.min_score=0.2": [0, 1],
+    "light_area_mapper.seconds=0.5": [1],
+    "light_area_filter.max_score=0.5": [1],
+}
+
+
+@pytest.mark.parametrize(("change", "phases"), REDONE.items())
+def test_phases_before_the_first_change_are_used_again(project, change, phases):
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    with open_run(project.run_path, described(change)) as folder:
+        assert [phase for phase in (0, 1) if folder.todo(phase)] == phases
+
+
+def test_what_another_recipe_made_is_removed_at_the_end(project):
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    stages = project.run_path / "stages"
+    steps = project.settings["process"]
+    project.write_recipe(process=steps[:-1])
+    assert run.main(["mine.yaml", "shard_rows=30"]) == run.COMPLETE
+    (folder,) = stages.iterdir()
+    assert folder.name == "00_extra"
+    assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".parquet"]
 
 
 def test_leftovers_of_a_killed_run_are_removed(project, info):
@@ -171,29 +208,43 @@ def test_a_shard_done_again_leaves_one_file(project, info):
     assert data_file(project, "00_extra", 0).name == second["file"]
 
 
-def test_another_recipe_is_refused_with_the_difference(project, info):
+def described(*overrides):
+    plan = check("mine.yaml", overrides)
+    return describe(plan, Input(plan.dataset))
+
+
+def test_changed_settings_are_told_and_remembered(project, info):
     fill(project.run_path, info)
-    project.write_recipe(seed=7)
-    plan = check("mine.yaml", ["light_length_filter.min_score=0.2"])
-    with pytest.raises(RefusedError) as error:
-        fill(project.run_path, describe(plan, Input(plan.dataset)))
-    assert str(error.value) == (
-        "outputs/try: this folder was made by another recipe:\n"
-        "  seed: 42 -> 7\n"
-        "  process[2].light_length_filter.min_score: 0.15 -> 0.2\n"
-        "Use a new export_path, or --restart to delete it."
+    assert fill(project.run_path, info).changed == []
+    changed = [
+        "seed: 42 -> 7",
+        "process.light_length_filter.min_score: 0.15 -> 0.2",
+        "process.light_area_filter.batch_size: 16 -> 4",
+    ]
+    other = described(
+        "seed=7", "light_length_filter.min_score=0.2", "light_area_filter.batch_size=4"
     )
+    assert fill(project.run_path, other).changed == changed
+    stored = json.loads((project.run_path / "run.json").read_text())
+    assert [entry["changed"] for entry in stored["history"]] == [changed]
+    assert stored["recipe"]["seed"] == 7
 
 
-def test_other_operators_models_and_many_changes_are_shown(project, info):
+def test_other_operators_and_models_are_told(project, info):
     fill(project.run_path, info)
     recipe = info["recipe"] | {"process": info["recipe"]["process"][:-1]}
-    models = {f"role-{k}": {"name": "x", "fingerprint": "f"} for k in range(15)}
-    with pytest.raises(RefusedError) as error:
-        fill(project.run_path, info | {"recipe": recipe, "models": models})
-    assert "  process[4]: light_area_filter -> none\n" in str(error.value)
-    assert "  fingerprint.role-0: none -> f\n" in str(error.value)
-    assert "  and 4 more\n" in str(error.value)
+    models = {"clip": {"name": "x", "fingerprint": "f"}}
+    assert fill(project.run_path, info | {"recipe": recipe, "models": models}).changed == [
+        "process.light_area_filter: removed",
+        "fingerprint.clip: none -> f",
+    ]
+
+
+def test_another_order_is_told(project, info):
+    fill(project.run_path, info)
+    first, second, *rest = info["operators"]
+    (line,) = fill(project.run_path, info | {"operators": [second, first, *rest]}).changed
+    assert line.startswith("process: in another order, light_image_mapper, light_edit_mapper, ")
 
 
 def test_another_input_is_refused_with_the_difference(project, info):

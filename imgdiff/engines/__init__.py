@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgdiff.input import Demand
 from imgdiff.operator import Filter, Operator, RegionFilter, Selector
 from imgdiff.recipe import Recipe
 from imgdiff.rows import FIELDS, Row
@@ -58,6 +59,13 @@ class Plan:
     models: dict[str, "Binding"]
     needed: frozenset[str]
     made: frozenset[str]
+
+    @property
+    def demand(self) -> Demand:
+        """What is wanted from the input."""
+        recipe = self.recipe
+        fit = recipe.resize == "fit"
+        return Demand(recipe.seed, recipe.limits.max_pixels, self.needed, self.made, fit)
 
     @property
     def operators(self) -> list[Operator]:

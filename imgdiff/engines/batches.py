@@ -31,9 +31,9 @@ class Batches:
             made += self._isolate(given[len(made) : len(made) + self.size])
         for place, row in zip(places, made, strict=True):
             rows[place] = row
-        tally = self._count(given, made)
-        tally.seconds = time.monotonic() - began
-        return tally
+        done = tally(self.operator, given, made)
+        done.seconds = time.monotonic() - began
+        return done
 
     def blame(self, rows: list[Row], deaths: int) -> Tally:
         """Fail the only row of `rows`, on which the operator killed its worker that often."""
@@ -41,7 +41,7 @@ class Batches:
         rows[0] = given.copy()
         message = f"the worker died {deaths} times while on this row alone"
         rows[0].fail(self.operator.name, "worker_died", message)
-        return self._count([given], rows)
+        return tally(self.operator, [given], rows)
 
     def _isolate(self, rows: Sequence[Row]) -> list[Row]:
         """The rows after the operator; where it raises, halves are tried until one row is to blame.
@@ -94,24 +94,26 @@ class Batches:
             if undeclared:
                 raise ValueError(f"wrote {', '.join(undeclared)}, which it does not declare")
 
-    def _count(self, given: Sequence[Row], made: Sequence[Row]) -> Tally:
-        tally = Tally(self.operator.name, rows_in=len(given), rows_ok=sum(row.ok for row in made))
-        mine = f"{self.operator.name}: "
-        for row in made:
-            if not row.ok:
-                ending = tally.rejected if row.status == "rejected" else tally.failed
-                ending[row.reason.removeprefix(mine)] += 1
-        tally.regions_in = sum(len(row.kept_regions) for row in given)
-        tally.regions_kept = sum(len(row.kept_regions) for row in made if row.ok)
-        regions = [region for row in made for region in row.regions]
-        tally.regions_refused.update(
-            region.reason.removeprefix(mine) for region in regions if region.reason.startswith(mine)
-        )
-        for name in row_scores(self.operator):
-            tally.widen(name, [row.scores[name] for row in made if name in row.scores])
-        for name in region_scores(self.operator):
-            tally.widen(name, [region.scores[name] for region in regions if name in region.scores])
-        return tally
+
+def tally(operator: Operator, given: Sequence[Row], made: Sequence[Row]) -> Tally:
+    """What an operator did to rows, from their states before and after."""
+    done = Tally(operator.name, rows_in=len(given), rows_ok=sum(row.ok for row in made))
+    mine = f"{operator.name}: "
+    for row in made:
+        if not row.ok:
+            ending = done.rejected if row.status == "rejected" else done.failed
+            ending[row.reason.removeprefix(mine)] += 1
+    done.regions_in = sum(len(row.kept_regions) for row in given)
+    done.regions_kept = sum(len(row.kept_regions) for row in made if row.ok)
+    regions = [region for row in made for region in row.regions]
+    done.regions_refused.update(
+        region.reason.removeprefix(mine) for region in regions if region.reason.startswith(mine)
+    )
+    for name in row_scores(operator):
+        done.widen(name, [row.scores[name] for row in made if name in row.scores])
+    for name in region_scores(operator):
+        done.widen(name, [region.scores[name] for region in regions if name in region.scores])
+    return done
 
 
 def _explain(error: Exception) -> tuple[str, str]:

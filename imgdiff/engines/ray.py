@@ -114,7 +114,11 @@ class Watch:
 
     def _note_done(self, phase: int, shard: int) -> None:
         manifest = self._folder.files.manifest(phase, shard)
-        if manifest and manifest["file"] != self._stale.get((phase, shard)):
+        if (
+            manifest
+            and manifest["file"] != self._stale.get((phase, shard))
+            and self._folder.files.is_of_recipe(manifest, phase)  # no late worker's of before
+        ):
             self._folder.complete(phase, shard, manifest)
             name = self._folder.info["phases"][phase]["name"]
             self._progress.end_shard(name, shard, manifest)

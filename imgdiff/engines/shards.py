@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgdiff.engines import Phase, Plan, Tally, withhold
+from imgdiff.engines import Phase, Plan, withhold
 from imgdiff.engines.batches import Batches
 from imgdiff.engines.crumbs import BLAMED_AFTER, Crumb
+from imgdiff.engines.replay import Replay, Replayed, mark
 from imgdiff.errors import StoppedError
 from imgdiff.input import Demand, Part
 from imgdiff.models import Models
@@ -36,16 +37,12 @@ class Task:
 
 def tasks(plan: Plan, files: ShardFiles) -> list[Task]:
     """One for each phase that is done shard by shard, in order."""
-    recipe = plan.recipe
-    demand = Demand(
-        recipe.seed, recipe.limits.max_pixels, plan.needed, plan.made, recipe.resize == "fit"
-    )
     return [
         Task(
             number,
             phase,
             {role: plan.models[role] for role in phase.roles},
-            demand,
+            plan.demand,
             files,
         )
         for number, phase in enumerate(plan.phases)
@@ -54,16 +51,21 @@ def tasks(plan: Plan, files: ShardFiles) -> list[Task]:
 
 
 class Worker:
-    """Does shards of one phase. Models are loaded when the first shard arrives, and kept."""
+    """Does shards of one phase. Models are loaded when a row first asks for them, and kept."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self._models = Models(task.models, answers=task.files.path / ANSWERS)
-        self._steps: list[Batches] = []
         self._reader: Reader | None = None
+        self._steps = [Batches(operator) for operator in task.phase.operators]
+        self._replay = Replay(task.phase.operators)
+        self._is_set_up = False
 
     def run(self, shard: int, part: Part) -> Manifest:
         """Take a shard, that part of the input, through the phase and store it.
+
+        Rows that the same operators have had before, as they come now, are not run again: what is
+        stored of them is decided by the thresholds of now.
 
         Raises:
             StoppedError: a model cannot be loaded, or a GPU stopped working.
@@ -71,17 +73,28 @@ class Worker:
         began = time.monotonic()
         number, files = self.task.number, self.task.files
         crumb = Crumb(self._crumb_path(shard))
-        with crumb.loading(self.task.phase.name):
-            self._set_up()
         rows = files.read(shard, number) if number else self._read(part)
-        if crumb.careful:
-            tallies = self._one_by_one(rows, crumb)
-        else:
-            with crumb.shard():
-                tallies = [step.run(rows) for step in self._steps]
-        withhold(self.task.phase.operators, rows)
-        seconds = time.monotonic() - began
-        manifest = files.write(number, shard, rows, tallies, seconds)
+        marks = {row.id: mark(row) for row in rows if row.ok}
+        manifest, stored = files.stored(number, shard)
+        again = self._replay.run(rows, stored, marks)
+        for tally, before in zip(again.tallies, manifest.get("operators", ()), strict=False):
+            tally.seconds = before["seconds"]  # they are part of what the rows have cost
+        waiting = [
+            place
+            for place, row in enumerate(again.rows)
+            if row.ok and again.starts[place] < len(self._steps)
+        ]
+        if waiting:
+            with crumb.loading(self.task.phase.name):
+                self._set_up()
+            if crumb.careful:
+                self._one_by_one(again, waiting, crumb)
+            else:
+                with crumb.shard():
+                    self._together(again, waiting)
+        withhold(self.task.phase.operators, again.rows)
+        seconds = manifest.get("seconds", 0.0) + time.monotonic() - began
+        manifest = files.write(number, shard, again.rows, again.tallies, seconds, marks)
         crumb.clear()
         return manifest
 
@@ -100,35 +113,39 @@ class Worker:
 
     def _set_up(self) -> None:
         """The phase's operators with their models."""
-        if self._steps:
+        if self._is_set_up:
             return
-        operators = self.task.phase.operators
         try:
-            for operator in operators:
+            for operator in self.task.phase.operators:
                 operator.setup(self._models)
         except (OSError, ValueError) as error:  # what model libraries raise for a bad checkpoint
             name = self.task.phase.name
             raise StoppedError(f"{name}: a model cannot be loaded: {error}") from error
-        self._steps = [Batches(operator) for operator in operators]
+        self._is_set_up = True
 
-    def _one_by_one(self, rows: list[Row], crumb: Crumb) -> list[Tally]:
-        """Change `rows` in place, each alone, so that a death has one row to blame."""
-        tallies = [Tally(step.operator.name) for step in self._steps]
-        for place in _suspects_first(rows, crumb):
-            alone = rows[place : place + 1]
-            for step, tally in zip(self._steps, tallies, strict=True):
+    def _together(self, work: Replayed, waiting: Sequence[int]) -> None:
+        """Run the rows at the places `waiting`, in place, each from where it has to start."""
+        for number, step in enumerate(self._steps):
+            places = [place for place in waiting if work.starts[place] <= number]
+            rows = [work.rows[place] for place in places]
+            work.tallies[number].add(vars(step.run(rows)))
+            for place, row in zip(places, rows, strict=True):
+                work.rows[place] = row
+
+    def _one_by_one(self, work: Replayed, waiting: Sequence[int], crumb: Crumb) -> None:
+        """The same with each row alone, so that a death has one row to blame."""
+        suspects = set(crumb.suspects)
+        for place in sorted(waiting, key=lambda place: work.rows[place].id not in suspects):
+            alone = [work.rows[place]]
+            for number in range(work.starts[place], len(self._steps)):
                 if not alone[0].ok:
                     break
+                step = self._steps[number]
                 name = step.operator.name
                 if crumb.blamed.get(alone[0].id) == name:
-                    tally.add(vars(step.blame(alone, BLAMED_AFTER)))
+                    done = step.blame(alone, BLAMED_AFTER)
                 else:
                     with crumb.row(alone[0].id, name):
-                        tally.add(vars(step.run(alone)))
-            rows[place] = alone[0]
-        return tallies
-
-
-def _suspects_first(rows: Sequence[Row], crumb: Crumb) -> list[int]:
-    suspects = set(crumb.suspects)
-    return sorted(range(len(rows)), key=lambda place: rows[place].id not in suspects)
+                        done = step.run(alone)
+                work.tallies[number].add(vars(done))
+            work.rows[place] = alone[0]

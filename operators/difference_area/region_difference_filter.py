@@ -31,6 +31,7 @@ class RegionDifferenceFilter(RegionFilter):
 
     Params = RegionDifferenceParams
     reads = ("image_a", "image_b", "regions")
+    decided_by = ("max_similarity", "nms_iou", "max_regions", "min_area", "max_area")
     region_scores = ("crop_similarity", "area")
     roles = ("clip",)
     nothing_left = "no_difference_area"

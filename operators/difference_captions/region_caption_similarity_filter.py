@@ -21,6 +21,7 @@ class RegionCaptionSimilarityFilter(RegionFilter):
 
     Params = RegionCaptionSimilarityParams
     reads = ("regions.caption_a", "regions.caption_b")
+    decided_by = ("max_similarity",)
     region_scores = ("caption_similarity",)
     roles = ("clip",)
     nothing_left = "no_different_captions"

@@ -26,6 +26,7 @@ class NaturalnessFilter(Filter):
 
     Params = NaturalnessParams
     reads = ("image_a", "image_b")
+    decided_by = ("min_score",)
     scores = ("naturalness",)  # in [0, 1], the smaller one of the two images
     roles = ("mllm",)
 

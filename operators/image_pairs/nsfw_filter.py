@@ -29,6 +29,7 @@ class NsfwFilter(Filter):
 
     Params = NsfwParams
     reads: tuple[str, ...] = ("image_a", "image_b")
+    decided_by = ("max_score",)
     scores = ("nsfw_probability",)  # in [0, 1], the larger one of the two images
     screens: tuple[str, ...] = ("image_a", "image_b")
     roles = ("nsfw",)
