@@ -104,6 +104,20 @@ def _refuse_arguments(arguments: argparse.Namespace) -> None:
         raise RefusedError(f"--validation-fraction: {fraction} is not 0 to {LARGEST_VALIDATION}")
 
 
+def analyze_run(arguments: argparse.Namespace) -> int:
+    """Show what each threshold of a run keeps."""
+    from imgdiff.report.analysis import analyze
+
+    return analyze(arguments)
+
+
+def compare_runs(arguments: argparse.Namespace) -> int:
+    """Show how two runs differ."""
+    from imgdiff.compare import compare
+
+    return compare(*arguments.runs)
+
+
 def _describe(operator: Registered) -> Iterator[str]:
     yield operator.name
     yield from (f"  {line}".rstrip() for line in (inspect.getdoc(operator) or "").splitlines())
@@ -201,6 +215,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     evaluating = verbs.add_parser("evaluate", help="POPE, CHAIR, pair accuracy, caption metrics")
     command.add_arguments(evaluating)
     evaluating.set_defaults(verb=command.run)
+    analyzing = verbs.add_parser("analyze", help="show what each threshold keeps, without a model")
+    analyzing.add_argument("run", metavar="RUN", help="a run folder, for example outputs/replace")
+    analyzing.add_argument("--review", metavar="FILE", help="ratings saved from the report page")
+    analyzing.add_argument(
+        "--pair", nargs=2, metavar="THRESHOLD", help="two to move together, as operator.setting"
+    )
+    analyzing.set_defaults(verb=analyze_run)
+    comparing = verbs.add_parser("diff", help="compare two runs")
+    comparing.add_argument("runs", nargs=2, metavar="RUN", help="a run folder")
+    comparing.set_defaults(verb=compare_runs)
     parsed = parser.parse_args(given)
     try:
         code: int = parsed.verb(parsed)

@@ -1,0 +1,120 @@
+"""What thresholds would keep, against runs that have them; and what a person said of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from imgdiff import __main__ as cli
+from imgdiff import run
+from imgdiff.dial import Dial, load_run, most_influential
+from imgdiff.report.review import read_review
+
+TIGHTER = [
+    ("light_length_filter.max_score", 0.25),
+    ("dial_width_filter.min_width", 0.45),
+    ("dial_width_filter.most", 1),
+    ("dial_name_filter.min_width", 0.0),
+    ("dial_name_filter.min_width", 0.6),
+]
+
+
+def point(dial, name, value):
+    threshold = dial.find(name)
+    moved = dial.curve(type(threshold)(**vars(threshold) | {"values": (value,)}))
+    return moved.points[0]
+
+
+@pytest.mark.parametrize(("name", "value"), TIGHTER)
+def test_stored_scores_tell_what_a_run_would_keep(dial, name, value):
+    told = point(Dial(load_run(dial.run_path)), name, value)
+    assert run.main(["mine.yaml", f"{name}={value}"]) == run.COMPLETE
+    report = json.loads((dial.run_path / "report.json").read_text())
+    assert (told.rows, told.samples) == (report["rows"]["ok"], report["samples"])
+    assert told.waiting == 0
+
+
+def test_what_no_one_has_scored_waits(dial):
+    told = Dial(load_run(dial.run_path))
+    now, looser = told.now(), point(told, "light_length_filter.min_score", 0.0)
+    assert looser.samples == now.samples
+    assert looser.waiting == 4
+    assert looser.expected > 0
+
+
+def test_values_that_do_not_fit_together_keep_nothing(dial):
+    told = Dial(load_run(dial.run_path))
+    assert point(told, "light_length_filter.min_score", 0.9).samples == 0
+
+
+def test_curves_pass_through_the_present(dial):
+    told = Dial(load_run(dial.run_path))
+    for threshold in told.thresholds:
+        if threshold.now is not None:
+            there = threshold.values.index(threshold.now)
+            assert told.curve(threshold).points[there].samples == told.now().samples
+
+
+def test_two_thresholds_together(dial):
+    told = Dial(load_run(dial.run_path))
+    first, second = most_influential([told.curve(each) for each in told.thresholds])
+    joint = told.joint(first, second)
+    row = joint.first.values.index(first.now if joint.first.name == first.name else second.now)
+    across = joint.second.values.index(
+        second.now if joint.second.name == second.name else first.now
+    )
+    assert joint.points[row][across].samples == told.now().samples
+
+
+def write_review(path, ratings):
+    path.write_text(json.dumps({"run": "try", "ratings": ratings}))
+
+
+def test_the_table_and_the_page(dial, capsys):
+    kept = next(row for row in dial.rows() if row.ok)
+    number = kept.regions.index(kept.kept_regions[0])
+    region = f"{kept.id}-{number}"
+    write_review(dial.run_path / "review.json", {region: {"box": "high", "content": "low"}})
+    capsys.readouterr()
+    assert cli.main(["analyze", str(dial.run_path)]) == run.COMPLETE
+    output = capsys.readouterr().out
+    assert "20 rows, 6 kept, 16 samples\n" in output
+    assert "dial_width_filter.most" in output
+    assert "box: 100% high, 0% medium, 0% low of 1 rated\n" in output
+    assert output.endswith("outputs/try/analysis.html\n")
+    page = (dial.run_path / "analysis.html").read_text()
+    assert "default-src &#39;none&#39;" in page
+    assert '<script type="module"></script>' in page
+    assert "1 regions are rated in review.json" in page
+
+
+REFUSED_REVIEWS = [
+    ("{", "not valid JSON"),
+    ("[]", "expected ratings, by the ids of regions"),
+    ('{"ratings": {"a-0": {"box": "fine"}}}', "a-0: fine is no grade, expected box, content, "),
+    ('{"ratings": {"a-0": {"boxes": "high"}}}', "a-0: expected box, content, difference as high, "),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED_REVIEWS)
+def test_a_review_of_another_form_is_refused(tmp_path, text, message):
+    path = tmp_path / "review.json"
+    path.write_text(text)
+    with pytest.raises(run.RefusedError, match=message):
+        read_review(path)
+
+
+def test_what_cannot_be_analyzed_is_refused(dial, capsys):
+    capsys.readouterr()
+    for arguments, message in [
+        (["none"], "none is no run folder: run.json is missing or cannot be read"),
+        ([str(dial.run_path), "--review", "none"], "none: No such file or directory"),
+        ([str(dial.run_path), "--pair", "sum", "most"], "sum: no such threshold? light_length"),
+        ([str(dial.run_path), "--pair", "min_width", "most"], "min_width: which? dial_width"),
+    ]:
+        assert cli.main(["analyze", *arguments]) == run.REFUSED
+        assert message in capsys.readouterr().err
+    for manifest in Path(dial.run_path).glob("stages/02*/*.json"):
+        manifest.unlink()
+    assert cli.main(["analyze", str(dial.run_path)]) == run.REFUSED
+    assert "outputs/try: no shard is complete. Run the recipe first." in capsys.readouterr().err
