@@ -50,11 +50,10 @@ def push_run(arguments: argparse.Namespace) -> int:
     """Push the dataset of a finished run to the Hub."""
     try:
         repo = hub_name(arguments.repo)
-        with open_finished(Path(arguments.folder)) as folder:
-            return run.push(make_console(), folder, repo, arguments.private)
-    except (RefusedError, ValueError) as refusal:
-        print(refusal, file=sys.stderr)
-        return run.REFUSED
+    except ValueError as problem:
+        raise RefusedError(str(problem)) from None
+    with open_finished(Path(arguments.folder)) as folder:
+        return run.push(make_console(), folder, repo, arguments.private)
 
 
 def list_operators(arguments: argparse.Namespace) -> int:
@@ -84,9 +83,6 @@ def export_run(arguments: argparse.Namespace) -> int:
             export(folder, name, output / name, fraction, console)
             for name in dict.fromkeys(arguments.format)
         ]
-    except RefusedError as refusal:
-        print(refusal, file=sys.stderr)
-        return run.REFUSED
     except OSError as error:
         print(f"stopped: {error.filename or path}: {error.strerror}", file=sys.stderr)
         return run.STOPPED
@@ -159,12 +155,8 @@ def _kind(schema: dict[str, Any]) -> str:
 def show_coverage(arguments: argparse.Namespace) -> int:
     """Print how much of a caption file a lexicon knows."""
     demand = Demand(seed=0, max_pixels=0, needed=frozenset(("caption_a",)), made=NOT_CAPTIONS)
-    try:
-        source = Input(find(arguments.file))
-        rows = source.part(0, len(source)).rows(demand)
-    except RefusedError as problem:
-        print(problem, file=sys.stderr)
-        return run.REFUSED
+    source = Input(find(arguments.file))
+    rows = source.part(0, len(source)).rows(demand)
     unread = [row for row in rows if not row.ok]
     if unread:
         print(f"{len(unread)} of {len(rows)} rows not read: {unread[0].message}", file=sys.stderr)

@@ -27,6 +27,7 @@ class RegionErasureFilter(RegionMatchingFilter):
     Params = RegionErasureParams
     reads = ("image_a", "image_b", "regions.caption_a")
     region_scores = ("erasure_itc_a", "erasure_itc_b", "erasure_itm_a", "erasure_itm_b")
+    decided_by = ("min_before", "max_after")
     prefix = "erasure"
     nothing_left = "nothing_erased"
 
