@@ -30,7 +30,7 @@ class RegionMatchingFilter(RegionFilter):
     """Keeps regions whose crop of A fits a text, and (or) whose crop of B fits another."""
 
     roles = ("matcher",)
-    decided_by = ("rule", "min_itc", "min_itm")
+    decided_by: ClassVar[tuple[str, ...]] = ("rule", "min_itc", "min_itm")
     prefix: ClassVar[str]  # of the four scores: {prefix}_itc_a, ...
     too_low: ClassVar[str]  # reason code
 

@@ -162,6 +162,7 @@ def _annotated(given: argparse.Namespace) -> list[annotations.Annotated]:
 
 def _answers(given: argparse.Namespace, asked: Sequence[Prompt]) -> dict[str, str]:
     """What the model says, or has said."""
+    load: asking.Loader
     if getattr(given, "toyland", None) is not None:
         from imgdiff.evaluation import toyland
 
