@@ -1,18 +1,12 @@
-"""A small project in a temporary folder: captions, and a recipe of operators without models."""
-
-import json
-from pathlib import Path
+"""Fixtures of small projects, whose operators need no model."""
 
 import pytest
-import yaml
+from small_project import LIGHT_OPERATORS, Project
 
 from imgdiff import run
 from imgdiff.operator import load_operator_file, registry
-from imgdiff.run_dir import RunDir
 
-LIGHT_OPERATORS = Path(__file__).parent / "light_operators.py"
 DIAL_OPERATORS = LIGHT_OPERATORS.with_name("dial_operators.py")
-COUNT = 30
 DIAL_CAPTIONS = [
     "a red ball and another",
     "ball",
@@ -25,51 +19,6 @@ DIAL_CAPTIONS = [
     "everything everywhere immediately",
     "",
 ]
-
-
-class Project:
-    """The current folder, with `captions.jsonl` and `mine.yaml`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.run_path = Path("outputs/try")
-        rows = [{"id": f"cap-{k}", "caption": "a red ball " * (k % 4 + 1)} for k in range(COUNT)]
-        self.write_captions(rows)
-        self.settings = {
-            "project_name": "try",
-            "dataset_path": "captions.jsonl",
-            "export_path": str(self.run_path),
-            "shard_rows": 8,
-            "operators": [str(LIGHT_OPERATORS)],
-            "process": [
-                "light_edit_mapper",
-                {"light_image_mapper": None},
-                {"light_length_filter": {"min_score": 0.15}},
-                {"light_areas": {"light_area_filter": {"min_score": 0.1}}},
-            ],
-        }
-        self.write_recipe()
-
-    def write_captions(self, rows: list, name: str = "captions.jsonl") -> Path:
-        """Lines of the input file: texts as they are, anything else as JSON."""
-        lines = (row if isinstance(row, str) else json.dumps(row) for row in rows)
-        path = Path(name)
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        return path
-
-    def write_recipe(self, text: str | None = None, **changes) -> Path:
-        """The settings with changes, or the very text."""
-        path = Path("mine.yaml")
-        path.write_text(text or yaml.safe_dump(self.settings | changes, sort_keys=False))
-        return path
-
-    def open(self) -> RunDir:
-        """The run folder as it is on disk."""
-        return RunDir(self.run_path, json.loads((self.run_path / "run.json").read_text()))
-
-    def rows(self) -> list:
-        folder = self.open()
-        return [row for shard in range(folder.shard_count) for row in folder.rows(shard)]
 
 
 @pytest.fixture

@@ -51,9 +51,11 @@ def web_view(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def region(rng: np.random.Generator) -> Conversation:
-    """What a crop shows, one in seven being empty ground."""
+    """What a crop shows, one in seven being empty ground, half of the others cut by the box of
+    another thing."""
     scene = sample_scene(rng)
-    seen = object_crop(scene, rng) if rng.random() < 0.86 else ground_crop(scene, rng)
+    thing = rng.random() < 0.86
+    seen = object_crop(scene, rng, foreign=0.5) if thing else ground_crop(scene, rng)
     turn = prompts.REGION["crop"], f"{seen.texts[0].capitalize()}."
     return Conversation(seen.image, (turn,))
 
@@ -156,7 +158,7 @@ def _untrue(thing: SceneObject, absent: str, rng: np.random.Generator) -> str:
 
 
 TASKS = (region, changed_pair, whole_scene)
-SHARES = (0.1, 0.4, 0.5)
+SHARES = (0.25, 0.35, 0.4)
 
 
 def conversation(rng: np.random.Generator, web: bool = True) -> Conversation:

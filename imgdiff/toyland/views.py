@@ -9,11 +9,12 @@ import numpy as np
 
 from imgdiff import images
 from imgdiff.toyland.captions import nothing_but, phrase, scene_caption
-from imgdiff.toyland.scenes import SIZE, Picture, Scene, draw, sample_scene
+from imgdiff.toyland.scenes import SIZE, Picture, Scene, draw, replaced_object, sample_scene
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, with_article
 
 CATEGORY_INDEX = {name: k + 1 for k, name in enumerate(CATEGORIES)}  # 0 is the ground
 COLOUR_INDEX = {name: k + 1 for k, name in enumerate(COLOURS)}
+FOREIGN_COVER = 0.4  # of an object that the box of another one must show
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,22 @@ def shaken(box_xyxy: np.ndarray, rng: np.random.Generator, by: float = 0.12) -> 
     return box_xyxy + rng.uniform(-by, by, 4) * np.array([wide, high, wide, high])
 
 
-def object_crop(scene: Scene, rng: np.random.Generator, k: int | None = None) -> View:
-    """One object cut out by a shaken box: `a red car`, `a car`."""
+def object_crop(
+    scene: Scene, rng: np.random.Generator, k: int | None = None, foreign: float = 0.0
+) -> View:
+    """One object cut out by a shaken box: `a red car`, `a car`.
+
+    foreign: share of crops whose box is that of another object in its place, for the boxes of a
+    pair are found in either image; no less than FOREIGN_COVER of the object is in it.
+    """
     picture = render(scene, rng)
     k = int(rng.integers(len(scene.objects))) if k is None else k
     box = shaken(picture.boxes_xyxy[k], rng)
+    if rng.random() < foreign:
+        other = shaken(draw(replaced_object(rng, scene, k)).boxes_xyxy[k], rng)
+        mask = picture.masks[k]
+        if images.crop(mask, other).sum() >= FOREIGN_COVER * mask.sum():
+            box = other
     labels = images.pad_to_square(images.crop(label_map(scene, picture), box), fill=0)
     texts = phrase(scene.objects[k]), with_article(scene.objects[k].category)
     return View(images.pad_to_square(images.crop(picture.image, box)), texts, labels)

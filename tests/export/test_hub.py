@@ -11,10 +11,10 @@ from pathlib import Path
 
 import datasets
 import pytest
-from conftest import Project
 from hub_server import TOKEN, HubServer
 from huggingface_hub import constants
 from PIL import Image
+from small_project import Project
 
 from imgdiff import __main__ as cli
 from imgdiff import run
