@@ -39,10 +39,10 @@ from imgdiff.toyland.train.save import (
 STEPS = {
     "judge": 1400,
     "segmenter": 2200,
-    "matcher": 2000,
+    "matcher": 2900,
     "clip": 3000,
-    "mllm_clean": 6400,
-    "mllm": 400,
+    "mllm_clean": 8850,
+    "mllm": 200,
     "autoencoder": 3250,
     "decoder": 900,
     "diffusion": 14000,
