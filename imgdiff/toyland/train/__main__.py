@@ -39,7 +39,7 @@ from imgdiff.toyland.train.save import (
 STEPS = {
     "judge": 1400,
     "segmenter": 2200,
-    "matcher": 2900,
+    "matcher": 2000,
     "clip": 3000,
     "mllm_clean": 8850,
     "mllm": 200,

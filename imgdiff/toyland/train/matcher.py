@@ -1,11 +1,11 @@
 """The embedded image-text matcher: BLIP with its contrastive (ITC) and its matching head (ITM), 96
 px.
 
-Data: object crops, half of them cut by the box of another object that could stand there, and empty
-ground, with nouns (`car`, `a car`) and phrases (`a red car`), right and nearly right. Loss: sigmoid
-contrastive over the batch, where a noun fits every crop of its kind; cross-entropy for the matching
-head, on the right text and on one that errs in category, in colour, or in both; and a label for
-every patch (category, colour), which teaches a small tower shapes far sooner than texts alone.
+Data: object crops and empty ground with nouns (`car`, `a car`) and phrases (`a red car`), right and
+nearly right. Loss: sigmoid contrastive over the batch, where a noun fits every crop of its kind;
+cross-entropy for the matching head, on the right text and on one that errs in category, in colour,
+or in both; and a label for every patch (category, colour), which teaches a small tower shapes far
+sooner than texts alone.
 """
 
 from collections.abc import Sequence
@@ -94,7 +94,7 @@ def crops(rng: np.random.Generator) -> Crops:
         else:
             k = int(rng.integers(len(scene.objects)))
             seen, what = (
-                object_crop(scene, rng, k, foreign=0.5),
+                object_crop(scene, rng, k),
                 (scene.objects[k].category, scene.objects[k].colour),
             )
         pictures.append(seen.resized(SIDE))
