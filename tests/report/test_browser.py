@@ -77,6 +77,7 @@ def file_of(row_id: str) -> str:
 def rate_everything(page: Page, run: Run, levels: str) -> None:
     page.goto(address(run))
     page.keyboard.press("r")
+    expect(page.locator("body.reviewing")).to_be_visible()  # the review begins with an event
     for key in levels:
         page.keyboard.press(key)
 
