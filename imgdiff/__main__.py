@@ -23,6 +23,8 @@ from imgdiff.recipe import LARGEST_VALIDATION, did_you_mean, hub_name
 from imgdiff.rows import INPUT_FIELDS
 from imgdiff.run_dir import open_complete, open_finished
 from imgdiff.summary import build_report
+from imgdiff.training import command as training
+from imgdiff.training.check import check_training, is_training
 
 NOT_CAPTIONS = frozenset(INPUT_FIELDS) - {"caption_a"}
 BOUNDS = {
@@ -38,12 +40,19 @@ def check_recipes(arguments: argparse.Namespace) -> int:
     code = run.COMPLETE
     for path in arguments.recipes:
         try:
-            plan = check(path)
-            print(f"{path}: fine, {len(plan.operators)} operators")
+            print(f"{path}: fine, {_checked(path)}")
         except RefusedError as problem:
             print(problem, file=sys.stderr)
             code = run.REFUSED
     return code
+
+
+def _checked(path: str) -> str:
+    """What a recipe without problems is, in words."""
+    if not is_training(path):
+        return f"{len(check(path).operators)} operators"
+    plan = check_training(path)
+    return "; ".join([f"trains by {plan.recipe.method}", *map(str, plan.missing)])
 
 
 def push_run(arguments: argparse.Namespace) -> int:
@@ -170,9 +179,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == ["run"]:  # parsed there: under a verb, options may not stand between overrides
         return run.main(given[1:], prog="imgdiff run")
+    if given[:1] == ["train"]:
+        return training.main(given[1:])
     parser = argparse.ArgumentParser(prog="imgdiff", description="Contrastive image-pair data.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     verbs.add_parser("run", help="run a recipe; the same command resumes it")
+    verbs.add_parser("train", help="train a model as a recipe says; the same command resumes it")
     checking = verbs.add_parser("check", help="report every problem of recipes, without running")
     checking.add_argument("recipes", nargs="+", metavar="RECIPE")
     checking.set_defaults(verb=check_recipes)

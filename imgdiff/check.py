@@ -1,15 +1,13 @@
 """The whole-recipe check: every problem in one report, before any model library is imported."""
 
 import itertools
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from imgdiff.engines import Phase, Plan, phases_of, written_columns
+from imgdiff.errors import RefusedError
 from imgdiff.export.formats import ALWAYS, FORMATS
 from imgdiff.input import fields_of, peek
 from imgdiff.models.zoo import Binding, bind
@@ -19,17 +17,8 @@ from imgdiff.readers.base import FIELDS as INPUT_NAMES
 from imgdiff.readers.base import Address, InputError, kind
 from imgdiff.recipe import Key, Recipe, RecipeError, Source, did_you_mean, find_recipe, read_source
 from imgdiff.rows import FIELDS, INPUT_FIELDS
+from imgdiff.validation import validated
 
-M = TypeVar("M", bound=BaseModel)
-EXPECTED = {  # pydantic's error -> what a setting takes
-    "float_type": "a number",
-    "int_type": "a whole number",
-    "string_type": "text",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "dict_type": "a mapping",
-    "model_type": "a mapping",
-}
 Step = tuple[Key, Operator]  # an operator of the recipe, and where its settings stand
 
 
@@ -37,11 +26,13 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     """The plan of a recipe that can be run.
 
     Raises:
-        RefusedError: there is no such recipe.
+        RefusedError: there is no such recipe, or it is one for training.
         RecipeError: every problem that can be told without loading a model.
     """
     source = read_source(find_recipe(path), overrides)
-    recipe = _validated(source, Recipe, source.data, ())
+    if "method" in source.data and "process" not in source.data:
+        raise RefusedError(f"{path} trains a model. Use: imgdiff train {path}")
+    recipe = validated(source, Recipe, source.data, ())
     steps = list(_operators(source))
     _refuse_repeats(source, steps)
     _check_selection(source, steps)
@@ -98,7 +89,7 @@ def _expanded(source: Source, key: Key, name: str, settings: Any) -> Iterator[St
             if given is not False:  # `off`, in YAML
                 yield from _expanded(source, inner, step, {} if given is None else given)
     else:
-        params = _validated(source, cls.Params, settings, inner)
+        params = validated(source, cls.Params, settings, inner)
         if params is not None:
             yield inner, cls(params)
 
@@ -279,81 +270,3 @@ def _lacking(setting: str | dict[str, Any], role: str) -> str:
         return "models does not name"
     way_out = f"{{clip: {setting}, ..., {role}: owner/name}}"
     return f"the set {setting} does not have. Name each role in models: {way_out}"
-
-
-def _validated(source: Source, model: type[M], values: Any, key: Key) -> M | None:
-    """`values` as a `model`, or None and its problems in the report."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        seen = set[Key]()
-        for detail in error.errors():
-            place = _place(values, detail["loc"])
-            if place not in seen:  # each member of a union complains
-                source.add((*key, *place), _explain(detail, model))
-            seen.add(place)
-        return None
-
-
-def _place(values: Any, location: Sequence[str | int]) -> Key:
-    """Where a complaint belongs: pydantic's location up to the first key that is not there."""
-    place: list[str | int] = []
-    for part in location:
-        known = isinstance(values, dict) and part in values
-        known = known or (isinstance(values, list) and isinstance(part, int))
-        if not known and not isinstance(values, dict):
-            break  # the name of a member of a union
-        place.append(part)
-        values = values[part] if known else None
-    return tuple(place)
-
-
-def _explain(detail: Any, model: type[BaseModel]) -> str:
-    """One of pydantic's errors in a user's words."""
-    value, context = detail["input"], detail.get("ctx", {})
-    match detail["type"]:
-        case "extra_forbidden":
-            inner = model.model_fields.get(str(detail["loc"][0]))
-            section = get_args(inner.annotation)[-1:] if inner else ()  # of dict[str, Pool]
-            known = getattr(
-                section[0] if section else inner and inner.annotation,
-                "model_fields",
-                model.model_fields,
-            )
-            return f"unknown setting.{did_you_mean(str(detail['loc'][-1]), known)}"
-        case "missing":
-            return "is required"
-        case "less_than_equal":
-            return f"{value} is above {context['le']}"
-        case "greater_than_equal":
-            return f"{value} is below {context['ge']}"
-        case "less_than":
-            return f"{value} is not below {context['lt']}"
-        case "greater_than":
-            return f"{value} is not above {context['gt']}"
-        case "literal_error":
-            return f"{_quoted(value)} is not one of {context['expected']}"
-        case "value_error":
-            return str(context["error"])
-        case name if name in EXPECTED:
-            text = f"{_quoted(value)} is {kind(value)}, expected {EXPECTED[name]}."
-            return text + _hint(value, name)
-    return str(detail["msg"])
-
-
-def _quoted(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def _hint(value: Any, expected: str) -> str:
-    """How to write a number that YAML takes for text: quoted, or 1e-4 without a point."""
-    pattern = r"([+-]?[0-9]+)(\.[0-9]*)?(?:[eE]([+-]?)([0-9]+))?"
-    match = re.fullmatch(pattern, value) if isinstance(value, str) else None
-    if match is None or expected not in ("float_type", "int_type"):
-        return ""
-    whole, fraction, sign, exponent = match.groups()
-    if exponent is None:
-        return f" Write {value}, without quotes."
-    if expected == "int_type":
-        return f" Write {float(value):.0f}."
-    return f" Write {whole}{fraction or '.0'}e{sign or '+'}{exponent}."

@@ -37,7 +37,7 @@ def describe(plan: Plan, source: Input) -> dict[str, Any]:
     return {
         "project_name": plan.recipe.project_name,
         "recipe": plan.recipe.model_dump(mode="json"),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: package_version(name) for name in PACKAGES},
         "models": {
             role: {
                 "name": checkpoint.name,
@@ -75,7 +75,7 @@ def refusal(begun: dict[str, Any], info: dict[str, Any]) -> str | None:
 
 def changes(begun: dict[str, Any], info: dict[str, Any]) -> list[str]:
     """`dotted.key: old -> new` for every setting, version and model that differs."""
-    lines = list(_differences(_settings(begun), _settings(info)))
+    lines = list(differences(_settings(begun), _settings(info)))
     names = [[operator["name"] for operator in each["operators"]] for each in (begun, info)]
     if not lines and names[0] != names[1]:
         lines.append(f"process: in another order, {', '.join(names[1])}")
@@ -92,15 +92,15 @@ def _settings(info: dict[str, Any]) -> dict[str, Any]:
     return recipe | {"process": steps, "version": versions, "fingerprint": models}
 
 
-def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
+def differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
     """`dotted.key: old -> new` for every value that differs."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in dict.fromkeys([*old, *new]):
-            yield from _differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
+            yield from differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
     elif isinstance(old, list) and isinstance(new, list):
         for index in range(max(len(old), len(new))):
             before, after = (each[index] if index < len(each) else None for each in (old, new))
-            yield from _differences(before, after, f"{key}[{index}]")
+            yield from differences(before, after, f"{key}[{index}]")
     elif isinstance(old, dict) and new is None:
         yield f"{key}: removed"
     elif isinstance(new, dict) and old is None:
@@ -165,7 +165,7 @@ def _describe_operator(operator: Operator, phase: str) -> dict[str, Any]:
     }
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:

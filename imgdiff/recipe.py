@@ -22,16 +22,18 @@ HUB_NAME = re.compile(r"(?!.*(?:--|\.\.))\w[\w.-]*/\w(?:[\w.-]{0,94}\w)?(?<!\.gi
 Key = tuple[str | int, ...]  # ("process", 2, "image_pair_similarity_filter", "min_score")
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a recipe: no other keys than these, no type but theirs."""
+
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
-class Limits(_Section):
+class Limits(Section):
     max_failed_fraction: float = Field(default=0.02, ge=0, le=1)  # above it, exit code 3
     max_pixels: int = Field(default=40_000_000, ge=1)  # of an imported image
 
 
-class Pool(_Section):
+class Pool(Section):
     """The workers of a phase on Ray, and what each of them takes."""
 
     num_gpus: float = Field(default=0.0, ge=0)  # a fraction shares a GPU
@@ -61,7 +63,7 @@ class Pool(_Section):
         return {name: self.workers[0] * amount for name, amount in one.items()}
 
 
-class Export(_Section):
+class Export(Section):
     """What is made of a complete run besides `data/`; all of it can be had later, too."""
 
     formats: list[str] = []  # names of `imgdiff.export.formats`
@@ -76,7 +78,7 @@ class Export(_Section):
         return name if name is None else hub_name(name)
 
 
-class Recipe(_Section):
+class Recipe(Section):
     project_name: str = Field(min_length=1)
     dataset_path: str = Field(min_length=1)
     columns: dict[str, str] = Field(default_factory=dict)  # field -> the input's name for it
@@ -181,14 +183,14 @@ def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
     Raises:
         RecipeError: the text is no YAML mapping, or repeats a key.
     """
-    source = _parse(path)
+    source = parse(path)
     if isinstance(source.data.get("process"), list):
         source.data["process"] = [_one_key(entry) for entry in source.data["process"]]
-    splits = [_split(source, text) for text in overrides]
+    splits = [split_override(source, text) for text in overrides]
     changes = [change for change in splits if change is not None]
     for key, value in changes:  # these first: `operators` decides which names the others can use
         if key[0] in Recipe.model_fields and key[0] != "process":
-            _set(source, tuple(key), value)
+            set_value(source, tuple(key), value)
     _load_operators(source)
     for key, value in changes:
         if key[0] not in Recipe.model_fields or key[0] == "process":
@@ -206,7 +208,12 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _parse(path: Path) -> Source:
+def parse(path: Path) -> Source:
+    """A recipe's text as it is.
+
+    Raises:
+        RecipeError: it is no YAML mapping, or repeats a key.
+    """
     raw = path.read_bytes()
     if len(raw) > MAX_BYTES:
         raise RecipeError(path, [Problem(1, "", f"a recipe has at most {MAX_BYTES // 1024} kB")])
@@ -268,7 +275,7 @@ def _load_operators(source: Source) -> None:
             source.add(("operators", index), f"{name}: {type(error).__name__}: {error}")
 
 
-def _split(source: Source, text: str) -> tuple[list[str], Any] | None:
+def split_override(source: Source, text: str) -> tuple[list[str], Any] | None:
     """`a.b=1` as (["a", "b"], 1); `a[0].b` may be written too."""
     name, equals, value = text.partition("=")
     parts = re.sub(r"\[(\d+)\]", r".\1", name).split(".")
@@ -292,10 +299,10 @@ def _override_step(source: Source, parts: list[str], value: Any) -> None:
     for index, name in entries:
         if names and names[0] in (str(index), name):
             rest = names[2:] if names[1:2] == [name] else names[1:]
-            _set(source, ("process", index, name, *rest), value)
+            set_value(source, ("process", index, name, *rest), value)
             return
         if names and names[0] in _steps(name):
-            _set(source, ("process", index, name, *names), value)
+            set_value(source, ("process", index, name, *names), value)
             return
     steps = itertools.chain.from_iterable((name, *_steps(name)) for _, name in entries)
     hint = did_you_mean(names[0] if names else "", [*Recipe.model_fields, *map(str, steps)])
@@ -308,7 +315,8 @@ def _steps(name: str) -> tuple[str, ...]:
     return known.steps if known is not None and issubclass(known, Composite) else ()
 
 
-def _set(source: Source, key: Key, value: Any) -> None:
+def set_value(source: Source, key: Key, value: Any) -> None:
+    """Set what the command line gave, making the sections around it."""
     place: Any = source.data
     for depth, part in enumerate(key):
         if not _has_settings(place, part):

@@ -4,14 +4,11 @@ import argparse
 import errno
 import importlib
 import logging
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 
 from rich.console import Console
 
@@ -27,6 +24,7 @@ from imgdiff.models.revisions import pinned
 from imgdiff.progress import Progress, logging_to, make_console
 from imgdiff.readers import pinned_input
 from imgdiff.run_dir import RunDir, open_run, read_begun, recorded_input, recorded_revisions
+from imgdiff.signals import stop_on_signals
 from imgdiff.summary import build_report, hints, print_forecast, print_plan, print_summary
 
 COMPLETE, STOPPED, REFUSED, TOO_MANY_FAILED = range(4)  # exit codes
@@ -104,7 +102,7 @@ def show_plan(
 
 def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
     """Do the shards that are to do, then write data, report and page."""
-    with logging_to(folder.path / "run.log", console), _stop_on_signals() as stop:
+    with logging_to(folder.path / "run.log", console), stop_on_signals("the shard in hand") as stop:
         if source.ignored:
             log.warning("%s: columns not used: %s", source.path, ", ".join(source.ignored))
         if source.unused:
@@ -200,27 +198,6 @@ def _judge(folder: RunDir) -> int:
     text = f"{failed} of {total} rows failed, limits.max_failed_fraction is {limit:g}."
     print(f"{text} See {folder.path}/dropped.", file=sys.stderr)
     return TOO_MANY_FAILED
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C (or SIGTERM) sets; the second one stops at once."""
-    stop = threading.Event()
-
-    def first(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        for each in before:
-            signal.signal(each, signal.default_int_handler)
-        log.warning("stopping after the shard in hand; once more stops at once")
-
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    for each in before:
-        signal.signal(each, first)
-    try:
-        yield stop
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Training on what runs make: finetuning, and the systems that keep models honest."""

@@ -1,0 +1,71 @@
+"""The check of a training recipe: every problem in one report, before a model library is
+imported."""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgdiff.recipe import (
+    Problem,
+    RecipeError,
+    Source,
+    did_you_mean,
+    find_recipe,
+    parse,
+    set_value,
+    split_override,
+)
+from imgdiff.training.recipe import METHODS, TrainingRecipe
+from imgdiff.validation import validated
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    path: Path
+    recipe: TrainingRecipe
+    missing: Sequence[Problem]  # data that has to be made before
+
+
+def is_training(path: str | Path) -> bool:
+    """Whether a recipe says how to train a model; no, if it cannot be read."""
+    try:
+        data = parse(find_recipe(path)).data
+    except RecipeError:
+        return False
+    return "method" in data and "process" not in data
+
+
+def check_training(path: str | Path, overrides: Sequence[str] = ()) -> TrainingPlan:
+    """The plan of a training recipe without a problem.
+
+    Raises:
+        RefusedError: there is no such recipe.
+        RecipeError: every problem that can be told without loading a model.
+    """
+    source = parse(find_recipe(path))
+    for text in overrides:
+        if change := split_override(source, text):
+            set_value(source, tuple(change[0]), change[1])
+    recipe = _recipe(source)
+    if recipe is not None:
+        try:
+            recipe.checkpoint()
+        except ValueError as error:
+            source.add(("model",), str(error))
+    if source.problems or recipe is None:
+        raise RecipeError(source.path, source.problems)
+    missing = Source(source.path, lines=source.lines)
+    for key, text in recipe.missing():
+        missing.add(key, text)
+    return TrainingPlan(source.path, recipe, missing.problems)
+
+
+def _recipe(source: Source) -> TrainingRecipe | None:
+    method = source.data.get("method")
+    if method not in METHODS:
+        text = f"expected one of {', '.join(METHODS)}.{did_you_mean(str(method), METHODS)}"
+        source.add(("method",), f"{method}: {text}" if method is not None else text)
+        return None
+    schema: type[TrainingRecipe] = importlib.import_module(f"{METHODS[method]}.recipe").Recipe
+    return validated(source, schema, source.data, ())

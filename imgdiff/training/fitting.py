@@ -1,0 +1,120 @@
+"""transformers' Trainer as every method uses it: resumed, watched, stopped, with a curve."""
+
+import logging
+import math
+import os
+from typing import Any
+
+import torch
+from rich import progress as bars
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import get_last_checkpoint
+
+from imgdiff.errors import StoppedError
+from imgdiff.progress import make_console
+from imgdiff.training.curve import losses_of, save_curve
+from imgdiff.training.folder import TrainingFolder, is_first
+from imgdiff.training.recipe import TrainingRecipe
+
+log = logging.getLogger("imgdiff.train")
+
+
+def arguments(recipe: TrainingRecipe, folder: TrainingFolder, **more: Any) -> TrainingArguments:
+    """The recipe's settings for the Trainer; `more` are a method's own.
+
+    Columns are never dropped by name, nothing is reported to a service, and a loss that is not a
+    number is shown as such.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    settings = recipe.trainer.model_dump() | {
+        "output_dir": str(folder.checkpoints),
+        "seed": recipe.seed,
+        "report_to": "none",
+        "remove_unused_columns": False,
+        "logging_nan_inf_filter": False,
+        "dataloader_pin_memory": torch.cuda.is_available(),
+        "log_level": "error",
+    }
+    return TrainingArguments(**settings | more)
+
+
+def fit(trainer: Trainer, folder: TrainingFolder) -> None:
+    """Train to the end, from the last checkpoint if there is one.
+
+    Raises:
+        StoppedError: a person stopped it, the loss is not a number, or the GPU is too small; the
+            last checkpoint stays.
+    """
+    for callback in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(callback)
+    trainer.add_callback(_Watch(folder))
+    last = get_last_checkpoint(str(folder.checkpoints)) if folder.checkpoints.is_dir() else None
+    if last is not None:
+        log.info("resuming from %s", last)
+    try:
+        trainer.train(resume_from_checkpoint=last)
+    except torch.OutOfMemoryError as error:
+        way_out = "Lower trainer.per_device_train_batch_size, and raise gradient_accumulation_steps"
+        raise StoppedError(f"the GPU has too little memory. {way_out} by as much.") from error
+    if folder.stop.is_set() and trainer.state.global_step < trainer.state.max_steps:
+        step = trainer.state.global_step
+        raise StoppedError(f"after step {step}. The same command goes on from there.")
+
+
+class _Watch(TrainerCallback):
+    """Shows steps and losses, keeps the curve up to date, and stops where it has to."""
+
+    def __init__(self, folder: TrainingFolder) -> None:
+        self._folder = folder
+        console = make_console()
+        self._bar = bars.Progress(
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TextColumn("{task.fields[losses]}"),
+            bars.TimeRemainingColumn(),
+            console=console,
+            disable=not (console.is_terminal and is_first()),
+        )
+        self._task = self._bar.add_task("steps", losses="")
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._bar.start()
+        self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._bar.update(self._task, completed=state.global_step)
+        if self._folder.stop.is_set():
+            control.should_save = control.should_training_stop = True
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        losses = losses_of(state.log_history[-1])
+        if losses and is_first():
+            text = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
+            self._bar.update(self._task, losses=text)
+            log.info("step %d/%d: %s", state.global_step, state.max_steps, text)
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                way_out = "Lower trainer.learning_rate, or train in bf16 rather than fp16"
+                self._bar.stop()
+                raise StoppedError(f"{name} is {value} at step {state.global_step}. {way_out}.")
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if is_first():
+            save_curve(state.log_history, self._folder.path)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._bar.stop()
+        if is_first():
+            save_curve(state.log_history, self._folder.path)

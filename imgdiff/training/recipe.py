@@ -1,0 +1,68 @@
+"""What every training recipe has, whatever its method.
+
+A method is a package with two modules. `recipe` holds its schema `Recipe` and imports no model
+library; `train` holds `train(recipe, folder)`, which trains in a `TrainingFolder` and leaves the
+model there.
+"""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from imgdiff.models.zoo import Checkpoint, bind
+from imgdiff.recipe import Key, Section
+
+METHODS: dict[str, str] = {}  # `method:` of a recipe -> its package
+
+
+class TrainerSettings(Section):
+    """Settings of transformers' Trainer, by its names; what is not here keeps its default there."""
+
+    learning_rate: float = Field(gt=0, le=1)  # the peak
+    num_train_epochs: float = Field(1.0, gt=0)
+    max_steps: int = Field(-1, ge=-1)  # optimiser steps, in place of epochs; -1: by epochs
+    per_device_train_batch_size: int = Field(8, ge=1)
+    gradient_accumulation_steps: int = Field(1, ge=1)
+    warmup_steps: int = Field(0, ge=0)
+    lr_scheduler_type: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    bf16: bool = False  # mixed precision; the optimiser keeps float32
+    fp16: bool = False
+    gradient_checkpointing: bool = False  # less memory for a third more time
+    dataloader_num_workers: int = Field(0, ge=0, le=64)
+    logging_steps: int = Field(10, ge=1)
+    save_steps: int = Field(200, ge=1)  # what a killed training loses at most
+    save_total_limit: int = Field(2, ge=1)
+
+
+class TrainingRecipe(Section):
+    """The keys that all methods share. A method's own class adds its data and its loss."""
+
+    role: ClassVar[str]  # what the trained model is for, and so which one `embedded` means
+
+    project_name: str = Field(min_length=1)
+    method: str
+    model: str | dict[str, Any] = "embedded"  # folder, Hub name, or fields of a Checkpoint
+    export_path: str = Field(min_length=1)
+    seed: int = Field(42, ge=0, lt=2**32)
+    trainer: TrainerSettings
+
+    def checkpoint(self) -> Checkpoint:
+        """The model that the training starts from.
+
+        Raises:
+            ValueError: `model` names none that can be trained; the message says why.
+        """
+        bound = bind({self.role: self.model})[self.role]
+        if not isinstance(bound, Checkpoint):
+            raise ValueError("a server's model cannot be trained: name a folder or a Hub name")
+        if problem := bound.problem():
+            raise ValueError(problem)
+        return bound
+
+    def missing(self) -> Iterable[tuple[Key, str]]:
+        """(setting, what is not there and how to make it) for data that earlier steps make: a
+        recipe may be checked before it is there, but not trained."""
+        return ()
