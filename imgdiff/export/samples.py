@@ -48,23 +48,18 @@ def samples(row: Row, form: Form, split: Split) -> Iterator[Sample]:
     images = load_rgb(row["image_a"]), load_rgb(row["image_b"])
     for number, region in regions:
         turns = recast(region.conversations, form)
-        shown = _in_order(images, region)
-        pictures, boxes = _draw(shown, region, joined=image_count(turns) == 1)
+        pictures, boxes = draw(images, region, joined=image_count(turns) == 1)
         yield Sample(f"{row.id}-{number}", split.side(row), turns, pictures, boxes)
 
 
-def _in_order(
-    images: tuple[np.ndarray, np.ndarray], region: Region
-) -> tuple[np.ndarray, np.ndarray]:
-    """The picture that stands left, or first, and the other one."""
-    return images if region.left == "a" else images[::-1]
-
-
-def _draw(
+def draw(
     images: tuple[np.ndarray, np.ndarray], region: Region, joined: bool
 ) -> tuple[list[np.ndarray], list[tuple[int, Box]]]:
-    """Both images with the region marked, as the operators show them to the MLLM; where it is."""
+    """Image A and B with the region marked, as the operators show them to the MLLM, the one that
+    stands left first; where it is."""
     marked = [draw_box(image, region.box_xyxy) for image in images]
+    if region.left == "b":
+        marked.reverse()
     if not joined:
         return marked, [(0, region.box_xyxy), (1, region.box_xyxy)]
     picture = join(*marked)

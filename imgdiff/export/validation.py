@@ -48,8 +48,11 @@ def validate(example: Example, name: str) -> None:
 def faults(example: Example) -> Iterator[str]:
     """Every rule that the example breaks, in words."""
     if example.turns is not None:
-        yield from _turn_faults(example.turns)
-        yield from _token_faults(example, example.turns)
+        yield from turn_faults(example.turns)
+        expected = [(IMAGE, len(example.pictures), "pictures")]
+        if example.box_token:
+            expected.append((example.box_token, len(example.boxes), "boxes"))
+        yield from token_faults(example.turns, expected)
     sizes = [_size(content) for content in example.pictures]
     for number, content in enumerate(example.pictures):
         if content is None:
@@ -65,7 +68,8 @@ def faults(example: Example) -> Iterator[str]:
             yield f"box {box} is not inside picture {number} of {size[0]} x {size[1]} pixels"
 
 
-def _turn_faults(turns: list[tuple[str, str]]) -> Iterator[str]:
+def turn_faults(turns: list[tuple[str, str]]) -> Iterator[str]:
+    """What is wrong with turns (user or assistant, text), in words."""
     roles = [role for role, _ in turns]
     if not roles or roles != list(ROLES) * (len(roles) // 2):
         yield f"turns are {', '.join(roles) or 'missing'}, expected user and assistant in turn"
@@ -73,14 +77,15 @@ def _turn_faults(turns: list[tuple[str, str]]) -> Iterator[str]:
         yield "a turn is empty"
 
 
-def _token_faults(example: Example, turns: list[tuple[str, str]]) -> Iterator[str]:
+def token_faults(
+    turns: list[tuple[str, str]], expected: list[tuple[str, int, str]]
+) -> Iterator[str]:
+    """What is wrong with the media tokens of turns, in words. expected: (token, how often, what it
+    stands for)."""
     asked = [token for role, text in turns if role == "user" for token in MEDIA.findall(text)]
     said = [token for role, text in turns if role != "user" for token in MEDIA.findall(text)]
     if said:
         yield f"{said[0]} in an answer"
-    expected = [(IMAGE, len(example.pictures), "pictures")]
-    if example.box_token:
-        expected.append((example.box_token, len(example.boxes), "boxes"))
     for token, count, things in expected:
         if asked.count(token) != count:
             yield f"{asked.count(token)} {token} for {count} {things}"
