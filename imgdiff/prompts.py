@@ -13,6 +13,16 @@ DIFFERENCE = (
     "The red box in the left image shows {caption_a}, and the red box in the right image shows "
     "{caption_b}. Describe the difference between the two areas in a few concise sentences."
 )
+PHRASES = (
+    "List every visible object that a caption names, each in the caption's own words, with commas "
+    "between. No actions, places or moods, and nothing else in your answer.\n"
+    "Caption: Two children in yellow raincoats feed a duck beside a small pond.\n"
+    "Objects: two children, yellow raincoats, a duck, a small pond\n"
+    "Caption: It is a quiet evening; an old bicycle leans against the brick wall.\n"
+    "Objects: an old bicycle, the brick wall\n"
+    "Caption: {caption}\n"
+    "Objects:"
+)
 NATURAL = "Is what this image shows natural, as in a real photo? Answer yes or no."
 SCENE = "Describe this image."
 EXISTS = "Is there {thing} in the image?"

@@ -20,6 +20,10 @@ FIELDS = {
     "edit": "struct: kind, source words, target words",
     "image_a": "image, RGB after decoding",
     "image_b": "image of the same size",
+    "prompt": "string, what the MLLM was asked when it wrote caption_a",
+    "phrases": "list of things that caption_a names: text, start and end in its characters, score "
+    "(cosine with the image), set (positive: shown, negative: made up, or none)",
+    "sentence_set": "positive: all of caption_a is shown and may be learned as a whole; or none",
     "hash_a": "string, perceptual hash of image_a: 64 bits as 16 hexadecimal digits",
     "hash_b": "string, the same of image_b",
     "editing": "struct: mode of the edit, number of the candidate kept, scores of all candidates",
@@ -145,12 +149,17 @@ def features(
         "left": text,
         "conversations": List({"from": text, "value": text}),
     }
+    phrase = {"text": text, "start": Value("int32"), "end": Value("int32")}
+    phrase |= {"score": Value("float32"), "set": text}
     kinds = {
         "caption_a": text,
         "caption_b": text,
         "edit": {"kind": text, "source": text, "target": text},
         "image_a": Image(),
         "image_b": Image(),
+        "prompt": text,
+        "phrases": List(phrase),
+        "sentence_set": text,
         "hash_a": text,
         "hash_b": text,
         "editing": {

@@ -38,6 +38,10 @@ COLUMNS = {
     "edit": "what was changed between the captions: kind, source words, target words",
     "image_a": "image A",
     "image_b": "image B, of the same size",
+    "prompt": "what the MLLM was asked when it wrote `caption_a`",
+    "phrases": "things that `caption_a` names: text, its place in characters, score (its "
+    "cosine with the image), set: positive (shown), negative (made up) or none",
+    "sentence_set": "positive: all that `caption_a` names is shown; or none",
     "hash_a": "perceptual hash of image A (ImageHash's phash)",
     "hash_b": "perceptual hash of image B",
     "editing": "how image B was made from A: mode (replace, refine, inpaint), number of the "

@@ -68,12 +68,17 @@ def _made_fields(info: Record) -> Record:
     from datasets import Image, List, Value
 
     text = Value("string")
+    phrase = {"text": text, "start": Value("int32"), "end": Value("int32")}
+    phrase |= {"score": Value("float32"), "set": text}
     kinds = {
         "caption_a": text,
         "caption_b": text,
         "edit": {"kind": text, "source": text, "target": text},
         "image_a": Image(),
         "image_b": Image(),
+        "prompt": text,
+        "phrases": List(phrase),
+        "sentence_set": text,
         "hash_a": text,
         "hash_b": text,
         "editing": {

@@ -1,9 +1,11 @@
 """Files made from toyland: captions for `recipes/replace.yaml` and `recipes/attribute.yaml`, those
-of one thing for `recipes/add.yaml`, rendered pairs for `recipes/pairs.yaml`.
+of one thing for `recipes/add.yaml`, rendered pairs for `recipes/pairs.yaml`, rendered scenes for
+`recipes/efuf_data.yaml`.
 
 python -m imgdiff.toyland.make captions recipes/data/captions.jsonl --count 240
 python -m imgdiff.toyland.make captions recipes/data/captions_one_thing.jsonl --count 240 --things 1
 python -m imgdiff.toyland.make pairs outputs/toyland-pairs --count 64
+python -m imgdiff.toyland.make scenes recipes/data/scenes --count 64
 """
 
 import argparse
@@ -16,7 +18,7 @@ import cv2
 
 from imgdiff.toyland.captions import scene_caption
 from imgdiff.toyland.pairs import RenderedPair, replaced_pair
-from imgdiff.toyland.scenes import generator, sample_scene
+from imgdiff.toyland.scenes import draw, generator, sample_scene
 
 
 def captions(count: int, things: int | None = None) -> Iterator[dict[str, Any]]:
@@ -43,14 +45,24 @@ def write_pairs(folder: Path, pairs: list[tuple[str, RenderedPair]]) -> None:
             lines.write(json.dumps(record) + "\n")
 
 
+def write_scenes(folder: Path, count: int) -> None:
+    """PNG files of scenes that no training saw, and `scenes.jsonl`, whose lines name them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "scenes.jsonl").open("w") as lines:
+        for seed in range(count):
+            name, picture = f"scene-{seed:04d}", draw(sample_scene(generator("validation", seed)))
+            cv2.imwrite(str(folder / f"{name}.png"), picture.image[:, :, ::-1])
+            lines.write(json.dumps({"id": name, "image_a": f"{name}.png"}) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m imgdiff.toyland.make",
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("what", choices=("captions", "pairs"))
-    parser.add_argument("target", type=Path, help="a .jsonl file, or a folder for pairs")
+    parser.add_argument("what", choices=("captions", "pairs", "scenes"))
+    parser.add_argument("target", type=Path, help="a .jsonl file, or a folder for pictures")
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--things", type=int, choices=(1, 2, 3), help="a caption; else mixed")
     given = parser.parse_args()
@@ -59,6 +71,8 @@ def main() -> None:
         given.target.write_text(
             "".join(json.dumps(record) + "\n" for record in captions(given.count, given.things))
         )
+    elif given.what == "scenes":
+        write_scenes(given.target, given.count)
     else:
         pairs = [
             (f"pair-{k:04d}", replaced_pair(generator("validation", k))) for k in range(given.count)

@@ -10,7 +10,7 @@ from imgdiff.language.lexicon import load_lexicon
 from imgdiff.language.mentions import mentions
 from imgdiff.toyland import make
 from imgdiff.toyland.pairs import replaced_pair
-from imgdiff.toyland.scenes import generator
+from imgdiff.toyland.scenes import draw, generator, sample_scene
 
 
 def run(monkeypatch, *arguments):
@@ -48,6 +48,16 @@ def test_pairs(tmp_path, monkeypatch):
         for side, expected in zip("ab", pair.images, strict=True):
             picture = cv2.imread(str(tmp_path / record[f"image_{side}"]))
             np.testing.assert_array_equal(picture[:, :, ::-1], expected)
+
+
+def test_scenes(tmp_path, monkeypatch):
+    run(monkeypatch, "scenes", tmp_path, "--count", 2)
+    records = lines(tmp_path / "scenes.jsonl")
+    assert [record["id"] for record in records] == ["scene-0000", "scene-0001"]
+    for seed, record in enumerate(records):
+        expected = draw(sample_scene(generator("validation", seed))).image
+        picture = cv2.imread(str(tmp_path / record["image_a"]))
+        np.testing.assert_array_equal(picture[:, :, ::-1], expected)
 
 
 def test_unknown_kind_is_refused(tmp_path, monkeypatch, capsys):

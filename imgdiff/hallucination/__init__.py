@@ -1,0 +1,1 @@
+"""Which things a caption names, and whether its image shows them."""

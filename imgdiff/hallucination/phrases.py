@@ -1,0 +1,101 @@
+"""Object phrases of a caption, and the sub-sentences that hold them; all places are characters of
+the caption."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from imgdiff.answers import is_refusal
+from imgdiff.editing.words import BOUNDARIES, WORD, Span
+from imgdiff.language.grammar import DETERMINERS
+from imgdiff.language.lexicon import Lexicon
+from imgdiff.language.mentions import MOST_ADJECTIVES, mentions
+
+MARK = re.compile(r"[,.;!?:]")  # between two of these stands a sub-sentence (EFUF, section 3.2)
+LAST_WORD = re.compile(r"[\w.]+$")
+TITLES = frozenset("mr mrs ms dr st vs no approx etc".split())  # end with a full stop of their own
+MOST_WORDS = 10  # of a phrase; what is longer is a sentence (EFUF's code)
+
+
+def noun_phrases(caption: str, lexicon: Lexicon) -> list[Span]:
+    """The things of the lexicon that a caption names, with their adjectives and their article: `a
+    red boat`. In order; none overlaps another."""
+    found: list[Span] = []
+    for mention in mentions(caption, lexicon):
+        start = _first_word(caption, mention.phrase.start)
+        if not found or start >= found[-1].end:
+            found.append(Span(start, mention.phrase.end))
+    return found
+
+
+def _first_word(caption: str, start: int) -> int:
+    """Where the phrase begins whose known words begin at `start`: at its article or number, if one
+    is there, unknown adjectives between; else where it did."""
+    words, end = list(WORD.finditer(caption, 0, start)), start
+    for word in words[: -2 - MOST_ADJECTIVES : -1]:
+        spoken = word.group().lower()
+        if caption[word.end() : end].strip():
+            break
+        if spoken in DETERMINERS:
+            return word.start()
+        if spoken in BOUNDARIES:
+            break
+        end = word.start()
+    return start
+
+
+def listed_phrases(caption: str, answer: str) -> list[Span] | None:
+    """Where the phrases that a language model listed, by commas or lines, stand in the caption.
+
+    A phrase that is no literal part of the caption, in whole words and any case, is left out; one
+    that stands in it twice has two places; of two that overlap the longer one counts. None where
+    the answer is no list.
+    """
+    if is_refusal(answer):
+        return None
+    listed = answer.rpartition(":")[2]  # "Objects: a cat, a dog"
+    phrases = {part.strip(" .-*\"'").lower() for part in re.split(r"[,\n]", listed)}
+    spans: list[Span] = []
+    for phrase in sorted(filter(None, phrases), key=lambda words: (-len(words), words)):
+        if len(phrase.split()) <= MOST_WORDS:
+            places = occurrences(caption, phrase)
+            spans += [s for s in places if all(s.end <= o.start or o.end <= s.start for o in spans)]
+    return sorted(spans, key=lambda span: span.start)
+
+
+def occurrences(caption: str, phrase: str) -> Iterator[Span]:
+    """Every place where a phrase stands in whole words, in any case: `cat` is not in `cattle`."""
+    words = r"\s+".join(map(re.escape, phrase.split()))
+    for match in re.finditer(rf"(?<![\w-]){words}(?![\w-])", caption, re.IGNORECASE):
+        yield Span(match.start(), match.end())
+
+
+def subsentence(caption: str, phrase: Span) -> Span:
+    """The stretch between two of the marks , . ; ! ? : that holds a phrase (EFUF, section 3.2),
+    without the marks and without blanks at its ends.
+
+    Marks inside numbers (2.5) and of abbreviations (e.g., Dr.) divide nothing.
+    """
+    marks = [mark for mark in MARK.finditer(caption) if _divides(caption, mark.start())]
+    start = max((mark.end() for mark in marks if mark.end() <= phrase.start), default=0)
+    end = min((mark.start() for mark in marks if mark.start() >= phrase.end), default=len(caption))
+    inside = caption[start:end]
+    return Span(start + len(inside) - len(inside.lstrip()), start + len(inside.rstrip()))
+
+
+def _divides(caption: str, place: int) -> bool:
+    before, after = caption[:place], caption[place + 1 : place + 2]
+    if before[-1:].isalnum() and after.isalnum():
+        return False
+    word = LAST_WORD.search(before) if caption[place] == "." else None
+    if word is None:
+        return True
+    abbreviated = "." in word.group() and word.group()[-1].isalpha()
+    return not abbreviated and word.group().lower() not in TITLES
+
+
+def as_records(caption: str, spans: Iterable[Span]) -> list[dict[str, object]]:
+    """Phrases as a row's field `phrases` holds them, without a score and in no set yet."""
+    return [
+        {"text": span.of(caption), "start": span.start, "end": span.end, "score": None, "set": ""}
+        for span in spans
+    ]

@@ -1,0 +1,1 @@
+"""What captions say that images do not show (EFUF, section 3.2)."""
