@@ -85,7 +85,8 @@ class PhraseScorer:
     ) -> list[np.ndarray]:
         """For each picture ([H, W, 3] uint8 RGB) the scores [T] float32 in [-1, 1] of its own
         phrases, by windows that slide over it."""
-        windows = [sliding_windows(*picture.shape[:2], window, stride) for picture in pictures]
+        shapes = [picture.shape[:2] for picture in pictures]
+        windows = [sliding_windows(high, wide, window, stride) for high, wide in shapes]
         parts = (
             [crop(picture, box) for box in boxes]
             for picture, boxes in zip(pictures, windows, strict=True)
