@@ -32,6 +32,7 @@ class Conversation:
 
 
 PHANTOM_SHARE = 0.65
+KEPT_COLOUR = 0.5  # of replaced things: edits of captions change the noun alone
 
 
 def web_view(scene: Scene, rng: np.random.Generator) -> Scene:
@@ -89,6 +90,8 @@ def _changed(rng: np.random.Generator, scene: Scene, k: int) -> tuple[Scene, str
         return replace(scene, objects=scene.objects[:k]), nothing_but(scene)
     if kind < 0.65:
         other = replaced_object(rng, scene, k)
+        if (other.objects[k].category, thing.colour) in SEEN and rng.random() < KEPT_COLOUR:
+            other = other.with_object(k, colour=thing.colour)
     elif kind < 0.85:
         colours = [c for n, c in SEEN if n == thing.category and c != thing.colour]
         other = scene.with_object(k, colour=str(rng.choice(colours)))

@@ -41,7 +41,7 @@ STEPS = {
     "segmenter": 2200,
     "matcher": 2000,
     "clip": 3000,
-    "mllm_clean": 8850,
+    "mllm_clean": 9300,
     "mllm": 200,
     "autoencoder": 3250,
     "decoder": 900,
