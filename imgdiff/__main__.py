@@ -1,12 +1,9 @@
 """`imgdiff VERB`, the same as `python -m imgdiff VERB`."""
 
 import argparse
-import inspect
-import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from imgdiff import run
 from imgdiff.check import check
@@ -16,7 +13,8 @@ from imgdiff.export.formats import FORMATS, export, print_exports
 from imgdiff.input import Demand, Input
 from imgdiff.language.coverage import measure, print_coverage
 from imgdiff.language.lexicon import LEXICON_NAMES, load_lexicon
-from imgdiff.operator import Composite, Filter, Registered, Selector, registry
+from imgdiff.operator import registry
+from imgdiff.operator_listing import described
 from imgdiff.progress import make_console
 from imgdiff.readers import find
 from imgdiff.recipe import LARGEST_VALIDATION, did_you_mean, hub_name
@@ -27,12 +25,6 @@ from imgdiff.training import command as training
 from imgdiff.training.check import check_training, is_training
 
 NOT_CAPTIONS = frozenset(INPUT_FIELDS) - {"caption_a"}
-BOUNDS = {
-    "minimum": "at least",
-    "exclusiveMinimum": "above",
-    "maximum": "at most",
-    "exclusiveMaximum": "below",
-}
 
 
 def check_recipes(arguments: argparse.Namespace) -> int:
@@ -73,7 +65,7 @@ def list_operators(arguments: argparse.Namespace) -> int:
         print(f"{arguments.name}: unknown operator.{hint}", file=sys.stderr)
         return run.REFUSED
     names = [arguments.name] if arguments.name else sorted(known)
-    print("\n\n".join("\n".join(_describe(known[name])) for name in names))
+    print("\n\n".join(described(known[name]) for name in names))
     return run.COMPLETE
 
 
@@ -121,44 +113,6 @@ def compare_runs(arguments: argparse.Namespace) -> int:
     from imgdiff.compare import compare
 
     return compare(*arguments.runs)
-
-
-def _describe(operator: Registered) -> Iterator[str]:
-    yield operator.name
-    yield from (f"  {line}".rstrip() for line in (inspect.getdoc(operator) or "").splitlines())
-    if issubclass(operator, Composite):
-        yield f"  steps: {', '.join(operator.steps)}"
-        return
-    facts = {"reads": operator.reads, "writes": operator.writes, "models": operator.roles}
-    if issubclass(operator, Filter):
-        facts["scores"] = (*operator.scores, *operator.region_scores)
-    elif issubclass(operator, Selector):
-        facts["scores"] = operator.scores
-    yield from (f"  {fact}: {', '.join(names)}" for fact, names in facts.items() if names)
-    schema = operator.Params.model_json_schema()
-    required = schema.get("required", ())
-    for name, setting in schema.get("properties", {}).items():
-        yield f"    {name}: {', '.join(_describe_setting(setting, name in required))}"
-
-
-def _describe_setting(setting: dict[str, Any], required: bool) -> Iterable[str]:
-    """Its type, bounds, default and meaning, from a JSON schema."""
-    kinds = setting.get("anyOf", [setting])
-    yield " or ".join(_kind(kind) for kind in kinds)
-    for kind in kinds:
-        yield from (f"{words} {kind[key]}" for key, words in BOUNDS.items() if key in kind)
-    default = setting.get("default")
-    shown = (
-        default if isinstance(default, str) else json.dumps(default)
-    )  # null and true, as in YAML
-    yield "required" if required else f"default {shown}"
-    if meaning := setting.get("description"):
-        yield meaning
-
-
-def _kind(schema: dict[str, Any]) -> str:
-    choices = schema.get("enum", [schema["const"]] if "const" in schema else [])
-    return " or ".join(map(str, choices)) or str(schema.get("type", "mapping"))
 
 
 def show_coverage(arguments: argparse.Namespace) -> int:
