@@ -36,18 +36,23 @@ class Sample:
 class UnlearningSets:
     """Every caption's samples: name of a set -> list of `Sample`.
 
+    A caption that spells out a special token is passed over: its tokens have no offsets.
+
     Args:
         run: folder of the run.
         unit: what a part is (`spans.parts`).
+        special: the tokenizer's special tokens.
 
     Raises:
         RefusedError: the run has no phrases, or one of the sets is empty.
     """
 
-    def __init__(self, run: Path, unit: Unit) -> None:
+    def __init__(self, run: Path, unit: Unit, special: Sequence[str]) -> None:
         self.rows = _rows(run)
         self.samples: dict[str, list[Sample]] = {name: [] for name in SETS}
-        for number, row in enumerate(self.rows):
+        for number, row in enumerate(self.rows.remove_columns("image_a")):
+            if any(token in row["caption_a"] for token in special):
+                continue
             for part in parts(row["caption_a"], row["phrases"], unit):
                 self.samples[part.set].append(Sample(number, part.span, part.score))
             if row["sentence_set"] == "positive":

@@ -24,9 +24,10 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
         StoppedError: as `fitting.fit`.
     """
     checkpoint = recipe.checkpoint()
-    sets = UnlearningSets(Path(recipe.data), recipe.unit)
     hide_bars()
     processor = AutoProcessor.from_pretrained(**place(checkpoint))
+    special = processor.tokenizer.all_special_tokens
+    sets = UnlearningSets(Path(recipe.data), recipe.unit, special)
     model = AutoModelForImageTextToText.from_pretrained(**weights(checkpoint))
     opened = train_only(model, recipe.layers)
     # the triples hold all epochs, for each of them shall draw other positives
