@@ -42,4 +42,7 @@ class Recipe(TrainingRecipe):
     def missing(self) -> Iterable[tuple[Key, str]]:
         pairs = Path(self.data) / "data" / "pairs"
         if not any(pairs.glob("*.parquet")):
-            yield ("data",), f"no rows in {pairs}. Make them: imgdiff run recipes/efuf_data.yaml"
+            yield (
+                ("data",),
+                f"no rows in {pairs}. Make them: python -m imgdiff.run recipes/efuf_data.yaml",
+            )

@@ -55,8 +55,10 @@ def _offsets(processor: Any, example: TrainingExample, ids: list[int]) -> list[t
     answer = example.turns[-1][1]
     begin = written.find(answer, len(asked.rstrip()))
     made = processor.tokenizer(written, add_special_tokens=False, return_offsets_mapping=True)
-    spans = [(start - begin, end - begin) for start, end in made["offset_mapping"]]
-    first = next((k for k, (_, end) in enumerate(spans) if end > 0), len(spans))
-    if begin < 0 or made["input_ids"][first : first + len(ids)] != ids:
+    tokens, count = made["input_ids"], len(ids)
+    places = range(len(tokens) - count, -1, -1)  # from the end, where the answer stands
+    first = next((k for k in places if tokens[k : k + count] == ids), None)
+    if begin < 0 or first is None:
         raise RowError("template", f"{example.id}: the chat template rewrites the answer")
-    return spans[first : first + len(ids)]
+    spans = made["offset_mapping"][first : first + count]
+    return [(start - begin, end - begin) for start, end in spans]
