@@ -3,7 +3,6 @@
 import threading
 from pathlib import Path
 
-import imgdiff
 import pytest
 import torch
 from chat_miniatures import save_llava, save_qwen_vl
@@ -11,6 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from unlearning_run import write_run
 
+import imgdiff
 from imgdiff.errors import RefusedError
 from imgdiff.models.mllm import Mllm
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint

@@ -44,5 +44,5 @@ class Recipe(TrainingRecipe):
         if not any(pairs.glob("*.parquet")):
             yield (
                 ("data",),
-                f"no rows in {pairs}. Make them: python -m imgdiff.run recipes/efuf_data.yaml",
+                f"no rows in {pairs}. ",
             )
