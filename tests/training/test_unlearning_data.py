@@ -112,7 +112,7 @@ class TestSets:
 
 def test_an_empty_set_is_refused(tmp_path):
     write_run(tmp_path, only="clean")
-    with pytest.raises(RefusedError, match="has no negative samples. Move the thresholds"):
+    with pytest.raises(RefusedError, match=r"has no negative samples\. Move the thresholds"):
         UnlearningSets(tmp_path, "sub_sentence", [])
 
 

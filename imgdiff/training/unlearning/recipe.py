@@ -42,7 +42,5 @@ class Recipe(TrainingRecipe):
     def missing(self) -> Iterable[tuple[Key, str]]:
         pairs = Path(self.data) / "data" / "pairs"
         if not any(pairs.glob("*.parquet")):
-            yield (
-                ("data",),
-                f"no rows in {pairs}. ",
-            )
+            way_out = "Make them: python -m imgdiff.run recipes/efuf_data.yaml"
+            yield ("data",), f"no rows in {pairs}. {way_out}"
