@@ -1,0 +1,109 @@
+"""EFUF on the embedded MLLM: what it makes up before and after, and what that costs."""
+
+from pathlib import Path
+
+from embedded.figures import Figure, plain
+
+from faithful import changes
+from faithful.bench import Bench
+from faithful.efuf_data import precision_figures, sorted_captions
+from faithful.scenes import Said
+
+RECIPE = "recipes/train/efuf.yaml"
+SCENES = 2000  # that EFUF's data is made of
+VARIANTS = {  # what is told apart, beside the recipe itself: name -> its settings
+    "oracle": (),
+    "unbounded": ("floor=null",),
+}
+
+
+def measure(bench: Bench) -> list[Figure]:
+    """All figures: of the recipe over all seeds; beside it, of one seed, sets sorted by the truth
+    in place of CLIP (what a perfect judge would give) and the paper's unbounded ascent."""
+    count = SCENES // 2 if bench.quick else SCENES
+    folder = bench.folder / f"efuf_data_{count}"
+    by_clip, by_truth = sorted_captions(folder, count, ())
+    models = [model(bench, by_clip, seed) for seed in bench.seeds]
+    each = [bench.said_by(one) for one in models]
+    figures = [
+        *precision_figures(by_clip),
+        *compared(bench.before, Said.together(each)),
+    ]
+    for seed, said in zip(bench.seeds, each, strict=True):
+        meaning = f"seed {seed}: mentions that are hallucinated"
+        figures.append(changes.level(f"efuf_chair_i_seed_{seed}", meaning, said.captions, CHAIR_I))
+    if not bench.quick:
+        for name, settings in VARIANTS.items():
+            data = by_truth if name == "oracle" else by_clip
+            said = bench.said_by(model(bench, data, bench.seeds[0], name, settings))
+            figures += variant(bench.before, said, name)
+    return figures
+
+
+CHAIR_I = changes.chair_i
+
+
+def model(
+    bench: Bench, data: Path, seed: int, name: str = "efuf", settings: tuple[str, ...] = ()
+) -> Path:
+    """The folder of a purified model."""
+    every = (f"data={data}", f"seed={seed}", *settings)
+    return bench.trained(f"{name}_{data.name}_{seed}", RECIPE, every)
+
+
+def compared(before: Said, after: Said) -> list[Figure]:
+    """Before and after, with the bars that the method should pass."""
+    old, new = before.captions, after.captions
+    asked = changes.of_all(before), changes.of_all(after)
+    pope = changes.difference(
+        "efuf_pope_change", "POPE accuracy: change, points", *asked, changes.accuracy
+    )
+    return [
+        changes.level("efuf_chair_i_before", "mentions that are hallucinated", old, CHAIR_I),
+        changes.level("efuf_chair_i_after", "the same after EFUF", new, CHAIR_I),
+        changes.ratio("efuf_chair_i_ratio", "after over before", old, new, CHAIR_I, at_most=0.75),
+        changes.level("efuf_recall_before", "true objects that are named", old, changes.recall),
+        changes.difference(
+            "efuf_recall_change", "their change, points", old, new, changes.recall, at_least=-2
+        ),
+        changes.ratio(
+            "efuf_length_ratio",
+            "words of a caption, after over before",
+            old,
+            new,
+            changes.words,
+            at_least=0.9,
+            at_most=1.1,
+        ),
+        changes.ratio(
+            "efuf_perplexity_ratio",
+            "perplexity of true captions, after over before",
+            before.reading,
+            after.reading,
+            changes.perplexity,
+            at_most=1.05,
+        ),
+        changes.level("efuf_pope_before", "POPE accuracy", asked[0], changes.accuracy),
+        pope,
+        plain(
+            "efuf_pope_bound",
+            "the lower end of its interval",
+            pope.low,
+            pope.cases,
+            at_least=-1,
+        ),
+    ]
+
+
+def variant(before: Said, after: Said, name: str) -> list[Figure]:
+    """What a variant does to hallucinations, recall and text, without bars."""
+    old, new = before.captions, after.captions
+    said, read = f"efuf_{name}", (before.reading, after.reading)
+    return [
+        changes.ratio(f"{said}_chair_i_ratio", f"{name}: hallucinations", old, new, CHAIR_I),
+        changes.difference(
+            f"{said}_recall_change", f"{name}: recall, points", old, new, changes.recall
+        ),
+        changes.ratio(f"{said}_length_ratio", f"{name}: words", old, new, changes.words),
+        changes.ratio(f"{said}_perplexity_ratio", f"{name}: perplexity", *read, changes.perplexity),
+    ]

@@ -1,0 +1,56 @@
+"""How much the embedded MLLM makes up, and how much less after EFUF and SEED.
+
+    python benchmarks/hallucination.py [--quick] [--json FILE] [--only PART ...]
+                                       [--write docs/faithful-results.md] [--work FOLDER]
+
+Data and models are made by the recipes from rendered scenes of toyland's validation split, as a
+user would make them, and kept in --work: run again, only what is not there is done. Everything is
+measured on 1,000 scenes of the test split, over three seeds (--quick: one seed, half of the data).
+A change is that of the same images, and so is its interval; models of several seeds count together.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from embedded.figures import Figure
+from faithful import efuf
+from faithful.bench import Bench
+from faithful.page import write_page
+from quality import flat, show
+
+PARTS: dict[str, tuple[str, Callable[[Bench], list[Figure]]]] = {
+    "efuf": ("EFUF", efuf.measure),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="one seed, half of the data")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the page there")
+    parser.add_argument(
+        "--work", type=Path, metavar="FOLDER", default=Path("outputs/hallucination")
+    )
+    given = parser.parse_args()
+    bench = Bench(given.work, given.quick)
+    measured: dict[str, list[Figure]] = {}
+    for name in given.only:
+        title, measure = PARTS[name]
+        started = time.perf_counter()
+        measured[title] = measure(bench)
+        show(title, measured[title], time.perf_counter() - started)
+    if given.json:
+        figures = [figure for part in measured.values() for figure in part]
+        given.json.write_text(json.dumps(flat(figures), indent=2) + "\n")
+    if given.write:
+        write_page(given.write, measured)
+
+
+if __name__ == "__main__":
+    main()
