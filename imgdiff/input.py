@@ -196,6 +196,8 @@ def _values(
                 values[name] = text
         elif name == "edit":
             values[name] = _edit(value)
+        elif name == "objects":
+            values[name] = _objects(value)
         else:
             values[name] = _picture(name, value, folder, demand.max_pixels)
     return values
@@ -212,6 +214,17 @@ def _edit(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(value.get(key), str) for key in keys):
         raise RowError("edit_form", f"edit is {kind(value)}, expected {', '.join(keys)} as texts")
     return {key: value[key] for key in keys}
+
+
+def _objects(value: Any) -> list[str]:
+    """Names, each once: a list of them, or a text with commas, as a .csv file has it."""
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list):
+        raise RowError("objects_form", f"objects is {kind(value)}, expected a list of names")
+    for name in names:
+        if not isinstance(name, str):
+            raise RowError("objects_form", f"objects holds {kind(name)}, expected names alone")
+    return list(dict.fromkeys(name for given in names if (name := given.strip())))
 
 
 def _picture(name: str, value: Any, folder: Path, max_pixels: int) -> dict[str, Any]:

@@ -24,6 +24,9 @@ FIELDS = {
     "phrases": "list of things that caption_a names: text, start and end in its characters, score "
     "(cosine with the image), set (positive: shown, negative: made up, or none)",
     "sentence_set": "positive: all of caption_a is shown and may be learned as a whole; or none",
+    "objects": "list of strings, names of the things that image A shows, each once",
+    "negatives": "list of captions that fit image A worse than caption_a does: caption, family "
+    "(random, popular, adversarial, remove, alter), objects put in, taken out or altered",
     "hash_a": "string, perceptual hash of image_a: 64 bits as 16 hexadecimal digits",
     "hash_b": "string, the same of image_b",
     "editing": "struct: mode of the edit, number of the candidate kept, scores of all candidates",
@@ -35,7 +38,7 @@ FIELDS = {
     "regions.left": "a or b, the image that stands left where both are shown as one picture",
     "regions.conversations": "list of turns: from (human, gpt), value",
 }
-INPUT_FIELDS = ("caption_a", "caption_b", "edit", "image_a", "image_b")
+INPUT_FIELDS = ("caption_a", "caption_b", "edit", "image_a", "image_b", "objects")
 
 
 @dataclass
@@ -160,6 +163,8 @@ def features(
         "prompt": text,
         "phrases": List(phrase),
         "sentence_set": text,
+        "objects": List(text),
+        "negatives": List({"caption": text, "family": text, "objects": List(text)}),
         "hash_a": text,
         "hash_b": text,
         "editing": {

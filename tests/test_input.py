@@ -63,6 +63,26 @@ def test_rows_of_csv(project):
     assert [row["caption_a"] for row in source.part(1, 2).rows(CAPTIONS)] == ["a cup"]
 
 
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("rows.jsonl", [{"caption": "a", "objects": ["car", " dog ", "car", ""]}]),
+        ("rows.csv", ["caption,objects", 'a,"car, dog,car,"']),
+    ],
+)
+def test_objects_are_a_list_or_a_text_with_commas(project, name, lines):
+    (row,) = read(project.write_captions(lines, name))
+    assert row["objects"] == ["car", "dog"]
+
+
+def test_one_image_is_image_a(project):
+    write_picture("x.png")
+    path = project.write_captions([{"caption": "a", "image": "x.png"}])
+    assert opened(path).columns == ("caption_a", "image_a")
+    (row,) = read(path)
+    assert row["image_a"]["path"] == "x.png"
+
+
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
 def test_an_open_reader_serves_parts_in_any_order(project, name):
     lines = ["caption"] if name.endswith("csv") else []
@@ -102,6 +122,12 @@ def test_ids_are_made_from_the_content(project):
         ('{"caption": "\\ud800"}', "input_line", "not valid JSON ("),
         ("[" * 100_000, "input_line", "not valid JSON ("),
         ('{"caption": 9}', "caption_type", "caption_a is a number, expected text"),
+        ('{"caption": "a", "objects": {"x": 1}}', "objects_form", "objects is a mapping, expected"),
+        (
+            '{"caption": "a", "objects": ["x", 1]}',
+            "objects_form",
+            "objects holds a number, expected",
+        ),
         ('{"caption": "a", "edit": "x"}', "edit_form", "edit is text, expected kind, source"),
         ('{"caption": "a", "image_a": 5}', "image_path", "image_a is a number, expected a path"),
     ],

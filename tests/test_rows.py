@@ -39,12 +39,17 @@ def full_row():
         edit={"kind": "replace", "source": "car", "target": "boat"},
         image_a=encode_png(np.zeros((4, 4, 3), np.uint8)),
         image_b={"bytes": b"123", "path": "b.jpg"},
+        objects=["car", "tree"],
+        negatives=[
+            {"caption": "a car and a boat", "family": "random", "objects": ["boat"]},
+            {"caption": "a truck", "family": "alter", "objects": ["car"]},
+        ],
     )
     row.scores["alike"] = 0.5
     return row
 
 
-def through_table(rows, columns=(*INPUT_FIELDS, "regions"), row_scores=("alike",)):
+def through_table(rows, columns=(*INPUT_FIELDS, "negatives", "regions"), row_scores=("alike",)):
     schema = features(columns, row_scores, ["fit"]).arrow_schema
     return from_table(to_table(rows, schema))
 

@@ -79,6 +79,8 @@ def _made_fields(info: Record) -> Record:
         "prompt": text,
         "phrases": List(phrase),
         "sentence_set": text,
+        "objects": List(text),
+        "negatives": List({"caption": text, "family": text, "objects": List(text)}),
         "hash_a": text,
         "hash_b": text,
         "editing": {

@@ -40,7 +40,7 @@ def replace_noun(caption: str, lexicon: Lexicon, rng: np.random.Generator) -> Ca
     choices = [
         (mention, others)
         for mention in mentions(caption, lexicon)
-        if _is_replaceable(mention, lexicon, words)
+        if is_replaceable(mention, lexicon, words)
         and (others := list(_others(mention, lexicon, words)))
     ]
     if not choices:
@@ -48,7 +48,7 @@ def replace_noun(caption: str, lexicon: Lexicon, rng: np.random.Generator) -> Ca
     mention, others = choices[int(rng.integers(len(choices)))]
     new = str(rng.choice(others))
     old = mention.span.of(caption).lower()
-    return CaptionEdit(_put(caption, mention.span, new), old, new)
+    return CaptionEdit(put(caption, mention.span, new), old, new)
 
 
 def change_attribute(
@@ -57,7 +57,9 @@ def change_attribute(
     """A thing looks different: an attribute becomes another one of its kind or, if no thing has
     one, one is put in. None if nothing is named that an attribute suits."""
     found = mentions(caption, lexicon)
-    changes = [change for mention in found for change in _changes(caption, mention, lexicon)]
+    changes = [
+        change for mention in found for change in attribute_changes(caption, mention, lexicon)
+    ]
     if not changes:
         changes = [put for mention in found for put in _put_in(caption, mention, lexicon)]
     if not changes:
@@ -65,7 +67,7 @@ def change_attribute(
     place, end, others = changes[int(rng.integers(len(changes)))]
     new = str(rng.choice(others))
     source, target = caption[place.start : end], new + caption[place.end : end]
-    return CaptionEdit(_put(caption, place, new), source.lower(), target.lower())
+    return CaptionEdit(put(caption, place, new), source.lower(), target.lower())
 
 
 def add_object(caption: str, lexicon: Lexicon, rng: np.random.Generator) -> CaptionEdit | None:
@@ -97,7 +99,7 @@ EDITORS: dict[str, Editor] = {
 }
 
 
-def _is_replaceable(mention: Mention, lexicon: Lexicon, words: set[str]) -> bool:
+def is_replaceable(mention: Mention, lexicon: Lexicon, words: set[str]) -> bool:
     """Not `a bowl of soup`, for there is no hat of it; not `a slice of pizza`; not a man whom `his`
     speaks of."""
     bare = mention.before == "of" and mention.noun.number == "singular"
@@ -125,7 +127,7 @@ def _company(mention: Mention, lexicon: Lexicon, words: set[str]) -> Iterator[st
 _Change = tuple[Span, int, list[str]]
 
 
-def _changes(caption: str, mention: Mention, lexicon: Lexicon) -> Iterator[_Change]:
+def attribute_changes(caption: str, mention: Mention, lexicon: Lexicon) -> Iterator[_Change]:
     """Every attribute of the thing that has others of its kind."""
     if mention.before in SHADES:
         return
@@ -159,7 +161,7 @@ def _words(caption: str) -> set[str]:
     return {word.group().lower() for word in WORD.finditer(caption)}
 
 
-def _put(caption: str, place: Span, words: str) -> str:
+def put(caption: str, place: Span, words: str) -> str:
     """The caption with other words in a place: a capital stays one, but not that of `TV`; an
     article before it is made to fit."""
     old = place.of(caption)

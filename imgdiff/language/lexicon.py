@@ -1,6 +1,6 @@
 """Nouns by group and attributes by kind; the files in `lexicons` say what each field is for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -54,6 +54,11 @@ class Lexicon:
     also_verbs: frozenset[str] = frozenset()
     heads: frozenset[str] = frozenset()
     fixed: tuple[str, ...] = ()
+    covers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def may_be_one(self, name: str, other: str) -> bool:
+        """Whether one thing may go by both of these first names: a man, a surfer."""
+        return other in self.covers.get(name, ()) or name in self.covers.get(other, ())
 
     def form(self, name: str, number: Number) -> str | None:
         """The noun in a number; None if it has none: `scissors` has no singular."""
@@ -109,13 +114,19 @@ class Lexicon:
 def load_lexicon(name: str) -> Lexicon:
     """One of the files in `lexicons`, by name without ending."""
     content = yaml.safe_load((LEXICONS / f"{name}.yaml").read_text())
+    groups = {name: _group(**entry) for name, entry in content["groups"].items()}
     return Lexicon(
-        groups={name: _group(**entry) for name, entry in content["groups"].items()},
+        groups=groups,
         attributes={kind: _alike(words) for kind, words in content["attributes"].items()},
         joined_by=content["added"]["joined_by"],
         added_attribute=content["added"].get("attribute"),
         plurals=content.get("plurals", {}),
         fixed=tuple(content.get("fixed", ())),
+        covers={
+            name: frozenset(_things(entry["things"], groups))
+            for entry in content.get("covers", ())
+            for name in entry["names"]
+        },
         **{
             name: frozenset(content.get(name, ()))
             for name in ("plural_only", "uncountable", "also_verbs", "heads")
@@ -130,6 +141,12 @@ def _group(nouns: list[Any], **facts: list[str]) -> Group:
         beside=tuple(facts.get("beside", ())),
         not_with=frozenset(facts.get("not_with", ())),
     )
+
+
+def _things(names: Iterable[str], groups: Mapping[str, Group]) -> Iterator[str]:
+    """First names of things: of a whole group, or those that are given."""
+    for name in names:
+        yield from (thing[0] for thing in groups[name].things) if name in groups else (name,)
 
 
 def _alike(entries: Iterable[str | list[str]]) -> tuple[Alike, ...]:

@@ -11,7 +11,7 @@ from imgdiff.errors import RefusedError, RowError
 from imgdiff.rows import INPUT_FIELDS
 
 FIELDS = ("id", *INPUT_FIELDS)  # that an input may give
-ALIASES = {"caption_a": "caption"}
+ALIASES = {"caption_a": "caption", "image_a": "image"}
 KINDS = {
     str: "text",
     bool: "true or false",

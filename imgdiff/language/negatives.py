@@ -1,0 +1,175 @@
+"""Captions that name what an image does not show, or less than it shows (OHD-Caps, Liu et al. 2024,
+arXiv 2410.03176, section 3.1): planned by objects, then written by rules.
+
+The paper's families overlap: one object is drawn by several, and more than half of the released
+rows hold a caption twice. Here no object is in two families, and no caption comes twice.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from imgdiff.editing.words import WORD
+from imgdiff.language.caption_edits import attribute_changes, is_replaceable, put
+from imgdiff.language.lexicon import Lexicon
+from imgdiff.language.mentions import Mention, mentions
+from imgdiff.language.objects import (
+    ObjectStatistics,
+    Shown,
+    absent_objects,
+    first_name,
+    named_objects,
+)
+from imgdiff.language.phrases import put_in, take_out
+
+Family = Literal["random", "popular", "adversarial", "remove", "alter"]
+INSERTED: tuple[Family, ...] = ("random", "popular", "adversarial")
+FAMILIES: tuple[Family, ...] = (*INSERTED, "remove", "alter")
+TRUE_OBJECTS = 3  # of an image, that are taken out or altered
+CHANGES = 6  # captions with one or two of them taken out or altered
+TRIES = 4  # at other alterations, where one is there already or cannot be written
+
+
+class Task(NamedTuple):
+    """A negative to be written: the objects to put in (random, popular, adversarial), to take out
+    or to alter, by first names of the lexicon."""
+
+    family: Family
+    objects: tuple[str, ...]
+
+
+class Negative(NamedTuple):
+    """A caption that fits the image worse than its own does, and what was done to the latter."""
+
+    caption: str
+    family: Family
+    objects: tuple[str, ...]
+
+
+def negatives(
+    caption: str,
+    objects: Sequence[str],
+    statistics: ObjectStatistics,
+    lexicon: Lexicon,
+    rng: np.random.Generator,
+) -> list[Negative]:
+    """27 negatives of an image by rules, if it has objects enough and lacks nine of the dataset's;
+    else fewer. All differ from each other and from the caption, case and spaces aside.
+
+    Args:
+        objects: what the image shows; what the caption names counts as shown, too.
+    """
+    shown = Shown(caption, objects, lexicon)
+    tasks = plan(caption, objects, statistics, lexicon, rng)
+    written = (negative for task in tasks for negative in write(caption, task, shown, lexicon, rng))
+    kept = distinct(caption, written)
+    changed = [task for task in tasks if task.family not in INSERTED]
+    for task in changed * TRIES:
+        missing = len(tasks) - len(kept)
+        if not missing:
+            break
+        altered = write(caption, Task("alter", task.objects), shown, lexicon, rng)
+        kept = distinct(caption, [*kept, *altered])
+    return kept
+
+
+def plan(
+    caption: str,
+    objects: Sequence[str],
+    statistics: ObjectStatistics,
+    lexicon: Lexicon,
+    rng: np.random.Generator,
+) -> list[Task]:
+    """Every subset of three absent objects of each family, to be put in (7 each), and 6 tasks for
+    one or two of the first three true objects: taken out where the caption names them and another
+    one, altered else.
+
+    True objects that the caption names come first, as they are what rules can change. With fewer
+    than three, subsets come again.
+    """
+    shown, said = Shown(caption, objects, lexicon), named_objects(caption, lexicon)
+    present = list(dict.fromkeys([*said, *(first_name(name, lexicon) for name in objects)]))
+    drawn = absent_objects(shown, present, statistics, rng)
+    tasks = [
+        Task(family, subset)
+        for family in INSERTED
+        for subset in _subsets(drawn[family], len(drawn[family]))
+    ]
+    changed = list(_subsets(present[:TRUE_OBJECTS], 2))
+    for k in range(CHANGES if changed else 0):
+        subset = changed[k % len(changed)]
+        named = set(subset) < set(said) and k < len(changed)
+        tasks.append(Task("remove" if named else "alter", subset))
+    return tasks
+
+
+def write(
+    caption: str, task: Task, shown: Shown, lexicon: Lexicon, rng: np.random.Generator
+) -> list[Negative]:
+    """The negative of a task by rules: none where the rules find no way; what cannot be taken out
+    is altered."""
+    if task.family in INSERTED:
+        return [Negative(put_in(caption, task.objects, lexicon, rng), *task)]
+    if task.family == "remove":
+        shorter = take_out(caption, task.objects, lexicon)
+        if shorter is not None:
+            return [Negative(shorter, *task)]
+    altered = alter(caption, task.objects, shown, lexicon, rng)
+    return [] if altered is None else [altered]
+
+
+def alter(
+    caption: str, objects: Sequence[str], shown: Shown, lexicon: Lexicon, rng: np.random.Generator
+) -> Negative | None:
+    """The caption with other words for the objects: another thing of the group that the image
+    lacks, or another look where one is said. Where it names none of them, something else in it is
+    altered; None if nothing can be."""
+    found = mentions(caption, lexicon)
+    wanted = [each for each in found if each.noun.thing[0] in objects]
+    if not wanted and found:
+        wanted = [found[int(rng.integers(len(found)))]]
+    done: list[str] = []
+    for mention in reversed(wanted):  # from the end, so that places stay
+        ways = list(_ways(caption, mention, shown, lexicon))
+        if ways:
+            caption = str(rng.choice(ways[int(rng.integers(len(ways)))]))
+            done.append(mention.noun.thing[0])
+    return Negative(caption, "alter", tuple(reversed(done))) if done else None
+
+
+def distinct(caption: str, found: Iterable[Negative]) -> list[Negative]:
+    """Those that are neither the caption nor one of those before."""
+    seen, kept = {_plain(caption)}, []
+    for negative in found:
+        if _plain(negative.caption) not in seen:
+            seen.add(_plain(negative.caption))
+            kept.append(negative)
+    return kept
+
+
+def _subsets(names: Sequence[str], largest: int) -> Iterator[tuple[str, ...]]:
+    """Of one name and more, small ones first."""
+    return (subset for size in range(1, largest + 1) for subset in combinations(names, size))
+
+
+def _ways(caption: str, mention: Mention, shown: Shown, lexicon: Lexicon) -> Iterator[list[str]]:
+    """Captions by what is altered of a thing: each of its attributes, and itself."""
+    for place, _, looks in attribute_changes(caption, mention, lexicon):
+        if looks:
+            yield [put(caption, place, look) for look in looks]
+    words = {word.group().lower() for word in WORD.finditer(caption)}
+    if is_replaceable(mention, lexicon, words):
+        others = [
+            new
+            for thing in lexicon.groups[mention.noun.group].things
+            if shown.lacks(thing[0])
+            if (new := lexicon.form(thing[0], mention.noun.number)) is not None
+        ]
+        if others:
+            yield [put(caption, mention.span, new) for new in others]
+
+
+def _plain(caption: str) -> str:
+    return " ".join(caption.lower().split()).rstrip(" .")
