@@ -137,6 +137,8 @@ def _scorings(plan: Plan, source: Input, phases: list[dict[str, Any]]) -> list[s
             aside = {"batch_size", *_thresholds(operator)}
             params = operator.params.model_dump(mode="json", exclude=aside)
             so_far.append([operator.name, operator.version, params, models])
+            if operator.surveyed is not None:
+                so_far.append(operator.surveyed)
         text = json.dumps(so_far, sort_keys=True)
         scorings.append(hashlib.sha256(text.encode()).hexdigest())
     return scorings

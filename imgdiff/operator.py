@@ -8,7 +8,7 @@ alone, and keeps the rest.
 import importlib.util
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -54,9 +54,18 @@ class Operator(ABC):
     reads: tuple[str, ...] = ()  # fields it needs
     writes: tuple[str, ...] = ()  # fields it makes
     roles: tuple[str, ...] = ()  # models it needs
+    surveyed: Any = None  # what `survey` found
 
     def __init__(self, params: BaseModel) -> None:
         self.params: Any = params  # of the class's `Params`
+
+    def survey(self, rows: Iterable[Row]) -> Any:
+        """What it has to know of the whole input before the first row, as plain values.
+
+        Asked once, where a run starts; whoever runs it then finds the answer in `surveyed`.
+        rows: every readable one of the input, in order, with its captions and objects alone.
+        """
+        return None
 
     def setup(self, models: "Models") -> None:  # noqa: B027 (an operator without models needs none)
         """Take the models of `roles`. Called once per worker."""

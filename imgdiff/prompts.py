@@ -44,3 +44,21 @@ EDIT_CAPTION = {
         "Answer with the new caption alone.\nCaption: {caption}"
     ),
 }
+WRITE_NEGATIVE = {
+    "insert": (
+        "Here is the caption of a photo. Rewrite it so that it also names all of these: {objects}. "
+        "Keep everything that it names, change as few words as possible, and write one fluent "
+        "sentence. Answer with the new caption alone.\nCaption: {caption}"
+    ),
+    "remove": (
+        "Here is the caption of a photo. Rewrite it so that it no longer names any of these: "
+        "{objects}. Keep the rest, change as few words as possible, name nothing new, and write "
+        "one fluent sentence. Answer with the new caption alone.\nCaption: {caption}"
+    ),
+    "alter": (
+        "Here is the caption of a photo that shows {objects}. Change an object, a colour or "
+        "another attribute in it, so that it says something that is not true of the photo. Change "
+        "as few words as possible, and write one fluent sentence. Answer with the new caption alone.\n"
+        "Caption: {caption}"
+    ),
+}

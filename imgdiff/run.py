@@ -16,6 +16,7 @@ from imgdiff.check import check
 from imgdiff.engines import Plan
 from imgdiff.engines.forecast import forecast
 from imgdiff.engines.selection import select
+from imgdiff.engines.survey import survey, write_surveys
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.export.formats import ALWAYS, Exported, export, print_exports
 from imgdiff.identity import changes, describe
@@ -60,6 +61,7 @@ def run(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bool) -> 
         dataset = pinned_input(plan.dataset, None if restart else recorded_input(target))
         plan, source = replace(plan, dataset=dataset), Input(dataset)
         source.refuse_without(plan.needed)
+        survey(plan, source)
         recorded = {} if restart else recorded_revisions(target, plan.recipe.models)
         if dry_run:
             show_plan(console, plan, source, None if restart else recorded)
@@ -118,6 +120,7 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
                 counts += f", {again} of them from stored scores"
             log.info("resuming %s: %s", folder.path, counts)
         try:
+            write_surveys(plan, folder.path)
             with Progress(console) as progress:
                 _engine(plan.recipe.executor_type).run(plan, source, folder, progress, stop)
                 select(plan, folder, progress, stop)

@@ -18,6 +18,7 @@ def run_operator(
 ) -> list[Row]:
     """What a run would make of the rows: batches, endings, bad rows alone."""
     instance = operator(operator.Params(**params))
+    instance.surveyed = instance.survey(rows)  # as if these rows were the whole input
     instance.setup(models)
     after = list(rows)
     Batches(instance).run(after)

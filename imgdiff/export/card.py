@@ -42,6 +42,9 @@ COLUMNS = {
     "phrases": "things that `caption_a` names: text, its place in characters, score (its "
     "cosine with the image), set: positive (shown), negative (made up) or none",
     "sentence_set": "positive: all that `caption_a` names is shown; or none",
+    "objects": "things that image A shows",
+    "negatives": "captions that fit image A worse than `caption_a` does: caption, family (random, "
+    "popular, adversarial: absent objects put in; remove; alter), objects",
     "hash_a": "perceptual hash of image A (ImageHash's phash)",
     "hash_b": "perceptual hash of image B",
     "editing": "how image B was made from A: mode (replace, refine, inpaint), number of the "

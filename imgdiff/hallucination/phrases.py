@@ -5,10 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from imgdiff.answers import is_refusal
-from imgdiff.editing.words import BOUNDARIES, WORD, Span
-from imgdiff.language.grammar import DETERMINERS
+from imgdiff.editing.words import Span
 from imgdiff.language.lexicon import Lexicon
-from imgdiff.language.mentions import MOST_ADJECTIVES, mentions
+from imgdiff.language.mentions import first_word, mentions
 
 MARK = re.compile(r"[,.;!?:]")  # between two of these stands a sub-sentence (EFUF, section 3.2)
 LAST_WORD = re.compile(r"[\w.]+$")
@@ -21,26 +20,10 @@ def noun_phrases(caption: str, lexicon: Lexicon) -> list[Span]:
     red boat`. In order; none overlaps another."""
     found: list[Span] = []
     for mention in mentions(caption, lexicon):
-        start = _first_word(caption, mention.phrase.start)
+        start = first_word(caption, mention.phrase.start)
         if not found or start >= found[-1].end:
             found.append(Span(start, mention.phrase.end))
     return found
-
-
-def _first_word(caption: str, start: int) -> int:
-    """Where the phrase begins whose known words begin at `start`: at its article or number, if one
-    is there, unknown adjectives between; else where it did."""
-    words, end = list(WORD.finditer(caption, 0, start)), start
-    for word in words[: -2 - MOST_ADJECTIVES : -1]:
-        spoken = word.group().lower()
-        if caption[word.end() : end].strip():
-            break
-        if spoken in DETERMINERS:
-            return word.start()
-        if spoken in BOUNDARIES:
-            break
-        end = word.start()
-    return start
 
 
 def listed_phrases(caption: str, answer: str) -> list[Span] | None:

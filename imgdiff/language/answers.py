@@ -1,12 +1,15 @@
-"""The caption in a language model's answer, if the answer is one."""
+"""The caption in a language model's answer, if the answer is one that was asked for."""
 
 import re
+from difflib import SequenceMatcher
 
 from imgdiff.answers import is_refusal
 from imgdiff.editing.words import WORD, changed_phrases, changed_spans, swapped_spans
 from imgdiff.language.caption_edits import CaptionEdit
 from imgdiff.language.grammar import ONE
 from imgdiff.language.lexicon import Lexicon
+from imgdiff.language.negatives import INSERTED, Negative, Task
+from imgdiff.language.objects import Shown, named_objects, names
 
 MOST_WORDS = 4  # of an object's name
 MOST_ADDED = 8  # words put in for an object: in front of a small brown dog
@@ -19,15 +22,50 @@ def read_answer(kind: str, caption: str, answer: str, lexicon: Lexicon) -> Capti
     None where the answer is anything but one line with one edit of the kind: chatter ("Sure, here
     is"), refusals, several captions, the old one, orders followed.
     """
-    if is_refusal(answer):
+    edited = _one_line(answer)
+    if edited is None:
         return None
-    lines = [line.strip() for line in answer.splitlines() if line.strip()]
-    if len(lines) != 1:
-        return None
-    edited = LABEL.sub("", lines[0]).strip().strip('"\u201c\u201d').strip()
     if kind == "attribute":
         return _attribute(caption, edited, lexicon)
     return _addition(caption, edited) if kind == "add" else _replacement(caption, edited)
+
+
+def read_negative(
+    caption: str, task: Task, shown: Shown, answer: str, lexicon: Lexicon
+) -> Negative | None:
+    """The negative in a language model's answer.
+
+    None where the answer is no caption, or not the one that was asked for: an object to be put in
+    is not named, or something else is lost or new; one to be taken out is still named; nothing is
+    altered, or too much.
+    """
+    edited = _one_line(answer)
+    if edited is None or (":" in edited and ":" not in caption):
+        return None
+    before, after = (set(named_objects(text, lexicon)) for text in (caption, edited))
+    words = [[m.group().lower() for m in WORD.finditer(text)] for text in (caption, edited)]
+    new = after - before - set(task.objects)
+    if task.family in INSERTED:
+        named = all(names(edited, name, lexicon) for name in task.objects)
+        kept, most = named and before <= after and not new, MOST_ADDED * len(task.objects)
+    elif task.family == "remove":
+        still = any(names(edited, name, lexicon) for name in task.objects)
+        kept, most = not still and not new, 0
+    else:
+        kept, most = words[0] != words[1] and all(map(shown.lacks, new)), MOST_WORDS
+    same = SequenceMatcher(None, *words, autojunk=False).get_matching_blocks()
+    added = len(words[1]) - sum(block.size for block in same)
+    if not kept or added > most + MOST_WORDS:
+        return None
+    return Negative(edited, *task)
+
+
+def _one_line(answer: str) -> str | None:
+    """The only line of an answer, without a label and quotes; None if it is no such line."""
+    lines = [line.strip() for line in answer.splitlines() if line.strip()]
+    if is_refusal(answer) or len(lines) != 1:
+        return None
+    return LABEL.sub("", lines[0]).strip().strip('"\u201c\u201d').strip()
 
 
 def _replacement(caption: str, edited: str) -> CaptionEdit | None:

@@ -100,6 +100,12 @@ class Lexicon:
         return max(map(len, self.nouns))
 
     @cached_property
+    def added_looks(self) -> list[str]:
+        """What things that are added look like; empty where nothing is said of it."""
+        kind = self.added_attribute
+        return [alike[0] for alike in self.attributes[kind]] if kind else []
+
+    @cached_property
     def attribute_words(self) -> frozenset[str]:
         return frozenset(w for kind in self.attributes.values() for alike in kind for w in alike)
 

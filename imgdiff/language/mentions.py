@@ -53,6 +53,22 @@ def mentions(caption: str, lexicon: Lexicon) -> list[Mention]:
     return _Reading(caption, lexicon).mentions()
 
 
+def first_word(caption: str, start: int) -> int:
+    """Where the phrase begins whose known words begin at `start`: at its article or number, if one
+    is there, unknown adjectives between; else where it did."""
+    words, end = list(WORD.finditer(caption, 0, start)), start
+    for word in words[: -2 - MOST_ADJECTIVES : -1]:
+        spoken = word.group().lower()
+        if caption[word.end() : end].strip():
+            break
+        if spoken in DETERMINERS:
+            return word.start()
+        if spoken in BOUNDARIES:
+            break
+        end = word.start()
+    return start
+
+
 class _Reading:
     """A caption, word by word."""
 

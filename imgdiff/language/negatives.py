@@ -61,14 +61,19 @@ def negatives(
     Args:
         objects: what the image shows; what the caption names counts as shown, too.
     """
-    shown = Shown(caption, objects, lexicon)
     tasks = plan(caption, objects, statistics, lexicon, rng)
+    return by_rules(caption, tasks, Shown(caption, objects, lexicon), lexicon, rng)
+
+
+def by_rules(
+    caption: str, tasks: Sequence[Task], shown: Shown, lexicon: Lexicon, rng: np.random.Generator
+) -> list[Negative]:
+    """One negative for each task, as far as the rules go; where one is there already, or none can
+    be written, something is altered in another way."""
     written = (negative for task in tasks for negative in write(caption, task, shown, lexicon, rng))
     kept = distinct(caption, written)
-    changed = [task for task in tasks if task.family not in INSERTED]
-    for task in changed * TRIES:
-        missing = len(tasks) - len(kept)
-        if not missing:
+    for task in [task for task in tasks if task.family not in INSERTED] * TRIES:
+        if len(kept) == len(tasks):
             break
         altered = write(caption, Task("alter", task.objects), shown, lexicon, rng)
         kept = distinct(caption, [*kept, *altered])

@@ -12,6 +12,7 @@ import numpy as np
 
 from imgdiff.editing.words import WORD
 from imgdiff.errors import RefusedError
+from imgdiff.language.grammar import plural
 from imgdiff.language.lexicon import Lexicon
 from imgdiff.language.mentions import mentions
 
@@ -92,6 +93,16 @@ def first_name(name: str, lexicon: Lexicon) -> str:
 def named_objects(caption: str, lexicon: Lexicon) -> list[str]:
     """The things of the lexicon that a caption names, each once, by their first names."""
     return list(dict.fromkeys(mention.noun.thing[0] for mention in mentions(caption, lexicon)))
+
+
+def names(caption: str, name: str, lexicon: Lexicon) -> bool:
+    """Whether a caption has one of the object's names in it, in either number; what the lexicon
+    does not know is looked for as it is written."""
+    noun = lexicon.nouns.get(tuple(name.split()))
+    thing = noun.thing if noun else (name,)
+    plurals = [plural(each, lexicon.plurals) for each in thing]
+    spoken = f" {' '.join(word.group().lower() for word in WORD.finditer(caption))} "
+    return any(f" {each} " in spoken for each in (*thing, *plurals))
 
 
 class Shown:

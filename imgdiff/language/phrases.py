@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgdiff.editing.words import BOUNDARIES, WORD
+from imgdiff.editing.words import WORD
 from imgdiff.language.caption_edits import BEFORE_PLACES
 from imgdiff.language.grammar import DETERMINERS, article
 from imgdiff.language.lexicon import Lexicon
-from imgdiff.language.mentions import MOST_ADJECTIVES, Mention, mentions
+from imgdiff.language.mentions import Mention, first_word, mentions
 
 LISTING = frozenset([",", "and", ", and"])
 PLACING = frozenset(
@@ -62,15 +62,22 @@ def chains(caption: str, lexicon: Lexicon) -> list[Chain]:
     return found
 
 
-def named(name: str, lexicon: Lexicon, rng: np.random.Generator, look: str | None = None) -> str:
-    """An object as a caption names it: `a dog`, `an apple`, `bread`; where the lexicon has things
-    added with a look, with one of that kind: `a red boat`."""
-    if look is not None:
-        name = f"{rng.choice([alike[0] for alike in lexicon.attributes[look]])} {name}"
-    noun = name.split()[-1]
-    bare = name in lexicon.uncountable or name in lexicon.plural_only
-    plural = noun.endswith("s") and not noun.endswith(("ss", "us")) and not _is_known(name, lexicon)
-    return name if bare or plural else f"{article(name)} {name}"
+def named(name: str, lexicon: Lexicon, rng: np.random.Generator) -> str:
+    """An object as a caption names it; where the lexicon has things added with a look, with one of
+    that kind: `a red boat`."""
+    looks = lexicon.added_looks
+    return with_article(f"{rng.choice(looks)} {name}" if looks else name, lexicon)
+
+
+def with_article(phrase: str, lexicon: Lexicon) -> str:
+    """`a dog`, `an apple`; but `bread` and `scissors`. A word that the lexicon lacks is a plural if
+    it looks like one."""
+    words = tuple(phrase.split())
+    nouns = (lexicon.nouns.get(words[k:]) for k in range(len(words)))
+    noun = next(filter(None, nouns), None)
+    plural = words[-1].endswith("s") and not words[-1].endswith(("ss", "us"))
+    bare = noun.number != "singular" if noun else plural
+    return phrase if bare else f"{article(phrase)} {phrase}"
 
 
 def joined(phrases: Sequence[str]) -> str:
@@ -84,7 +91,7 @@ def put_in(caption: str, objects: Sequence[str], lexicon: Lexicon, rng: np.rando
 
     A caption without such a place gets them at its end.
     """
-    new = [named(name, lexicon, rng, lexicon.added_attribute) for name in objects]
+    new = [named(name, lexicon, rng) for name in objects]
     places = [
         (chain, k)
         for chain in chains(caption, lexicon)
@@ -157,16 +164,7 @@ def _left_over(caption: str, chain: Chain, gone: Collection[NounPhrase]) -> str 
 
 
 def _phrase(caption: str, mention: Mention) -> NounPhrase:
-    """From its article on, if one stands before it with a few unknown words between."""
-    start = reached = mention.phrase.start
-    for word in reversed(list(WORD.finditer(caption, 0, start))[-MOST_ADJECTIVES - 1 :]):
-        plain = word.group().lower()
-        if caption[word.end() : reached].strip() or plain in BOUNDARIES - DETERMINERS:
-            break
-        reached = word.start()
-        if plain in DETERMINERS:
-            start = reached
-            break
+    start = first_word(caption, mention.phrase.start)
     words = list(WORD.finditer(caption, 0, start))
     near = words and not caption[words[-1].end() : start].strip()
     return NounPhrase(start, mention.span.end, mention, words[-1].group().lower() if near else "")
@@ -175,10 +173,6 @@ def _phrase(caption: str, mention: Mention) -> NounPhrase:
 def _joint(written: str) -> str:
     """`, ` -> `,`; ` next to ` -> `next to`."""
     return " ".join(written.lower().split())
-
-
-def _is_known(name: str, lexicon: Lexicon) -> bool:
-    return any(tuple(name.split()[k:]) in lexicon.nouns for k in range(len(name.split())))
 
 
 def _small(phrase: str) -> str:

@@ -64,6 +64,12 @@ class Models:
 
         return self._get("nsfw", NsfwClassifier.load)
 
+    def caption_limit(self) -> Callable[[str], tuple[int, int]]:
+        """Counts a caption's tokens against what the CLIP reads, without loading its weights."""
+        from imgdiff.models.clip import load_caption_limit
+
+        return self._get("caption_limit", load_caption_limit, self._bindings["clip"])
+
     def prompt_limit(self) -> Callable[[str], tuple[int, int]]:
         """Counts a caption's tokens against what the diffusion model reads, without loading its
         weights."""

@@ -1,13 +1,13 @@
 """The clip role: one space for images and sentences (transformers' CLIP classes)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from imgdiff.models.loading import device_of, place, weights
+from imgdiff.models.loading import device_of, place, token_counter, weights
 from imgdiff.models.zoo import Checkpoint
 
 
@@ -39,6 +39,20 @@ class Clip:
             list(texts), padding=True, truncation=True, return_tensors="pt"
         )
         return _unit(self.model.get_text_features(**batch.to(self.model.device)).pooler_output)
+
+    def embed_classes(self, prompts: Sequence[Sequence[str]]) -> np.ndarray:
+        """[C, D] float32 unit vectors of C classes, each the mean of its prompts' vectors: a prompt
+        ensemble (Radford et al. 2021, arXiv 2103.00020, section 3.1.4)."""
+        means = [self.embed_texts(texts).mean(0) for texts in prompts]
+        return np.stack([mean / np.linalg.norm(mean) for mean in means])
+
+
+def load_caption_limit(checkpoint: Checkpoint) -> Callable[[str], tuple[int, int]]:
+    """A function: caption -> (its tokens, the tokens the text encoder reads), start and end not
+    counted."""
+    from transformers import AutoTokenizer
+
+    return token_counter(AutoTokenizer.from_pretrained(**place(checkpoint)))
 
 
 def _unit(vectors: torch.Tensor) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from imgdiff.models.loading import device_of, dtype_of, place
+from imgdiff.models.loading import device_of, dtype_of, place, token_counter
 from imgdiff.models.zoo import Checkpoint
 
 
@@ -40,11 +40,4 @@ def load_prompt_limit(checkpoint: Checkpoint) -> Callable[[str], tuple[int, int]
     counted."""
     from transformers import CLIPTokenizer
 
-    tokenizer = CLIPTokenizer.from_pretrained(**place(checkpoint), subfolder="tokenizer")
-
-    def count(caption: str) -> tuple[int, int]:
-        return len(
-            tokenizer(caption, add_special_tokens=False)["input_ids"]
-        ), tokenizer.model_max_length - 2
-
-    return count
+    return token_counter(CLIPTokenizer.from_pretrained(**place(checkpoint), subfolder="tokenizer"))

@@ -1,6 +1,7 @@
 """Arguments that every `from_pretrained` gets: safetensors only, remote code off, dtype
 explicit."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -42,3 +43,14 @@ def place(checkpoint: Checkpoint) -> dict[str, Any]:
 def weights(checkpoint: Checkpoint) -> dict[str, Any]:
     """Where a model's weights come from, and in which dtype."""
     return place(checkpoint) | {"dtype": dtype_of(checkpoint), "use_safetensors": True}
+
+
+def token_counter(tokenizer: Any) -> Callable[[str], tuple[int, int]]:
+    """A function: caption -> (its tokens, the tokens the text encoder reads), start and end not
+    counted."""
+
+    def count(caption: str) -> tuple[int, int]:
+        tokens = tokenizer(caption, add_special_tokens=False)["input_ids"]
+        return len(tokens), tokenizer.model_max_length - 2
+
+    return count

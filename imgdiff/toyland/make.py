@@ -1,6 +1,6 @@
 """Files made from toyland: captions for `recipes/replace.yaml` and `recipes/attribute.yaml`, those
 of one thing for `recipes/add.yaml`, rendered pairs for `recipes/pairs.yaml`, rendered scenes for
-`recipes/efuf_data.yaml`.
+`recipes/efuf_data.yaml` and `recipes/ohd_negatives.yaml`.
 
 python -m imgdiff.toyland.make captions recipes/data/captions.jsonl --count 240
 python -m imgdiff.toyland.make captions recipes/data/captions_one_thing.jsonl --count 240 --things 1
@@ -46,13 +46,21 @@ def write_pairs(folder: Path, pairs: list[tuple[str, RenderedPair]]) -> None:
 
 
 def write_scenes(folder: Path, count: int) -> None:
-    """PNG files of scenes that no training saw, and `scenes.jsonl`, whose lines name them."""
+    """PNG files of scenes that no training saw, and `scenes.jsonl`, whose lines name them and say
+    what they show."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "scenes.jsonl").open("w") as lines:
         for seed in range(count):
-            name, picture = f"scene-{seed:04d}", draw(sample_scene(generator("validation", seed)))
-            cv2.imwrite(str(folder / f"{name}.png"), picture.image[:, :, ::-1])
-            lines.write(json.dumps({"id": name, "image_a": f"{name}.png"}) + "\n")
+            rng, name = generator("validation", seed), f"scene-{seed:04d}"
+            scene = sample_scene(rng)
+            cv2.imwrite(str(folder / f"{name}.png"), draw(scene).image[:, :, ::-1])
+            record = {
+                "id": name,
+                "image_a": f"{name}.png",
+                "caption": scene_caption(scene, rng),
+                "objects": [thing.category for thing in scene.objects],
+            }
+            lines.write(json.dumps(record) + "\n")
 
 
 def main() -> None:

@@ -32,6 +32,9 @@ class FakeClip:
     def embed_texts(self, texts):
         return _unit_vectors([self.text_degrees.get(text, 0) for text in texts])
 
+    def embed_classes(self, prompts):
+        return self.embed_texts([texts[0] for texts in prompts])
+
 
 def _unit_vectors(degrees):
     angles = np.radians(np.array(degrees, np.float32))
@@ -119,6 +122,9 @@ class FakeModels:
 
     def prompt_limit(self):
         return lambda caption: (len(caption.split()), self.token_limit)
+
+    def caption_limit(self):
+        return self.prompt_limit()
 
 
 @pytest.fixture

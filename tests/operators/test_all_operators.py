@@ -9,6 +9,7 @@ from imgdiff.rows import FIELDS, Region
 from imgdiff.testing import make_row, run_operator
 
 BOX, OTHER = (8.0, 8.0, 24.0, 24.0), (40.0, 40.0, 60.0, 60.0)
+OBJECTS = ("tree", "mug", "ball", "fish", "duck", "house", "tent", "flower", "rocket", "snowman")
 OURS = {name: cls for name, cls in registry().items() if cls.__module__.startswith("operators.")}
 STEPS = {name: cls for name, cls in OURS.items() if not issubclass(cls, Composite)}
 # these need a pipeline and have tests of their own
@@ -36,6 +37,7 @@ def rows(models, paint):
                 regions,
                 caption_a="a red car on the sand",
                 caption_b="a red boat on the sand",
+                objects=["car", *OBJECTS[k : k + 4]],
                 image_a=paint(0),
                 image_b=paint(level, {BOX: level, OTHER: 0}),
             )

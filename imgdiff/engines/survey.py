@@ -1,0 +1,51 @@
+"""What operators have to know of the whole input before the first row: one pass over it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from imgdiff.engines import Plan
+from imgdiff.files import write_atomic
+from imgdiff.input import Demand, Input
+from imgdiff.operator import Operator
+from imgdiff.readers import open_input
+from imgdiff.rows import INPUT_FIELDS, Row
+from imgdiff.shard_files import to_json
+
+FOLDER = "surveys"  # in the run folder, for people
+GIVEN = frozenset(["caption_a", "caption_b", "objects"])  # what rows carry then
+SPAN = 1000  # rows in memory at once
+
+
+def survey(plan: Plan, source: Input) -> None:
+    """Let every operator that surveys the input do so. It travels with its answer to all workers.
+
+    The answer depends on the input and the operator's settings alone, so a resumed run gets it
+    again; all rows count, whatever `limit` says.
+
+    Raises:
+        RefusedError: an operator cannot do with such an input.
+    """
+    for operator in plan.operators:
+        if type(operator).survey is not Operator.survey:
+            operator.surveyed = operator.survey(_rows(plan, source))
+
+
+def write_surveys(plan: Plan, folder: Path) -> None:
+    """Leave the answers in the run folder, `surveys/OPERATOR.json`."""
+    for operator in plan.operators:
+        if operator.surveyed is not None:
+            (folder / FOLDER).mkdir(exist_ok=True)
+            write_atomic(folder / FOLDER / f"{operator.name}.json", to_json(operator.surveyed))
+
+
+def _rows(plan: Plan, source: Input) -> Iterator[Row]:
+    demand = Demand(
+        plan.recipe.seed,
+        plan.recipe.limits.max_pixels,
+        needed=frozenset(),
+        made=frozenset(INPUT_FIELDS) - GIVEN,
+    )
+    with open_input(source.address) as reader:
+        for start in range(0, len(source), SPAN):
+            part = source.part(start, min(start + SPAN, len(source)))
+            yield from (row for row in part.rows(demand, reader) if row.ok)

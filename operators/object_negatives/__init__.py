@@ -1,0 +1,1 @@
+"""From images and their objects to captions that do not fit them."""
