@@ -58,7 +58,7 @@ WRITE_NEGATIVE = {
     "alter": (
         "Here is the caption of a photo that shows {objects}. Change an object, a colour or "
         "another attribute in it, so that it says something that is not true of the photo. Change "
-        "as few words as possible, and write one fluent sentence. Answer with the new caption alone.\n"
-        "Caption: {caption}"
+        "as few words as possible, and write one fluent sentence. Answer with the new caption "
+        "alone.\nCaption: {caption}"
     ),
 }

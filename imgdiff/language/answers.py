@@ -53,7 +53,7 @@ def read_negative(
         kept, most = not still and not new, 0
     else:
         kept, most = words[0] != words[1] and all(map(shown.lacks, new)), MOST_WORDS
-    same = SequenceMatcher(None, *words, autojunk=False).get_matching_blocks()
+    same = SequenceMatcher(None, words[0], words[1], autojunk=False).get_matching_blocks()
     added = len(words[1]) - sum(block.size for block in same)
     if not kept or added > most + MOST_WORDS:
         return None

@@ -133,7 +133,8 @@ class ObjectNegativesMapper(Mapper):
         """Each task put to the language model; again, with other seeds, where the answer is not as
         asked, or is there already."""
         assert self.llm is not None
-        p, found = self.params, {row.id: [] for row in rows}
+        p = self.params
+        found: dict[str, list[Negative]] = {row.id: [] for row in rows}
         left = [(row, k, task) for row in rows for k, task in enumerate(tasks[row.id])]
         for attempt in range(p.tries):
             if not left:
