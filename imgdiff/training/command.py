@@ -63,6 +63,9 @@ def train(plan: TrainingPlan, restart: bool) -> int:
     ):
         if not folder.finished:
             method = _module(f"{METHODS[recipe.method]}.train")
+            from transformers import set_seed
+
+            set_seed(recipe.seed)  # the Trainer does so only after new weights were drawn
             method.train(recipe, folder)
     if is_first():
         for name, value in folder.record["figures"].items():

@@ -7,11 +7,19 @@ from typing import Any
 
 import torch
 from rich import progress as bars
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from imgdiff.errors import StoppedError
+from imgdiff.models.loading import device_of
 from imgdiff.progress import make_console
 from imgdiff.training.curve import losses_of, save_curve
 from imgdiff.training.folder import TrainingFolder, is_first
@@ -27,7 +35,9 @@ def arguments(recipe: TrainingRecipe, folder: TrainingFolder, **more: Any) -> Tr
     number is shown as such.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    settings = recipe.trainer.model_dump() | {
+    named = recipe.trainer.model_dump()
+    named["activation_checkpointing"] = named.pop("gradient_checkpointing")  # its new name there
+    settings = named | {
         "output_dir": str(folder.checkpoints),
         "seed": recipe.seed,
         "report_to": "none",
@@ -35,6 +45,7 @@ def arguments(recipe: TrainingRecipe, folder: TrainingFolder, **more: Any) -> Tr
         "logging_nan_inf_filter": False,
         "dataloader_pin_memory": torch.cuda.is_available(),
         "log_level": "error",
+        "use_cpu": device_of(recipe.checkpoint()).type == "cpu",
     }
     return TrainingArguments(**settings | more)
 
@@ -52,6 +63,7 @@ def fit(trainer: Trainer, folder: TrainingFolder) -> None:
     last = get_last_checkpoint(str(folder.checkpoints)) if folder.checkpoints.is_dir() else None
     if last is not None:
         log.info("resuming from %s", last)
+        _load_weights(trainer.model, last)
     try:
         trainer.train(resume_from_checkpoint=last)
     except torch.OutOfMemoryError as error:
@@ -60,6 +72,18 @@ def fit(trainer: Trainer, folder: TrainingFolder) -> None:
     if folder.stop.is_set() and trainer.state.global_step < trainer.state.max_steps:
         step = trainer.state.global_step
         raise StoppedError(f"after step {step}. The same command goes on from there.")
+
+
+def _load_weights(model: Any, checkpoint: str) -> None:
+    """Load a checkpoint's weights as `from_pretrained` does.
+
+    Weights of many models are saved under other names than the model's own. The Trainer loads them
+    by the model's names, passes over those that it does not find, and goes on from the first
+    weights.
+    """
+    if isinstance(model, PreTrainedModel):  # adapters are loaded by peft
+        saved = type(model).from_pretrained(checkpoint, config=model.config, dtype=model.dtype)
+        model.load_state_dict(saved.state_dict())
 
 
 class _Watch(TrainerCallback):
