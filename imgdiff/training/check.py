@@ -63,6 +63,9 @@ def check_training(path: str | Path, overrides: Sequence[str] = ()) -> TrainingP
 
 def _recipe(source: Source) -> TrainingRecipe | None:
     method = source.data.get("method")
+    if method is None and "process" in source.data:
+        source.add((), f"this recipe makes data: imgdiff run {source.path}")
+        return None
     if method not in METHODS:
         text = f"expected one of {', '.join(METHODS)}.{did_you_mean(str(method), METHODS)}"
         source.add(("method",), f"{method}: {text}" if method is not None else text)

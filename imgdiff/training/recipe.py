@@ -13,8 +13,9 @@ from pydantic import Field
 from imgdiff.models.zoo import Checkpoint, bind
 from imgdiff.recipe import Key, Section
 
-METHODS: dict[str, str] = {  # `method:` of a recipe -> its package
+METHODS = {  # `method:` of a recipe -> its package
     "efuf": "imgdiff.training.unlearning",
+    "finetune": "imgdiff.training.finetuning",
 }
 
 

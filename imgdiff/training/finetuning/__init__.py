@@ -1,0 +1,1 @@
+"""Supervised finetuning: what runs make, mixed with other instruction data."""

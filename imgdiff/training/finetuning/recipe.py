@@ -1,0 +1,52 @@
+"""The recipe of a finetuning (Img-Diff, section 4)."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from imgdiff.models.zoo import Checkpoint
+from imgdiff.recipe import Key, Section
+from imgdiff.training.recipe import TrainingRecipe
+from imgdiff.training.sources import DataSource, checked_shares, missing_data
+
+
+class Adapter(Section):
+    """Low-rank adapters (LoRA) instead of the language model's own weights."""
+
+    rank: int = Field(16, ge=1, le=1024)
+    alpha: float = Field(32.0, gt=0)  # the adapters' output is scaled by alpha / rank
+    dropout: float = Field(0.05, ge=0, lt=1)
+    target_modules: list[str] = Field([])  # last parts of names: q_proj; none: all linear layers
+
+
+class Recipe(TrainingRecipe):
+    """Any image-text-to-text model, on the answers of conversations about pictures.
+
+    The vision tower is frozen, as in the paper; the projector is trained whole, with adapters too.
+    """
+
+    role = "mllm"
+
+    method: Literal["finetune"]
+    data: list[DataSource] = Field(min_length=1)
+    max_length: int | None = Field(None, ge=16)  # tokens with the pictures'; the model's limit
+    adapter: Adapter | None = None  # none: all weights of the language model
+    train_projector: bool = True
+    train_vision: bool = False
+
+    @model_validator(mode="after")
+    def _shared(self) -> "Recipe":
+        checked_shares(self.data)
+        return self
+
+    def checkpoint(self) -> Checkpoint:
+        found = super().checkpoint()
+        if found.dtype == "float16":
+            raise ValueError("float16 overflows in training: set dtype to bfloat16 or float32")
+        if found.dtype == "bfloat16" and not self.trainer.bf16:
+            raise ValueError("dtype bfloat16 needs trainer.bf16: true")
+        return found
+
+    def missing(self) -> Iterable[tuple[Key, str]]:
+        return missing_data(self.data)
