@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from chat_miniatures import save_llava, save_qwen_vl
+from drawn_run import drawn_rows, write_run
 from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -241,6 +242,15 @@ class TestTraining:
             settings["trainer"] = {"max_steps": 3, "gradient_checkpointing": on}
             assert imgdiff.main(["train", write(name, **settings)]) == COMPLETE
         assert losses(tmp_path, "on") == pytest.approx(losses(tmp_path, "off"), rel=1e-4)
+
+    def test_what_a_run_holds_back_validates(self, models, write, tmp_path, capsys):
+        held = write_run(tmp_path / "run", drawn_rows(12), validation_fraction=0.3)
+        settings = {"model": {"name": str(models["llava"])}, "data": [{"run": str(held)}]}
+        settings["trainer"] = {"max_steps": 4, "save_steps": 2}
+        assert imgdiff.main(["train", write(**settings)]) == COMPLETE
+        assert "eval_loss: " in capsys.readouterr().out
+        lines = (tmp_path / "out/mine/curve.csv").read_text().splitlines()
+        assert [line.split(",")[0] for line in lines if ",eval_loss," in line] == ["2", "4"]
 
     def test_bad_rows_are_dropped_and_counted(self, models, data, write, tmp_path, capsys):
         (tmp_path / "3.png").write_bytes(b"")

@@ -4,10 +4,17 @@ import json
 
 import numpy as np
 import pytest
+from drawn_run import DrawnRun, drawn_rows, write_run
 from PIL import Image
+from rich.console import Console
 
+from imgdiff import images
+from imgdiff.conversations import QUESTIONS
 from imgdiff.errors import RefusedError, RowError
-from imgdiff.training.conversations import LlavaExamples, TrainingExample
+from imgdiff.export.dataset import write_dataset
+from imgdiff.export.formats import export
+from imgdiff.training.conversations import LlavaExamples, RunExamples, TrainingExample
+from imgdiff.training.sources import DataSource
 
 TURNS = [{"from": "human", "value": "<image>\nWhat differs?"}, {"from": "gpt", "value": "A cup."}]
 
@@ -85,3 +92,68 @@ def test_messages_keep_pictures_where_their_tokens_stand():
     ]  # fmt: skip
     assert np.asarray(user["content"][3]["image"]).max() == 10
     assert assistant == {"role": "assistant", "content": [{"type": "text", "text": "Yes."}]}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("drawn") / "run", drawn_rows(4))
+
+
+class TestRuns:
+    def test_joined_pictures_are_what_the_operators_show(self, run):
+        rows, source = drawn_rows(4), RunExamples(run)
+        assert len(source) == 4
+        for number, row in enumerate(rows):
+            region, example = row.regions[0], source[number]
+            pair = [images.load_rgb(row[f"image_{side}"]) for side in "ab"]
+            joined = images.joined_view(*pair, region.box_xyxy, region.left)
+            assert (example.pictures[0] == images.pad_to_square(joined)).all()
+            assert example.turns == [
+                ("user", QUESTIONS["joined"]),
+                ("assistant", region.difference),
+            ]
+        assert {row.regions[0].left for row in rows} == {"a", "b"}
+
+    def test_two_pictures_with_the_question_about_two(self, run):
+        source = RunExamples(run, "two_images")
+        for number, row in enumerate(drawn_rows(4)):
+            region, example = row.regions[0], source[number]
+            order = "ab" if region.left == "a" else "ba"
+            pair = [images.load_rgb(row[f"image_{side}"]) for side in order]
+            marked = [images.draw_box(image, region.box_xyxy) for image in pair]
+            for picture, wanted in zip(example.pictures, marked, strict=True):
+                assert (picture == wanted).all()
+            assert example.turns[0] == ("user", QUESTIONS["two_images"])
+
+    def test_what_is_exported_for_llava_trains_the_same(self, run, tmp_path):
+        finished = DrawnRun(run, drawn_rows(4))
+        export(finished, "llava", tmp_path / "llava", 0.0, Console(quiet=True))
+        exported = LlavaExamples(tmp_path / "llava/train.json", tmp_path / "llava")
+        source = RunExamples(run)
+        assert len(exported) == len(source)
+        for number in range(len(source)):
+            assert exported[number].turns == source[number].turns
+            padded = images.pad_to_square(exported[number].pictures[0])
+            assert (padded == source[number].pictures[0]).all()
+
+    def test_sides(self, tmp_path):
+        held = write_run(tmp_path / "held", drawn_rows(20), validation_fraction=0.3)
+        source = DataSource(run=str(held))
+        sides = [source.training(), source.validation()]
+        ids = [{side[number].id for number in range(len(side))} for side in sides]
+        assert ids[0] | ids[1] == {f"pair-{seed}-0" for seed in range(20)}
+        assert all(ids)
+        assert not ids[0] & ids[1]
+
+    def test_nothing_held_back(self, run):
+        assert DataSource(run=str(run)).validation() is None
+
+    def test_a_run_without_conversations(self, tmp_path):
+        rows = drawn_rows(2)
+        folder = tmp_path / "run"
+        folder.mkdir()
+        info = json.loads(json.dumps(DrawnRun(folder, rows).info))
+        info["phases"][0]["columns"].remove("regions.conversations")
+        write_dataset(DrawnRun(folder, rows, info))
+        with pytest.raises(RefusedError, match="its recipe needs conversation_mapper"):
+            RunExamples(folder)
