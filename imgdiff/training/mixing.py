@@ -38,7 +38,8 @@ def draw_rows(sizes: Sequence[int], shares: Sequence[float] | None, seed: int) -
 class Mixture(Dataset[Encoded]):
     """Examples of several sources, encoded for a model when they are asked for.
 
-    A row that cannot be used is dropped with a line in the log, and the next one takes its place.
+    A row that cannot be used is dropped with a line in the log, and the next one takes its place;
+    the screen shows the first of each kind.
 
     Args:
         shares: one for each source, or None for every example once.
@@ -61,6 +62,7 @@ class Mixture(Dataset[Encoded]):
                 raise RefusedError(f"{source.name} has no examples")
         self._sources, self._processor, self._max_length = sources, processor, max_length
         self._rows = draw_rows([len(source) for source in sources], shares, seed)
+        self._told = set[str]()  # kinds of faults that a person has been told of
         self._bad = torch.zeros(len(self._rows), dtype=torch.bool).share_memory_()  # of all workers
 
     def __len__(self) -> int:
@@ -86,5 +88,9 @@ class Mixture(Dataset[Encoded]):
                 return encode(self._processor, example, self._max_length)
             except RowError as error:
                 self._bad[place] = True
-                log.warning("dropped: %s: %s", error.code, error)
+                new = error.code not in self._told
+                self._told.add(error.code)
+                log.log(
+                    logging.WARNING if new else logging.DEBUG, "dropped: %s: %s", error.code, error
+                )
         raise StoppedError("no example can be used; train.log says why of each")

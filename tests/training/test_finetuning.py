@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -263,6 +265,19 @@ class TestTraining:
         log = (tmp_path / "out/mine/train.log").read_text()
         assert "dropped: image_empty: 3.png is empty" in log
         assert "dropped: too_long: 5 has" in log
+
+    @pytest.mark.slow
+    def test_two_processes_train_together(self, models, write, tmp_path):
+        settings = {"adapter": {"rank": 2}, "trainer": {"num_train_epochs": 3.0}}
+        recipe = write(model=str(models["llava"]), **settings)
+        launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+        port = ["--master_port=0", "--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0"]
+        command = [*launch, *port, "-m", "imgdiff", "train", recipe]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert ended.returncode == COMPLETE, ended.stderr
+        assert ended.stdout.count("steps: 9\n") == 1  # 12 examples, 2 in each process, 3 epochs
+        assert list(losses(tmp_path, "mine")) == list(range(1, 10))
+        assert (tmp_path / "out/mine/model/model.safetensors").exists()
 
     def test_no_row_can_be_used(self, models, write, capsys):
         settings = {"model": {"name": str(models["llava"])}, "max_length": 16}

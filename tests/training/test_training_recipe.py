@@ -11,6 +11,7 @@ from PIL import Image
 
 from imgdiff import __main__ as imgdiff
 from imgdiff.run import COMPLETE, REFUSED, STOPPED
+from imgdiff.training import fitting
 from imgdiff.training.finetuning import train as finetuning
 
 TEXT = """\
@@ -158,6 +159,23 @@ def test_a_loss_that_is_no_number_stops(folder, capsys, monkeypatch):
     assert imgdiff.main(["train", "mine.yaml"]) == STOPPED
     assert "stopped: loss is nan at step 1. Lower trainer.learning_rate" in capsys.readouterr().err
     assert not Path("out/model").exists()
+
+
+def test_a_person_stops_it_and_goes_on(folder, capsys, monkeypatch):
+    with monkeypatch.context() as patched:
+        begun = fitting._Watch.on_step_begin
+
+        def stop(self, args, state, control, **rest):
+            self._folder.stop.set()
+            return begun(self, args, state, control, **rest)
+
+        patched.setattr(fitting._Watch, "on_step_begin", stop)
+        assert imgdiff.main(["train", "mine.yaml"]) == STOPPED
+    assert "after step 1. The same command goes on from there." in capsys.readouterr().err
+    assert not Path("out/model").exists()
+    assert imgdiff.main(["train", "mine.yaml"]) == COMPLETE
+    log = Path("out/train.log").read_text()
+    assert log.count("step 1/2: ") == log.count("step 2/2: ") == 1
 
 
 def test_settings_may_stand_on_the_command_line(folder, capsys):

@@ -1,4 +1,4 @@
-"""The recipe of a finetuning (Img-Diff, section 4)."""
+"""The recipe of a finetuning (as in Img-Diff)."""
 
 from collections.abc import Iterable
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Supervised finetuning: next-token cross-entropy on the answers (Img-Diff, section 4)."""
+"""Supervised finetuning: next-token cross-entropy on the answers (as in Img-Diff)."""
 
 import logging
 from functools import partial
@@ -12,7 +12,7 @@ from imgdiff.training.answers import collate
 from imgdiff.training.finetuning.parts import merged, prepare
 from imgdiff.training.finetuning.recipe import Recipe
 from imgdiff.training.fitting import arguments, fit
-from imgdiff.training.folder import TrainingFolder
+from imgdiff.training.folder import TrainingFolder, is_first
 from imgdiff.training.mixing import Mixture
 
 log = logging.getLogger("imgdiff.train")
@@ -33,8 +33,10 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
     training, validation = _data(recipe, processor, limit)
     model = prepare(model, recipe)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    log.info("%d examples, %d parameters trained", len(training), trained)
+    if is_first():
+        log.info("%d examples, %d parameters trained", len(training), trained)
     more: dict[str, Any] = {"label_names": ["labels"]}
+    more["ddp_find_unused_parameters"] = recipe.train_vision  # towers have layers past the one used
     if validation is not None:
         more |= {"eval_strategy": "steps", "eval_steps": recipe.trainer.save_steps}
         more["per_device_eval_batch_size"] = recipe.trainer.per_device_train_batch_size
@@ -78,7 +80,7 @@ def _figures(trainer: Trainer, training: Mixture, trained: int) -> dict[str, Any
         for name in ("loss", "eval_loss")
         if any(name in entry for entry in history)
     }
-    return losses | {
+    return {name: round(value, 4) for name, value in losses.items()} | {
         "steps": trainer.state.global_step,
         "examples": len(training),
         "dropped": training.dropped,
