@@ -1,7 +1,6 @@
 """Finetuning on random-weight models of the real classes: what is trained, saved and resumed."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -299,13 +298,3 @@ class TestTraining:
                 f"model: {'dtype ' * (dtype == 'bfloat16')}{dtype} {text}"
                 in capsys.readouterr().err
             )
-
-
-def test_the_moved_folder_goes_on(models, write, tmp_path, capsys):
-    settings = {"model": {"name": str(models["llava"])}, "trainer": {"max_steps": 1}}
-    assert imgdiff.main(["train", write(**settings)]) == COMPLETE
-    shutil.move(tmp_path / "out/mine", tmp_path / "elsewhere")
-    moved = [write(**settings), f"export_path={tmp_path / 'elsewhere'}"]
-    capsys.readouterr()
-    assert imgdiff.main(["train", *moved]) == COMPLETE
-    assert "steps: 1" in capsys.readouterr().out

@@ -137,6 +137,14 @@ def test_a_changed_recipe_is_refused_and_restart_begins_again(folder, capsys):
     assert not Path("out/checkpoints/checkpoint-2").exists()
 
 
+def test_a_moved_folder_goes_on(folder, capsys):
+    assert imgdiff.main(["train", "mine.yaml"]) == COMPLETE
+    Path("out").rename("elsewhere")
+    capsys.readouterr()
+    assert imgdiff.main(["train", "mine.yaml", "export_path=elsewhere"]) == COMPLETE
+    assert "steps: 2" in capsys.readouterr().out
+
+
 def test_a_changed_model_is_refused(folder, capsys):
     model = "model={name: model, dtype: float32}"
     assert imgdiff.main(["train", "mine.yaml", "export_path=first"]) == COMPLETE
