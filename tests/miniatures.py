@@ -30,6 +30,10 @@ from transformers import (
     LlavaNextProcessor,
     SamConfig,
     SamModel,
+    SiglipConfig,
+    SiglipImageProcessor,
+    SiglipModel,
+    SiglipProcessor,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessor,
@@ -173,6 +177,19 @@ def save_clip(folder: Path) -> None:
     )
     model.save_pretrained(folder)
     CLIPProcessor(CLIPImageProcessor(**PICTURES), tokenizer).save_pretrained(folder)
+
+
+def save_siglip(folder: Path) -> None:
+    """Not of a role: `imgdiff evaluate ohd` reads it."""
+    torch.manual_seed(0)
+    tokenizer = clip_tokenizer()
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    text = {"vocab_size": len(tokenizer), "max_position_embeddings": tokenizer.model_max_length}
+    vision = {"image_size": SIDE, "patch_size": PATCH}
+    model = SiglipModel(SiglipConfig(text_config=SMALL | text | ends, vision_config=SMALL | vision))
+    model.save_pretrained(folder)
+    pictures = SiglipImageProcessor(size={"height": SIDE, "width": SIDE})
+    SiglipProcessor(pictures, tokenizer).save_pretrained(folder)
 
 
 def save_blip(folder: Path) -> None:

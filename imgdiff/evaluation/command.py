@@ -1,4 +1,4 @@
-"""`imgdiff evaluate {pope,chair,pairs,captions}`: questions to a model, answers, a table."""
+"""`imgdiff evaluate {pope,chair,pairs,captions,ohd}`: questions to a model, answers, a table."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from imgdiff import prompts
 from imgdiff.errors import RefusedError
-from imgdiff.evaluation import annotations, asking, captions, chair, pairs, pope
+from imgdiff.evaluation import annotations, asking, captions, chair, ohd_command, pairs, pope
 from imgdiff.evaluation.asking import Prompt
 from imgdiff.evaluation.estimates import Estimate
 from imgdiff.models import Models
@@ -63,6 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     test.add_argument("--prompt", default=prompts.SCENE, help="where a line has no question")
     _add_common(test, max_new_tokens=64)
     test.set_defaults(test=_captions)
+
+    test = tests.add_parser("ohd", help="an image's own caption against hard negatives (OHD-Caps)")
+    ohd_command.add_arguments(test)
+    test.set_defaults(test=ohd_command.evaluate)
 
 
 def _add_common(test: argparse.ArgumentParser, max_new_tokens: int) -> None:

@@ -1,13 +1,20 @@
 """The standard questions on rendered scenes of the test split, whose truth is known exactly."""
 
+from functools import partial
+
 import numpy as np
 
 from imgdiff import prompts
-from imgdiff.evaluation import pairs
+from imgdiff.evaluation import ohd, pairs, zero_shot
 from imgdiff.evaluation.annotations import Annotated
+from imgdiff.language.lexicon import load_lexicon
+from imgdiff.language.negatives import negatives
+from imgdiff.language.objects import ObjectStatistics
 from imgdiff.toyland.captions import phrase, scene_caption
 from imgdiff.toyland.pairs import RenderedPair, replaced_pair
 from imgdiff.toyland.scenes import draw, generator, sample_scene
+from imgdiff.toyland.views import object_crop
+from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, with_article
 
 YES_NO = {"yes": "yes", "no": "no"}
 
@@ -36,6 +43,42 @@ def pair_questions(count: int) -> list[pairs.Question]:
             for side, truth in zip("ab", truths, strict=True)
         ]
     return questions
+
+
+def ohd_items(count: int) -> list[ohd.Item]:
+    """The first scenes of the test split with 27 negatives each, by rules; objects are counted over
+    these scenes."""
+    shown, lexicon = annotated(count), load_lexicon("toyland")
+    statistics = ObjectStatistics.count((each.objects for each in shown), lexicon)
+    items = []
+    for k, each in enumerate(shown):
+        (caption,), rng = each.captions, generator("test", 1_000_000 + k)
+        found = negatives(caption, each.objects, statistics, lexicon, rng)
+        captions = (caption, *(negative.caption for negative in found))
+        families = tuple(negative.family for negative in found)
+        items.append(ohd.Item(partial(load, each.image), captions, families))
+    return items
+
+
+def crops(count: int) -> zero_shot.Classes:
+    """Crops of single things from scenes of the test split; a category's prompts name it alone and
+    in every colour."""
+    names = tuple(CATEGORIES)
+    prompts = tuple(
+        tuple(with_article(f"{colour} {name}".strip()) for colour in ("", *COLOURS))
+        for name in names
+    )
+    images = []
+    for k in range(count):
+        scene = sample_scene(generator("test", 2_000_000 + k))
+        label = names.index(scene.objects[0].category)
+        images.append(zero_shot.Labelled(partial(_crop, k), label))
+    return zero_shot.Classes(names, prompts, tuple(images))
+
+
+def _crop(number: int) -> np.ndarray:
+    rng = generator("test", 2_000_000 + number)
+    return object_crop(sample_scene(rng), rng, k=0).image
 
 
 def load(name: str) -> np.ndarray:

@@ -30,19 +30,25 @@ class Matcher:
         )
         return cls(model, BlipProcessor.from_pretrained(**place(checkpoint)))
 
-    @torch.inference_mode()
     def match(
         self, pictures: Sequence[np.ndarray], texts: Sequence[str]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """`itc` and `itm` of each picture with the text beside it: two arrays [N] float32.
+        """`itc` and `itm` of each picture with the text beside it: two arrays [N] float32."""
+        return self.match_seen(self.see(pictures), texts)
 
-        Pictures are [H, W, 3] uint8 RGB; the processor stretches them to its square.
-        """
+    @torch.inference_mode()
+    def see(self, pictures: Sequence[np.ndarray]) -> torch.Tensor:
+        """[N, T, D], what the vision tower makes of pictures [H, W, 3] uint8 RGB; the processor
+        stretches them to its square."""
         model = self.model
         batch = self.processor.image_processor(list(pictures), return_tensors="pt")
-        seen = model.vision_model(
-            batch["pixel_values"].to(model.device, model.dtype)
-        ).last_hidden_state
+        pixels = batch["pixel_values"].to(model.device, model.dtype)
+        return model.vision_model(pixels).last_hidden_state
+
+    @torch.inference_mode()
+    def match_seen(self, seen: torch.Tensor, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """As `match`, of pictures that were seen before."""
+        model = self.model
         tokens = self.processor.tokenizer(
             list(texts), padding=True, truncation=True, return_tensors="pt"
         )

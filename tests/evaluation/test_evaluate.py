@@ -38,6 +38,10 @@ def test_kept_answers_are_scored_without_a_model(tmp_path, capsys):
         (["pairs", "--toyland", "2"], "no model, and no file of answers, for 4 of 4 answers"),
         (["chair", "--toyland", "1", "--model", "nowhere"], "neither a folder nor a Hub name"),
         (["chair", "--toyland", "1", "--model", "{base_url: 1"], "--model {base_url: 1: "),
+        (["ohd", "--model", "embedded"], "give --questions FILE, --run FOLDER, --toyland N"),
+        (["ohd", "--model", "nowhere", "--toyland", "1"], "neither a folder nor a Hub name"),
+        (["ohd", "--model", "embedded", "--questions", "x.json"], "give --images FOLDER"),
+        (["ohd", "--model", "embedded", "--zero-shot"], "classifies crops: give --toyland N"),
     ],
 )
 def test_what_is_missing_is_said(arguments, problem, capsys):
@@ -60,3 +64,15 @@ def test_the_embedded_model_is_evaluated(tmp_path, capsys):
     pairs = json.loads((tmp_path / "pairs.json").read_text())["pairs"]
     assert pairs["pairs"]["value"] <= pairs["single"]["value"]
     assert "in brackets: 95 % intervals" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["embedded", "embedded-matcher"])
+def test_the_embedded_models_know_captions_from_negatives(tmp_path, model):
+    figures = tmp_path / "ohd.json"
+    given = ("--toyland", 30, "--zero-shot", "--model", model, "--json", figures)
+    assert evaluate("ohd", *given) == 0
+    found = json.loads(figures.read_text())
+    assert found["distinct"]["accuracy"]["value"] > 5 * found["distinct"]["chance"]["value"]
+    assert found["distinct"]["accuracy"]["value"] <= found["random"]["accuracy"]["value"]
+    assert found["zero-shot"]["accuracy"]["value"] > 0.7
