@@ -54,10 +54,8 @@ class TwoTowers(Scorer):
     ) -> list[np.ndarray]:
         number = {text: k for k, text in enumerate(dict.fromkeys(t for own in texts for t in own))}
         seen, said = self.embed_images(pictures), self.embed_texts(list(number))
-        return [
-            said[[number[text] for text in own]] @ vector
-            for vector, own in zip(seen, texts, strict=True)
-        ]
+        every = seen @ said.T  # [N, distinct texts]
+        return [row[[number[text] for text in own]] for row, own in zip(every, texts, strict=True)]
 
     def classifier(self, prompts: Ensembles) -> Classifier:
         """A class is the mean of its prompts' vectors, brought to unit length (Radford et al. 2021,
