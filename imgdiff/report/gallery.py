@@ -18,6 +18,15 @@ KEPT_PAIRS = 150  # of them for the kept ones, even where refused ones wait
 Words = list[tuple[str, bool]]  # (some words, whether the other caption has them not)
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Some of a caption. score, set: of the phrase that it is; None and empty between phrases."""
+
+    text: str
+    score: float | None = None
+    set: str = ""
+
+
 @dataclass(frozen=True, order=True)
 class Group:
     """Kept pairs, pairs refused for one reason, or pairs with regions refused for one reason."""
@@ -32,7 +41,8 @@ class Card:
 
     name: of its own page. shard: where its row is. row: without its pictures, as 500 large ones
     would fill the memory. regions: (number in the row, region), the ones to be drawn. edited: the
-    words that gave way, and those that came.
+    words that gave way, and those that came. phrases: caption A by what it names, of a row that is
+    about one image alone.
     """
 
     name: str
@@ -44,6 +54,7 @@ class Card:
     caption_a: Words
     caption_b: Words
     edited: tuple[str, str]
+    phrases: list[Piece]
 
 
 @dataclass
@@ -110,6 +121,7 @@ def _card(shard: int, row: Row, numbers: list[int]) -> Card:
         before,
         after,
         edited_words(row),
+        pieces(row),
     )
 
 
@@ -127,6 +139,17 @@ def edited_words(row: Row) -> tuple[str, str]:
     captions = changed_words(row.values.get("caption_a", ""), row.values.get("caption_b", ""))
     before, after = (" ".join(text for text, changed in words if changed) for words in captions)
     return before.strip(",.;:").lower(), after.strip(",.;:").lower()
+
+
+def pieces(row: Row) -> list[Piece]:
+    """Caption A cut at its phrases; empty if none were looked for."""
+    caption, phrases = row.values.get("caption_a", ""), row.values.get("phrases", [])
+    found, place = [], 0
+    for phrase in phrases:
+        found.append(Piece(caption[place : phrase["start"]]))
+        found.append(Piece(phrase["text"], phrase["score"], phrase["set"]))
+        place = phrase["end"]
+    return [*found, Piece(caption[place:])] if phrases else []
 
 
 def changed_words(before: str, after: str) -> tuple[Words, Words]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from imgdiff.export import FinishedRun
 from imgdiff.files import swap_folder
-from imgdiff.report.gallery import Shelf, changed_words, edited_words, page_name
+from imgdiff.report.gallery import Shelf, changed_words, edited_words, page_name, pieces
 from imgdiff.report.rendering import render
 from imgdiff.report.thumbnails import thumbnail
 from imgdiff.rows import Region, Row
@@ -64,6 +64,8 @@ def _page(info: dict[str, Any], row: Row, order: list[str], place: str) -> bytes
     here = order.index(page_name(row.id))
     before, after = changed_words(row.values.get("caption_a", ""), row.values.get("caption_b", ""))
     image_a, image_b = (thumbnail(row.values.get(name), SIDE) for name in ("image_a", "image_b"))
+    phrases = pieces(row)
+    sides = [("A", image_a, before), ("B", image_b, after)]
     return render(
         "pair.html.jinja",
         STYLES,
@@ -72,7 +74,8 @@ def _page(info: dict[str, Any], row: Row, order: list[str], place: str) -> bytes
         thresholds=thresholds(info),
         row=row,
         edited=edited_words(row),
-        sides=[("A", image_a, before), ("B", image_b, after)],
+        sides=sides[:1] if phrases else sides,
+        phrases=phrases,
         numbered=list(enumerate(row.regions)),
         zoom=zoom,
         steps=steps(row, info),

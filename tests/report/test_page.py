@@ -252,3 +252,31 @@ def test_the_page_of_a_pair_says_where_b_stands_left(run: Run) -> None:
     assert "B on the left" not in pair_page(run, row)
     row.regions[0].left = "b"
     assert pair_page(run, row).count("B on the left") == 1
+
+
+def test_phrases_of_a_caption_are_marked_by_set_with_their_scores(tmp_path: Path) -> None:
+    row = toy_row(1)
+    caption = "A mug <b>, a car."
+    found = [("A mug", 0, 0.81, "positive"), ("<b>", 6, 0.5, ""), ("a car", 11, 0.114, "negative")]
+    row.values = {"image_a": row["image_a"], "caption_a": caption, "prompt": "What & where?"}
+    row.values["sentence_set"] = ""
+    row.values["phrases"] = [
+        {"text": text, "start": start, "end": start + len(text), "score": score, "set": group}
+        for text, start, score, group in found
+    ]
+    row.regions = []
+    run = make_run(tmp_path, [row])
+    page, alone = page_of(run), pair_page(run, row)
+    for text in (page, alone):
+        marks = re.findall(r'<mark class="phrase (\w*)" title="[^"]+">(.*?)</mark>', text)
+        assert marks == [
+            ("positive", "A mug <small>0.81</small>"),
+            ("", "&lt;b&gt; <small>0.50</small>"),
+            ("negative", "a car <small>0.11</small>"),
+        ]
+        assert "</mark>, <mark" in text
+        assert 'class="side">B' not in text
+    assert "Captions kept" in page
+    assert "Review the samples" not in page
+    assert "What &amp; where?" in alone
+    assert "in no set" in alone
