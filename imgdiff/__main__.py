@@ -7,12 +7,15 @@ from pathlib import Path
 
 from imgdiff import run
 from imgdiff.check import check
+from imgdiff.engines.survey import surveyed_rows
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation import command
 from imgdiff.export.formats import FORMATS, export, print_exports
+from imgdiff.files import write_atomic
 from imgdiff.input import Demand, Input
 from imgdiff.language.coverage import measure, print_coverage
 from imgdiff.language.lexicon import LEXICON_NAMES, load_lexicon
+from imgdiff.language.objects import ObjectStatistics, known_objects, print_objects
 from imgdiff.operator import registry
 from imgdiff.operator_listing import described
 from imgdiff.progress import make_console
@@ -20,6 +23,7 @@ from imgdiff.readers import find
 from imgdiff.recipe import LARGEST_VALIDATION, did_you_mean, hub_name
 from imgdiff.rows import INPUT_FIELDS
 from imgdiff.run_dir import open_complete, open_finished
+from imgdiff.shard_files import to_json
 from imgdiff.summary import build_report
 from imgdiff.training import command as training
 from imgdiff.training.check import check_training, is_training
@@ -129,6 +133,20 @@ def show_coverage(arguments: argparse.Namespace) -> int:
     return run.COMPLETE
 
 
+def count_objects(arguments: argparse.Namespace) -> int:
+    """Count the objects of an input, alone and in pairs, for object_negatives_mapper."""
+    lexicon, source = load_lexicon(arguments.lexicon), Input(find(arguments.file))
+    shown = [
+        known_objects(row.values.get("objects"), row.values.get("caption_a", ""), lexicon)
+        for row in surveyed_rows(source)
+    ]
+    counted = ObjectStatistics.count(shown, lexicon)
+    print_objects(make_console(), counted, arguments.most)
+    if arguments.json:
+        write_atomic(Path(arguments.json), to_json(counted.as_json()))
+    return run.COMPLETE
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == ["run"]:  # parsed there: under a verb, options may not stand between overrides
@@ -165,6 +183,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     covering.add_argument("--lexicon", choices=LEXICON_NAMES, default="english")
     covering.add_argument("--words", type=int, default=20, help="unknown words shown, default 20")
     covering.set_defaults(verb=show_coverage)
+    counting = verbs.add_parser("objects", help="count what images show, alone and together")
+    counting.add_argument("file", help="rows with objects, or with captions that name some")
+    counting.add_argument("--lexicon", choices=LEXICON_NAMES, default="english")
+    counting.add_argument("--most", type=int, default=20, help="objects shown, default 20")
+    counting.add_argument("--json", metavar="FILE", help="for object_negatives_mapper: statistics")
+    counting.set_defaults(verb=count_objects)
     pushing = verbs.add_parser("push", help="push the dataset of a finished run to the Hub")
     pushing.add_argument("folder", metavar="RUN_FOLDER")
     pushing.add_argument("repo", metavar="OWNER/NAME", help="made if it is not there")

@@ -27,7 +27,7 @@ def survey(plan: Plan, source: Input) -> None:
     """
     for operator in plan.operators:
         if type(operator).survey is not Operator.survey:
-            operator.surveyed = operator.survey(_rows(plan, source))
+            operator.surveyed = operator.survey(surveyed_rows(source))
 
 
 def write_surveys(plan: Plan, folder: Path) -> None:
@@ -38,13 +38,9 @@ def write_surveys(plan: Plan, folder: Path) -> None:
             write_atomic(folder / FOLDER / f"{operator.name}.json", to_json(operator.surveyed))
 
 
-def _rows(plan: Plan, source: Input) -> Iterator[Row]:
-    demand = Demand(
-        plan.recipe.seed,
-        plan.recipe.limits.max_pixels,
-        needed=frozenset(),
-        made=frozenset(INPUT_FIELDS) - GIVEN,
-    )
+def surveyed_rows(source: Input) -> Iterator[Row]:
+    """The readable rows of an input with their captions and objects alone, none kept."""
+    demand = Demand(0, 0, needed=frozenset(), made=frozenset(INPUT_FIELDS) - GIVEN)
     with open_input(source.address) as reader:
         for start in range(0, len(source), SPAN):
             part = source.part(start, min(start + SPAN, len(source)))

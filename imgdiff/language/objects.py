@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from imgdiff.editing.words import WORD
 from imgdiff.errors import RefusedError
@@ -16,6 +18,7 @@ from imgdiff.language.grammar import plural
 from imgdiff.language.lexicon import Lexicon
 from imgdiff.language.mentions import mentions
 
+SHOWN_BESIDE = 5  # objects together with another one, in the table
 PER_FAMILY = 3  # absent objects that a family has, in the paper
 
 
@@ -105,6 +108,11 @@ def names(caption: str, name: str, lexicon: Lexicon) -> bool:
     return any(f" {each} " in spoken for each in (*thing, *plurals))
 
 
+def known_objects(objects: list[str] | None, caption: str, lexicon: Lexicon) -> list[str]:
+    """What is known of an image: its objects or, where there are none, what its caption names."""
+    return objects or named_objects(caption, lexicon)
+
+
 class Shown:
     """What an image may show, by its objects and its caption."""
 
@@ -153,3 +161,17 @@ def absent_objects(
     popular, rest = left[:number], left[number:]
     drawn = [str(name) for name in rng.permutation(rest)[:number]] if rest else []
     return {"random": drawn, "popular": popular, "adversarial": adversarial}
+
+
+def print_objects(console: Console, statistics: ObjectStatistics, most: int) -> None:
+    """The most frequent objects, each with what it is most often together with."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("object", no_wrap=True)
+    table.add_column("images", justify="right")
+    table.add_column("most often together with")
+    counts = statistics.as_json()
+    for name, count in list(counts["frequency"].items())[:most]:
+        beside = list(counts["together"].get(name, {}).items())[:SHOWN_BESIDE]
+        table.add_row(name, str(count), ", ".join(f"{other} {n}" for other, n in beside))
+    console.print(f"{statistics.images} images, {len(statistics.frequency)} objects\n")
+    console.print(table)

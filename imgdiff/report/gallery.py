@@ -141,6 +141,21 @@ def edited_words(row: Row) -> tuple[str, str]:
     return before.strip(",.;:").lower(), after.strip(",.;:").lower()
 
 
+def is_alone(row: Row) -> bool:
+    """Whether the row is about one image, and not about a pair."""
+    return bool(row.values.get("phrases")) or "negatives" in row.values
+
+
+def by_family(row: Row) -> dict[str, list[tuple[str, Words]]]:
+    """The row's negatives, families in the paper's order: the objects of each, and its caption cut
+    where it parts from the image's own."""
+    found: dict[str, list[tuple[str, Words]]] = {}
+    for negative in row.values.get("negatives", []):
+        _, said = changed_words(row["caption_a"], negative["caption"])
+        found.setdefault(negative["family"], []).append((", ".join(negative["objects"]), said))
+    return found
+
+
 def pieces(row: Row) -> list[Piece]:
     """Caption A cut at its phrases; empty if none were looked for."""
     caption, phrases = row.values.get("caption_a", ""), row.values.get("phrases", [])

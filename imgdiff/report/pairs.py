@@ -7,7 +7,15 @@ from typing import Any
 
 from imgdiff.export import FinishedRun
 from imgdiff.files import swap_folder
-from imgdiff.report.gallery import Shelf, changed_words, edited_words, page_name, pieces
+from imgdiff.report.gallery import (
+    Shelf,
+    by_family,
+    changed_words,
+    edited_words,
+    is_alone,
+    page_name,
+    pieces,
+)
 from imgdiff.report.rendering import render
 from imgdiff.report.thumbnails import thumbnail
 from imgdiff.rows import Region, Row
@@ -74,7 +82,8 @@ def _page(info: dict[str, Any], row: Row, order: list[str], place: str) -> bytes
         thresholds=thresholds(info),
         row=row,
         edited=edited_words(row),
-        sides=sides[:1] if phrases else sides,
+        sides=sides[:1] if is_alone(row) else sides,
+        negatives=by_family(row),
         phrases=phrases,
         numbered=list(enumerate(row.regions)),
         zoom=zoom,

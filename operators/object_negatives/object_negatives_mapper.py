@@ -11,7 +11,13 @@ from imgdiff.errors import RefusedError
 from imgdiff.language.answers import read_negative
 from imgdiff.language.lexicon import load_lexicon
 from imgdiff.language.negatives import INSERTED, Negative, Task, by_rules, distinct, plan
-from imgdiff.language.objects import PER_FAMILY, ObjectStatistics, Shown, named_objects
+from imgdiff.language.objects import (
+    PER_FAMILY,
+    ObjectStatistics,
+    Shown,
+    known_objects,
+    named_objects,
+)
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Row, derive_seed
@@ -73,11 +79,13 @@ class ObjectNegativesMapper(Mapper):
         if self.params.statistics is not None:
             return ObjectStatistics.read(Path(self.params.statistics)).as_json()
         lexicon = load_lexicon(self.params.lexicon)
-        shown = (
-            row.values.get("objects") or named_objects(row.values.get("caption_a", ""), lexicon)
-            for row in rows
+        counted = ObjectStatistics.count(
+            (
+                known_objects(row.values.get("objects"), row.values.get("caption_a", ""), lexicon)
+                for row in rows
+            ),
+            lexicon,
         )
-        counted = ObjectStatistics.count(shown, lexicon)
         if not counted.frequency:
             text = "no row of the input has objects, or a caption that names one of the lexicon"
             raise RefusedError(f"{self.name}: {text}. Give statistics: FILE")

@@ -280,3 +280,26 @@ def test_phrases_of_a_caption_are_marked_by_set_with_their_scores(tmp_path: Path
     assert "Review the samples" not in page
     assert "What &amp; where?" in alone
     assert "in no set" in alone
+
+
+def test_negatives_are_read_by_family_with_their_words_marked(tmp_path: Path) -> None:
+    row = toy_row(1)
+    row.values = {"image_a": row["image_a"], "caption_a": "a mug", "objects": ["mug"]}
+    row["negatives"] = [
+        {"caption": "a mug and <b>", "family": "random", "objects": ["b"]},
+        {"caption": "a mug and a car", "family": "random", "objects": ["car"]},
+        {"caption": "a teapot", "family": "alter", "objects": ["mug"]},
+    ]
+    row.regions = []
+    run = make_run(tmp_path, [row])
+    page, alone = page_of(run), pair_page(run, row)
+    assert "Images kept" in page
+    assert "3 negatives, such as: a teapot" in page
+    families = re.findall(r"<article><h3>(\w+) <small>(\d)</small></h3>", alone)
+    assert families == [("random", "2"), ("alter", "1")]
+    assert "<dt>car</dt><dd>a mug <mark>and a car</mark></dd>" in alone
+    assert "a mug <mark>and &lt;b&gt;</mark>" in alone
+    assert "<dt>mug</dt><dd>a <mark>teapot</mark></dd>" in alone
+    for text in (page, alone):
+        assert 'class="side">B' not in text
+        assert "Review the samples" not in text
