@@ -79,13 +79,11 @@ class ObjectNegativesMapper(Mapper):
         if self.params.statistics is not None:
             return ObjectStatistics.read(Path(self.params.statistics)).as_json()
         lexicon = load_lexicon(self.params.lexicon)
-        counted = ObjectStatistics.count(
-            (
-                known_objects(row.values.get("objects"), row.values.get("caption_a", ""), lexicon)
-                for row in rows
-            ),
-            lexicon,
+        shown = (
+            known_objects(row.values.get("objects"), row.values.get("caption_a", ""), lexicon)
+            for row in rows
         )
+        counted = ObjectStatistics.count(shown, lexicon)
         if not counted.frequency:
             text = "no row of the input has objects, or a caption that names one of the lexicon"
             raise RefusedError(f"{self.name}: {text}. Give statistics: FILE")
