@@ -11,6 +11,9 @@ from diffusers import (
 )
 from transformers import (
     BertTokenizer,
+    Blip2Config,
+    Blip2ForImageTextRetrieval,
+    Blip2Processor,
     BlipConfig,
     BlipForImageTextRetrieval,
     BlipImageProcessor,
@@ -207,6 +210,28 @@ def save_blip(folder: Path) -> None:
     model.save_pretrained(folder)
     pictures = BlipImageProcessor(size={"height": SIDE, "width": SIDE})
     BlipProcessor(pictures, tokenizer).save_pretrained(folder)
+
+
+def save_blip2(folder: Path) -> None:
+    """Not of a role: `imgdiff evaluate ohd` reads it."""
+    torch.manual_seed(0)
+    tokenizer = BertTokenizer(vocab=wordpiece_vocabulary(), model_max_length=64)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    qformer = {"vocab_size": len(tokenizer), "encoder_hidden_size": WIDTH}
+    qformer |= {"cross_attention_frequency": 1, "use_qformer_text_input": True}
+    qformer |= {"max_position_embeddings": 64}
+    language = {"model_type": "opt", "hidden_size": WIDTH, "word_embed_proj_dim": WIDTH}
+    config = Blip2Config(
+        vision_config=SMALL | {"image_size": SIDE, "patch_size": PATCH},
+        qformer_config=SMALL | qformer,
+        text_config=language | {"num_attention_heads": 2, "num_hidden_layers": 1},  # not built
+        num_query_tokens=4,
+        image_text_hidden_size=WIDTH,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    Blip2ForImageTextRetrieval(config).save_pretrained(folder)
+    pictures = BlipImageProcessor(size={"height": SIDE, "width": SIDE})
+    Blip2Processor(pictures, tokenizer, num_query_tokens=4).save_pretrained(folder)
 
 
 def save_llava_next(folder: Path) -> None:

@@ -86,18 +86,23 @@ class TwoTowers(Scorer):
 
 
 class Matching(Scorer):
-    """BLIP: the probability that image and text match, of its matching head, in [0, 1]."""
+    """A model with a matching head: the probability that image and text match, in [0, 1]."""
 
     kind = "match probability"
 
-    def __init__(self, matcher: Matcher) -> None:
-        self.matcher = matcher
+    @abstractmethod
+    def see(self, pictures: Sequence[np.ndarray]) -> torch.Tensor:
+        """[N, ...], what is worked out of the pictures once, for all their texts."""
+
+    @abstractmethod
+    def match(self, seen: torch.Tensor, texts: Sequence[str]) -> np.ndarray:
+        """[N] float32 probabilities of N pictures seen, each with the text beside it."""
 
     def scores(
         self, pictures: Sequence[np.ndarray], texts: Sequence[Sequence[str]]
     ) -> list[np.ndarray]:
-        seen = self.matcher.see(pictures)  # [N, T, D], once for all texts
-        return [self._match(seen[k], own) for k, own in enumerate(texts)]
+        seen = self.see(pictures)
+        return [self._match_all(seen[k], own) for k, own in enumerate(texts)]
 
     def classifier(self, prompts: Ensembles) -> Classifier:
         """The mean over a class's prompts."""
@@ -110,13 +115,61 @@ class Matching(Scorer):
 
         return classify
 
-    def _match(self, seen: torch.Tensor, texts: Sequence[str]) -> np.ndarray:
+    def _match_all(self, seen: torch.Tensor, texts: Sequence[str]) -> np.ndarray:
+        """One picture with all its texts, each distinct one once."""
         number = {text: k for k, text in enumerate(dict.fromkeys(texts))}
         distinct, found = list(number), []
         for start in range(0, len(distinct), AT_ONCE):
             some = distinct[start : start + AT_ONCE]
-            found.append(self.matcher.match_seen(seen.expand(len(some), -1, -1), some)[1])
+            found.append(self.match(seen.expand(len(some), *seen.shape), some))
         return np.concatenate(found)[[number[text] for text in texts]]
+
+
+class Blip(Matching):
+    """BLIP, as in the matcher role."""
+
+    def __init__(self, matcher: Matcher) -> None:
+        self.matcher = matcher
+
+    def see(self, pictures: Sequence[np.ndarray]) -> torch.Tensor:
+        return self.matcher.see(pictures)
+
+    def match(self, seen: torch.Tensor, texts: Sequence[str]) -> np.ndarray:
+        return self.matcher.match_seen(seen, texts)[1]
+
+
+class Blip2(Matching):
+    """BLIP-2's Q-Former, which sees an image anew for every batch of texts."""
+
+    def __init__(self, model: Any, processor: Any) -> None:
+        self.model, self.processor = model.eval(), processor
+
+    def see(self, pictures: Sequence[np.ndarray]) -> torch.Tensor:
+        batch = self.processor.image_processor(list(pictures), return_tensors="pt")
+        return batch["pixel_values"].to(self.model.device, self.model.dtype)
+
+    @torch.inference_mode()
+    def match(self, seen: torch.Tensor, texts: Sequence[str]) -> np.ndarray:
+        config = self.model.config
+        tokens = self.processor.tokenizer(
+            list(texts),
+            padding=True,
+            truncation=True,
+            max_length=config.qformer_config.max_position_embeddings,
+            return_tensors="pt",
+        )
+        ids, mask = tokens["input_ids"], tokens["attention_mask"]
+        if config.image_token_index is not None:  # places that the model cuts off again
+            places = (len(ids), config.num_query_tokens)
+            ids = torch.cat([ids.new_full(places, config.image_token_index), ids], dim=1)
+            mask = torch.cat([mask.new_ones(places), mask], dim=1)
+        answer = self.model(
+            pixel_values=seen,
+            input_ids=ids.to(seen.device),
+            attention_mask=mask.to(seen.device),
+            use_image_text_matching_head=True,
+        )
+        return answer.logits_per_image.float().softmax(-1)[:, 1].cpu().numpy()
 
 
 def load_scorer(checkpoint: Checkpoint) -> Scorer:
@@ -125,13 +178,22 @@ def load_scorer(checkpoint: Checkpoint) -> Scorer:
     Raises:
         RefusedError: it cannot be loaded, or scores no images with texts.
     """
-    from transformers import AutoConfig, AutoModel, AutoProcessor
+    from transformers import (
+        AutoConfig,
+        AutoModel,
+        AutoProcessor,
+        Blip2ForImageTextRetrieval,
+    )
 
     hide_bars()
     try:
         kind = AutoConfig.from_pretrained(**place(checkpoint)).model_type
         if kind == "blip":
-            return Matching(Matcher.load(checkpoint))
+            return Blip(Matcher.load(checkpoint))
+        if kind == "blip-2":
+            source = weights(checkpoint)
+            blip2 = Blip2ForImageTextRetrieval.from_pretrained(**source).to(device_of(checkpoint))
+            return Blip2(blip2, AutoProcessor.from_pretrained(**place(checkpoint)))
         model = AutoModel.from_pretrained(**weights(checkpoint)).to(device_of(checkpoint))
         processor = AutoProcessor.from_pretrained(**place(checkpoint))
     except (OSError, ValueError) as error:

@@ -67,12 +67,17 @@ def test_the_embedded_model_is_evaluated(tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["embedded", "embedded-matcher"])
-def test_the_embedded_models_know_captions_from_negatives(tmp_path, model):
+def test_the_embedded_clip_knows_captions_from_negatives(tmp_path):
     figures = tmp_path / "ohd.json"
-    given = ("--toyland", 30, "--zero-shot", "--model", model, "--json", figures)
+    given = ("--toyland", 40, "--zero-shot", "--model", "embedded", "--json", figures)
     assert evaluate("ohd", *given) == 0
     found = json.loads(figures.read_text())
-    assert found["distinct"]["accuracy"]["value"] > 5 * found["distinct"]["chance"]["value"]
+    assert found["distinct"]["accuracy"]["value"] > 10 * found["distinct"]["chance"]["value"]
     assert found["distinct"]["accuracy"]["value"] <= found["random"]["accuracy"]["value"]
-    assert found["zero-shot"]["accuracy"]["value"] > 0.7
+    assert found["zero-shot"]["accuracy"]["value"] > 0.8
+
+
+@pytest.mark.slow
+def test_the_embedded_matcher_is_asked_for_its_probability(capsys):
+    assert evaluate("ohd", "--toyland", 6, "--model", "embedded-matcher") == 0
+    assert "adversarial" in capsys.readouterr().out

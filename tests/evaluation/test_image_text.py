@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from imgdiff.errors import RefusedError
-from imgdiff.evaluation.image_text import Matching, TwoTowers, load_scorer
+from imgdiff.evaluation.image_text import Blip, Blip2, Matching, TwoTowers, load_scorer
 from imgdiff.models.zoo import Checkpoint
 
 PICTURES = [np.random.default_rng(k).integers(0, 255, (40, 30, 3), np.uint8) for k in range(3)]
@@ -13,7 +13,8 @@ TEXTS = [["a red car", "a mug", "a red car"], ["a mug"], ["a blue boat on the sa
 KINDS = {
     "clip": (miniatures.save_clip, TwoTowers),
     "siglip": (miniatures.save_siglip, TwoTowers),
-    "blip": (miniatures.save_blip, Matching),
+    "blip": (miniatures.save_blip, Blip),
+    "blip2": (miniatures.save_blip2, Blip2),
 }
 
 
@@ -59,6 +60,22 @@ def test_a_class_of_two_towers_has_unit_length(scorer):
     mean = scorer.embed_texts(prompts).mean(0)
     expected = scorer.embed_images(PICTURES) @ (mean / np.linalg.norm(mean))
     assert scorer.classifier([prompts])(PICTURES)[:, 0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_blip2_is_asked_as_its_processor_would(tmp_path):
+    """The placeholders of the image come before the text, as many as there are queries."""
+    from transformers import AutoProcessor, Blip2ForImageTextRetrieval
+
+    miniatures.save_blip2(tmp_path)
+    model = Blip2ForImageTextRetrieval.from_pretrained(tmp_path).eval()
+    texts = ["a red car", "a blue boat on the sand"]
+    processor = AutoProcessor.from_pretrained(tmp_path)
+    batch = processor(images=[PICTURES[0]] * 2, text=texts, padding=True, return_tensors="pt")
+    answer = model(**batch, use_image_text_matching_head=True)
+    expected = answer.logits_per_image.softmax(-1)[:, 1].detach().numpy()
+    (found,) = load_scorer(Checkpoint(name=str(tmp_path))).scores(PICTURES[:1], [texts])
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert found[0] != pytest.approx(found[1], abs=1e-5)
 
 
 def test_models_without_towers_are_refused(tmp_path):
