@@ -194,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pushing.add_argument("repo", metavar="OWNER/NAME", help="made if it is not there")
     pushing.add_argument("--private", action="store_true", help="only its owner may see it")
     pushing.set_defaults(verb=push_run)
-    evaluating = verbs.add_parser("evaluate", help="POPE, CHAIR, pair accuracy, caption metrics")
+    evaluating = verbs.add_parser("evaluate", help="POPE, CHAIR, pairs, captions, OHD")
     command.add_arguments(evaluating)
     evaluating.set_defaults(verb=command.run)
     analyzing = verbs.add_parser("analyze", help="show what each threshold keeps, without a model")

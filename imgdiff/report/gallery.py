@@ -168,11 +168,13 @@ def pieces(row: Row) -> list[Piece]:
 
 
 def changed_words(before: str, after: str) -> tuple[Words, Words]:
-    """Both captions cut where they part; a missing one marks nothing in the other."""
+    """Both captions cut where they part, punctuation aside; a missing one marks nothing in the
+    other."""
     old, new = before.split(), after.split()
     if not old or not new:
         return [(before, False)], [(after, False)]
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    plain_old, plain_new = ([word.strip(",.;:") for word in words] for words in (old, new))
+    matcher = difflib.SequenceMatcher(None, plain_old, plain_new, autojunk=False)
     left: Words = []
     right: Words = []
     for tag, a, b, c, d in matcher.get_opcodes():
