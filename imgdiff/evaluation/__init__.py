@@ -1,1 +1,1 @@
-"""How well a model sees: POPE, CHAIR, pair accuracy, caption metrics and OHD, with 95 % intervals."""
+"""How well models see: POPE, CHAIR, pairs, caption metrics and OHD, with 95 % intervals."""
