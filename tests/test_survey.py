@@ -1,6 +1,7 @@
 """One pass over the input before the first row, for operators that ask for it."""
 
 import json
+import pickle
 from pathlib import Path
 
 from imgdiff import __main__ as cli
@@ -41,6 +42,8 @@ def test_the_answer_travels_with_the_operator_and_is_left_for_people(project, tm
     survey(plan, source)
     assert operator.surveyed["frequency"] == {"boat": 1, "car": 1, "mug": 1}
     assert describe(plan, source)["phases"][0]["scoring"] != before
+    (sent,) = pickle.loads(pickle.dumps(plan.phases))[0].operators  # as to a worker of Ray
+    assert sent.surveyed == operator.surveyed
     write_surveys(plan, tmp_path)
     left = json.loads((tmp_path / "surveys" / "object_negatives_mapper.json").read_text())
     assert left == operator.surveyed
