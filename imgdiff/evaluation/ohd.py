@@ -74,10 +74,10 @@ def read_run(folder: Path) -> list[Item]:
         if missing := [name for name in wanted if name not in file.schema_arrow.names]:
             raise RefusedError(f"{path} has no column {', '.join(missing)}")
         pictures, rows = _Pictures(path), file.read(columns=wanted[1:]).to_pylist()
-        for place, row in enumerate(rows):
+        for number, row in enumerate(rows):
             captions = (row["caption_a"], *(n["caption"] for n in row["negatives"]))
             families = tuple(n["family"] for n in row["negatives"])
-            items.append(Item(partial(pictures.load, place), captions, families))
+            items.append(Item(partial(pictures.load, number), captions, families))
     if not items:
         raise RefusedError(f"{folder} is no run that has kept images with negatives")
     return items
