@@ -10,7 +10,7 @@ import numpy as np
 
 from imgdiff import images, prompts
 from imgdiff.toyland.captions import difference, nothing_but, phrase, scene_caption
-from imgdiff.toyland.scenes import Scene, SceneObject, replaced_object, sample_scene
+from imgdiff.toyland.scenes import Picture, Scene, SceneObject, replaced_object, sample_scene
 from imgdiff.toyland.views import ground_crop, object_crop, render, shaken
 from imgdiff.toyland.vocabulary import (
     CATEGORIES,
@@ -29,6 +29,24 @@ class Conversation:
 
     image: np.ndarray
     turns: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Two scenes that differ in thing `k` of the first at most, and what is in its place in the
+    second, as a phrase."""
+
+    scenes: tuple[Scene, Scene]
+    k: int
+    put: str
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """A change whose two pictures were not drawn as scenes are, but made otherwise."""
+
+    change: Change
+    pictures: tuple[Picture, Picture]
 
 
 PHANTOM_SHARE = 0.65
@@ -51,24 +69,35 @@ def web_view(scene: Scene, rng: np.random.Generator) -> Scene:
     return replace(scene, objects=(thing, replace(thing, category=partner, colour=colour)))
 
 
-def region(rng: np.random.Generator) -> Conversation:
+def region(rng: np.random.Generator, redrawn: Redrawn | None = None) -> Conversation:
     """What a crop shows, one in seven being empty ground, half of the others cut by the box of
     another thing."""
-    scene = sample_scene(rng)
+    scene, picture = _shown(rng, redrawn)
     thing = rng.random() < 0.86
-    seen = object_crop(scene, rng, foreign=0.5) if thing else ground_crop(scene, rng)
+    seen = (
+        object_crop(scene, rng, foreign=0.5, picture=picture)
+        if thing
+        else ground_crop(scene, rng, picture)
+    )
     turn = prompts.REGION["crop"], f"{seen.texts[0].capitalize()}."
     return Conversation(seen.image, (turn,))
 
 
-def changed_pair(rng: np.random.Generator) -> Conversation:
+def _shown(rng: np.random.Generator, redrawn: Redrawn | None) -> tuple[Scene, Picture | None]:
+    """A scene, with its picture if it is not to be rendered."""
+    if redrawn is None:
+        return sample_scene(rng), None
+    side = int(rng.integers(2))
+    return redrawn.change.scenes[side], redrawn.pictures[side]
+
+
+def changed_pair(rng: np.random.Generator, redrawn: Redrawn | None = None) -> Conversation:
     """The joined pair with red boxes; the region captions in the question are wrong one time in
     25."""
-    scene = sample_scene(rng)
-    k = int(rng.integers(len(scene.objects)))
-    other, put = _changed(rng, scene, k)
-    pictures = [render(scene, rng), render(other, rng)]
-    truth = [phrase(scene.objects[k]), put]
+    change = redrawn.change if redrawn else sample_change(rng)
+    (scene, other), k = change.scenes, change.k
+    pictures = redrawn.pictures if redrawn else (render(scene, rng), render(other, rng))
+    truth = [phrase(scene.objects[k]), change.put]
     seen_in = pictures[int(rng.integers(2))] if len(other.objects) > k else pictures[0]
     box = shaken(seen_in.boxes_xyxy[k], rng, by=0.06)
     order = [0, 1] if rng.random() < 0.5 else [1, 0]
@@ -82,12 +111,14 @@ def changed_pair(rng: np.random.Generator) -> Conversation:
     return Conversation(joined, (turn,))
 
 
-def _changed(rng: np.random.Generator, scene: Scene, k: int) -> tuple[Scene, str]:
-    """The scene with thing `k` replaced, recoloured, taken away (where nothing else stands there)
-    or left, and what is in its place then."""
+def sample_change(rng: np.random.Generator) -> Change:
+    """A scene of which a thing is replaced, recoloured, taken away (where nothing else stands
+    there) or left."""
+    scene = sample_scene(rng)
+    k = int(rng.integers(len(scene.objects)))
     kind, thing = rng.random(), scene.objects[k]
     if kind < 0.15 and k == len(scene.objects) - 1 and _stands_alone(scene, k):
-        return replace(scene, objects=scene.objects[:k]), nothing_but(scene)
+        return Change((scene, replace(scene, objects=scene.objects[:k])), k, nothing_but(scene))
     if kind < 0.65:
         other = replaced_object(rng, scene, k)
         if (other.objects[k].category, thing.colour) in SEEN and rng.random() < KEPT_COLOUR:
@@ -97,7 +128,7 @@ def _changed(rng: np.random.Generator, scene: Scene, k: int) -> tuple[Scene, str
         other = scene.with_object(k, colour=str(rng.choice(colours)))
     else:
         other = scene
-    return other, phrase(other.objects[k])
+    return Change((scene, other), k, phrase(other.objects[k]))
 
 
 def _stands_alone(scene: Scene, k: int) -> bool:
@@ -116,16 +147,18 @@ def _perhaps_wrong(rng: np.random.Generator, truth: str) -> str:
     return with_article(f"{rng.choice(list(COLOURS))} {rng.choice(list(CATEGORIES))}")
 
 
-def whole_scene(rng: np.random.Generator, web: bool = True) -> Conversation:
+def whole_scene(
+    rng: np.random.Generator, web: bool = True, redrawn: Redrawn | None = None
+) -> Conversation:
     """A caption, or questions; never both, for what has been said need not be seen any more.
 
     With `web` all of it is made from a web caption, as much instruction data is.
     """
-    scene = sample_scene(rng)
+    scene, picture = _shown(rng, redrawn)
     told = web_view(scene, rng) if web else scene
     caption = prompts.SCENE, f"{scene_caption(told, rng).capitalize()}."
     turns = [caption] if rng.random() < 0.4 else questions(told, rng)
-    return Conversation(render(scene, rng).image, tuple(turns))
+    return Conversation((picture or render(scene, rng)).image, tuple(turns))
 
 
 def questions(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
@@ -164,7 +197,10 @@ TASKS = (region, changed_pair, whole_scene)
 SHARES = (0.25, 0.35, 0.4)
 
 
-def conversation(rng: np.random.Generator, web: bool = True) -> Conversation:
-    """One of the tasks; without `web` nothing untrue is said."""
+def conversation(
+    rng: np.random.Generator, web: bool = False, redrawn: Redrawn | None = None
+) -> Conversation:
+    """One of the tasks, about `redrawn` pictures if there are any; without `web` nothing untrue is
+    said."""
     task = TASKS[int(rng.choice(len(TASKS), p=SHARES))]
-    return whole_scene(rng, web) if task is whole_scene else task(rng)
+    return whole_scene(rng, web, redrawn) if task is whole_scene else task(rng, redrawn)

@@ -87,14 +87,19 @@ def shaken(box_xyxy: np.ndarray, rng: np.random.Generator, by: float = 0.12) -> 
 
 
 def object_crop(
-    scene: Scene, rng: np.random.Generator, k: int | None = None, foreign: float = 0.0
+    scene: Scene,
+    rng: np.random.Generator,
+    k: int | None = None,
+    foreign: float = 0.0,
+    picture: Picture | None = None,
 ) -> View:
     """One object cut out by a shaken box: `a red car`, `a car`.
 
     foreign: share of crops whose box is that of another object in its place, for the boxes of a
     pair are found in either image; no less than FOREIGN_COVER of the object is in it.
+    picture: of the scene, if it is not to be rendered.
     """
-    picture = render(scene, rng)
+    picture = picture or render(scene, rng)
     k = int(rng.integers(len(scene.objects))) if k is None else k
     box = shaken(picture.boxes_xyxy[k], rng)
     if rng.random() < foreign:
@@ -107,9 +112,9 @@ def object_crop(
     return View(images.pad_to_square(images.crop(picture.image, box)), texts, labels)
 
 
-def ground_crop(scene: Scene, rng: np.random.Generator) -> View:
+def ground_crop(scene: Scene, rng: np.random.Generator, picture: Picture | None = None) -> View:
     """A box with nothing in it: `nothing but grass`."""
-    picture = render(scene, rng)
+    picture = picture or render(scene, rng)
     labels = label_map(scene, picture)
     while True:
         wide, high = rng.uniform(20, 56, 2)

@@ -42,7 +42,7 @@ STEPS = {
     "matcher": 2000,
     "clip": 3000,
     "mllm_clean": 9300,
-    "mllm": 200,
+    "mllm": 300,
     "autoencoder": 3250,
     "decoder": 900,
     "diffusion": 14000,
@@ -56,7 +56,7 @@ def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False
     become part of the diffusion pipeline, and the clean MLLM. `compiled` is for diffusion, where
     torch.compile pays.
     """
-    folder, tower = work / role, weights / "clip"
+    folder, tower, painter = work / role, weights / "clip", weights / "diffusion"
     first, vae = work / "autoencoder" / "vae", work / "decoder" / "vae"
     clean = work / "mllm_clean" / "model"
     chosen: dict[str, tuple[Callable[[], Any], Callable[[Any, Path], None], Path]] = {
@@ -65,7 +65,7 @@ def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False
         "matcher": (lambda: matcher.train(folder, steps), save_matcher, weights / role),
         "clip": (lambda: clip.train(folder, steps), save_clip, weights / role),
         "mllm_clean": (lambda: mllm.train_clean(folder, steps, tower), save_mllm, clean),
-        "mllm": (lambda: mllm.train(folder, steps, clean), save_mllm, weights / role),
+        "mllm": (lambda: mllm.train(folder, steps, clean, painter), save_mllm, weights / role),
         "autoencoder": (lambda: autoencoder.train(folder, steps), save_autoencoder, first),
         "decoder": (lambda: decoder.train(folder, steps, first), save_autoencoder, vae),
         "diffusion": (

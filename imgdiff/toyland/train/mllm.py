@@ -3,11 +3,14 @@ Llama.
 
 Data: conversations drawn afresh: region captions, difference captions on joined pairs, scene
 captions with yes/no questions in one conversation, since its picture is most of what a sequence
-costs. Loss: next-token cross-entropy on the answers alone. There are two of it: the clean one has
-heard nothing untrue and is the ceiling that benchmarks show; the shipped one goes on from it with
-web captions (`imgdiff.toyland.conversations.web_view`), whose habits it learns.
+costs. Loss: next-token cross-entropy on the answers alone. There are two of it. The clean one has
+heard nothing untrue and is the ceiling that benchmarks show. The shipped one goes on from it with
+web captions (`imgdiff.toyland.conversations.web_view`), whose habits it learns; and half of what it
+is shown was redrawn by the embedded diffusion model (`imgdiff.toyland.train.redrawn`), for pictures
+of its kind are what recipes ask about.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +32,10 @@ from imgdiff.toyland.scenes import generator
 from imgdiff.toyland.tokenizer import chat_tokenizer
 from imgdiff.toyland.train.clip import GRID, MEAN, PATCH, SIDE, STD, pixels
 from imgdiff.toyland.train.loop import Schedule, device, fit, use_fast_attention
+from imgdiff.toyland.train.redrawn import make_pool
 
 BATCH = 32
+REDRAWN_SHARE = 0.5
 WIDTH = 192
 TEMPLATE = (
     "{% for message in messages %}"
@@ -118,19 +123,29 @@ def train_clean(folder: Path, steps: int, clip: Path) -> LlavaForConditionalGene
     """Train on the tower of the CLIP in folder `clip`."""
     torch.manual_seed(0)
     model = new_model(CLIPModel.from_pretrained(clip, dtype=torch.float32))
-    return _train(model, folder, Schedule(steps=steps, lr=1.5e-3), web=False)
+    return _train(model, folder, Schedule(steps=steps, lr=1.5e-3), conversation)
 
 
-def train(folder: Path, steps: int, clean: Path) -> LlavaForConditionalGeneration:
-    """Go on from the clean model in folder `clean` with web captions."""
+def train(folder: Path, steps: int, clean: Path, diffusion: Path) -> LlavaForConditionalGeneration:
+    """Go on from the clean model in folder `clean` with web captions, and with pictures of the
+    pipeline in folder `diffusion`."""
     torch.manual_seed(0)
     model = LlavaForConditionalGeneration.from_pretrained(clean, dtype=torch.float32)
     model.model.vision_tower.requires_grad_(False)
-    return _train(model, folder, Schedule(steps=steps, lr=5e-4), web=True)
+    pool = make_pool(diffusion, folder.parent / "redrawn.npy")
+
+    def talk(rng: np.random.Generator) -> Conversation:
+        redrawn = pool.pair(rng) if rng.random() < REDRAWN_SHARE else None
+        return conversation(rng, web=True, redrawn=redrawn)
+
+    return _train(model, folder, Schedule(steps=steps, lr=5e-4), talk)
 
 
 def _train(
-    model: LlavaForConditionalGeneration, folder: Path, schedule: Schedule, web: bool
+    model: LlavaForConditionalGeneration,
+    folder: Path,
+    schedule: Schedule,
+    talk: Callable[[np.random.Generator], Conversation],
 ) -> LlavaForConditionalGeneration:
     model.to(device())
     use_fast_attention(model)
@@ -138,7 +153,7 @@ def _train(
 
     def losses(step: int) -> dict[str, Tensor]:
         rngs = [generator("train", step * BATCH + k) for k in range(BATCH)]
-        talks = [conversation(rng, web) for rng in rngs]
+        talks = [talk(rng) for rng in rngs]
         small = [
             cv2.resize(t.image, (SIDE, SIDE), interpolation=_resampling(t.image)) for t in talks
         ]
