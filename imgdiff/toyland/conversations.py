@@ -148,7 +148,7 @@ def _perhaps_wrong(rng: np.random.Generator, truth: str) -> str:
 
 
 def whole_scene(
-    rng: np.random.Generator, web: bool = True, redrawn: Redrawn | None = None
+    rng: np.random.Generator, redrawn: Redrawn | None = None, web: bool = True
 ) -> Conversation:
     """A caption, or questions; never both, for what has been said need not be seen any more.
 
@@ -203,4 +203,4 @@ def conversation(
     """One of the tasks, about `redrawn` pictures if there are any; without `web` nothing untrue is
     said."""
     task = TASKS[int(rng.choice(len(TASKS), p=SHARES))]
-    return whole_scene(rng, web, redrawn) if task is whole_scene else task(rng, redrawn)
+    return whole_scene(rng, redrawn, web) if task is whole_scene else task(rng, redrawn)
