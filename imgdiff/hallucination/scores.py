@@ -37,11 +37,11 @@ def sliding_windows(high: int, wide: int, window: float, stride: float) -> np.nd
     return np.concatenate([places, places + side], 1)
 
 
-def patch_scores(cosines: np.ndarray, windows: np.ndarray, stride: float) -> np.ndarray:
+def patch_scores(seen: np.ndarray, windows: np.ndarray, stride: float) -> np.ndarray:
     """[P, T]: the mean of the windows that cover a patch, for all patches of an image.
 
     Args:
-        cosines: [W, T], of every window with every phrase.
+        seen: [W, T] cosines of every window with every phrase.
         windows: [W, 4] xyxy pixels, as `sliding_windows` gives them.
         stride: side of a patch, as a share of the image's shorter side.
     """
@@ -51,20 +51,21 @@ def patch_scores(cosines: np.ndarray, windows: np.ndarray, stride: float) -> np.
     centres = np.stack(np.meshgrid(x.clip(max=wide - 1), y.clip(max=high - 1)), -1).reshape(-1, 2)
     inside = (windows[:, None, :2] <= centres) & (centres < windows[:, None, 2:])
     covers = inside.all(-1).astype(np.float32)  # [W, P]
-    return (covers.T @ cosines) / covers.sum(0)[:, None]
+    return (covers.T @ seen) / covers.sum(0)[:, None]
 
 
 def aggregated(
-    cosines: np.ndarray, windows: np.ndarray, stride: float, aggregate: Aggregate
+    seen: np.ndarray, windows: np.ndarray, stride: float, aggregate: Aggregate
 ) -> np.ndarray:
     """[T] float32 in [-1, 1]: one score for each phrase.
 
+    seen: [W, T] cosines.
     max: of the best window (the paper). top_patches: the mean of the TOP_PATCHES best patches (its
     code); lower, so that thresholds of one do not fit the other.
     """
     if aggregate == "max":
-        return cosines.max(0)
-    best = np.sort(patch_scores(cosines, windows, stride), axis=0)[-TOP_PATCHES:]
+        return seen.max(0)
+    best = np.sort(patch_scores(seen, windows, stride), axis=0)[-TOP_PATCHES:]
     return best.mean(0).astype(np.float32)
 
 
@@ -91,11 +92,11 @@ class PhraseScorer:
             [crop(picture, box) for box in boxes]
             for picture, boxes in zip(pictures, windows, strict=True)
         )
-        texts = self._texts(phrases)
+        texts = self.embed_texts(phrases)
         scores = []
         for some, boxes, said in zip(parts, windows, phrases, strict=True):
-            cosines = self._cosines(self._images(some), [texts[text] for text in said])
-            scores.append(aggregated(cosines, boxes, stride, aggregate))
+            found = cosines(self.embed_images(some), [texts[text] for text in said])
+            scores.append(aggregated(found, boxes, stride, aggregate))
         return scores
 
     def of_pictures(
@@ -105,24 +106,26 @@ class PhraseScorer:
         seen as a whole."""
         if not pictures:
             return []
-        texts, seen = self._texts(phrases), self._images(pictures)
+        texts, seen = self.embed_texts(phrases), self.embed_images(pictures)
         return [
-            self._cosines(vector[None], [texts[text] for text in said])[0]
+            cosines(vector[None], [texts[text] for text in said])[0]
             for vector, said in zip(seen, phrases, strict=True)
         ]
 
-    def _texts(self, phrases: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
+    def embed_texts(self, phrases: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
+        """Phrase -> unit vector [D] of what the template says of it."""
         different = list(dict.fromkeys(text for said in phrases for text in said))
         said = [self.template.replace(PHRASE, text) for text in different]
         return dict(zip(different, self.clip.embed_texts(said) if said else (), strict=True))
 
-    def _images(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    def embed_images(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """[N, D] unit vectors of at least one picture."""
         batches = range(0, len(pictures), AT_ONCE)
         return np.concatenate([self.clip.embed_images(pictures[k : k + AT_ONCE]) for k in batches])
 
-    @staticmethod
-    def _cosines(images: np.ndarray, texts: Sequence[np.ndarray]) -> np.ndarray:
-        """[W, T] float32 of unit vectors, 1 + 1e-7 counted as 1."""
-        if not texts:
-            return np.zeros((len(images), 0), np.float32)
-        return (images @ np.stack(texts).T).clip(-1, 1)
+
+def cosines(images: np.ndarray, texts: Sequence[np.ndarray]) -> np.ndarray:
+    """[W, T] float32 of unit vectors [W, D] and T times [D]; 1 + 1e-7 counts as 1."""
+    if not texts:
+        return np.zeros((len(images), 0), np.float32)
+    return (images @ np.stack(texts).T).clip(-1, 1)

@@ -20,7 +20,11 @@ class SceneCaptionParams(Params):
 @register("scene_caption_mapper")
 class SceneCaptionMapper(Mapper):
     """Write caption_a, what an MLLM says of image_a, greedily, and the prompt it was asked with
-    (EFUF, section 3.2)."""
+    (EFUF, section 3.2).
+
+    The picture is padded to a square, because LLaVA-type processors cut the centre out of a wide
+    one.
+    """
 
     Params = SceneCaptionParams
     reads = ("image_a",)
@@ -32,7 +36,9 @@ class SceneCaptionMapper(Mapper):
 
     def process(self, rows: Sequence[Row]) -> None:
         p = self.params
-        pictures = [images.shrink(images.load_rgb(row["image_a"])) for row in rows]
+        pictures = [
+            images.pad_to_square(images.shrink(images.load_rgb(row["image_a"]))) for row in rows
+        ]
         answers = self.mllm.answer(pictures, [p.prompt] * len(rows), p.max_new_tokens)
         for row, answer in zip(rows, answers, strict=True):
             row["caption_a"], row["prompt"] = answer, p.prompt

@@ -5,10 +5,18 @@ import json
 
 import pytest
 from miniatures import SAVERS
-from runs import finished, rows_of
+from runs import ROOT, finished, rows_of
 
+from imgdiff.check import check
+from imgdiff.hallucination.phrases import as_records, noun_phrases
 from imgdiff.images import load_rgb
+from imgdiff.language.lexicon import load_lexicon
+from imgdiff.models import Models
+from imgdiff.models.zoo import bind
+from imgdiff.testing import make_row, run_operator
+from operators.hallucination.phrase_relevance_filter import PhraseRelevanceFilter
 
+PHOTO = ROOT / "recipes" / "data" / "scenes" / "scene-0000.png"
 PAIRS = (
     ("a red car on sand", "a red boat on sand"),
     ("a blue mug", "a blue mug and a ball"),
@@ -100,3 +108,32 @@ def test_full_size_removal_runs_on_every_real_format(models, tmp_path):
         assert load_rgb(row["image_b"]).shape == (64, 64, 3)
         (region,) = (r for r in row.regions if "not_chosen" not in r.reason)
         assert region.conversations[1]["value"] in ("A", "B")
+
+
+@pytest.mark.slow
+def test_full_size_captions_of_a_folder_of_photos(models, tmp_path):
+    """Random weights name nothing, so no caption gets past its phrases; one with phrases is scored
+    by the recipe's own settings."""
+    photos = tmp_path / "photos" / "a"
+    photos.mkdir(parents=True)
+    for name in ("one", "two"):
+        (photos / f"{name}.png").write_bytes(PHOTO.read_bytes())
+    recipe = "recipes/sdxl/efuf_data.yaml"
+    given = f"models.mllm.name={models / 'mllm'}", f"models.clip={models / 'clip'}"
+    settings = f"dataset_path={photos.parent}", "scene_caption_mapper.max_new_tokens=4"
+    left = finished(recipe, tmp_path / "run", *settings, *given)
+    assert [row.id for row in rows_of(left)] == ["one", "two"]
+    assert {row.reason.partition(":")[0] for row in rows_of(left)} == {"caption_phrase_mapper"}
+
+    caption = "A red car, a dog."
+    params = check(ROOT / recipe).operators[-1].params
+    row = make_row(
+        image_a={"bytes": PHOTO.read_bytes(), "path": None},
+        caption_a=caption,
+        phrases=as_records(caption, noun_phrases(caption, load_lexicon("english"))),
+    )
+    bound = Models(bind({"clip": str(models / "clip")}))
+    (after,) = run_operator(PhraseRelevanceFilter, [row], bound, **params.model_dump())
+    assert [phrase["text"] for phrase in after["phrases"]] == ["A red car", "a dog"]
+    assert all(-1 <= phrase["score"] <= 1 for phrase in after["phrases"])
+    assert after.status != "failed"

@@ -21,10 +21,13 @@ def test_prompt_of_the_recipe(models, paint):
     assert row["prompt"] == "What is {this}?" == models.mllm().questions[0]
 
 
-def test_large_image_is_shown_small(models, paint):
+def test_large_image_is_shown_small_on_a_square(models, paint):
     row = make_row(image_a=paint(1, size=(images.REFERENCE_SIDE * 2, 40)))
     run_operator(SceneCaptionMapper, [row], models)
-    assert models.mllm().pictures[0].shape == (images.REFERENCE_SIDE, 20, 3)
+    (shown,) = models.mllm().pictures
+    assert shown.shape == (images.REFERENCE_SIDE, images.REFERENCE_SIDE, 3)
+    assert (shown[:, 502:522] == 1).all()
+    assert (shown[:, :502] == images.GREY).all()
 
 
 @pytest.mark.parametrize("answer", ["", "I'm sorry, I cannot describe it."])
