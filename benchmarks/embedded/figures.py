@@ -100,7 +100,7 @@ def bootstrapped(
         return Figure(name, meaning, float("nan"), float("nan"), float("nan"), 0, **bar)
     rng = np.random.default_rng(0)
     drawn = [statistic(cases[rng.integers(len(cases), size=len(cases))]) for _ in range(RESAMPLES)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    low, high = np.nanquantile(drawn, [0.025, 0.975])  # some draws may have nothing to compare
     return Figure(name, meaning, statistic(cases), float(low), float(high), len(cases), **bar)
 
 

@@ -1,0 +1,1 @@
+"""What `benchmarks/hallucination_phrases.py` measures."""
