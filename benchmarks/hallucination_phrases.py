@@ -40,7 +40,7 @@ from operators.difference_captions.region_caption_matching_filter import (
 )
 from operators.hallucination.phrase_relevance_filter import PhraseRelevanceFilter
 
-RECIPE, PAIRS_RECIPE = "recipes/efuf_data.yaml", "recipes/replace.yaml"
+RECIPE, PAIRS_RECIPE = "recipes/efuf_data.yaml", "recipes/pairs.yaml"
 WRONG = 0.02  # share of phrases in a set that may not belong there, where thresholds are chosen
 COUNTS = {  # of scenes by what they are for, and of pairs
     "scenes": 300,  # ways to score and thresholds, validation split
