@@ -159,7 +159,8 @@ of the validation split: half with one object replaced, a quarter unchanged, a q
 colour (left out of the first table). An area is *to keep* if it covers the replaced object (IoU
 0.5), *to refuse* otherwise; for the caption scores, if the region captions name both objects
 rightly, or not. *Best cut* is where the shares kept rightly and kept wrongly differ most. The
-recipes use rounded values near it.
+recipes use rounded values near it, but for [the default one](thresholds/replace.md), whose pairs
+are generated: its values are those that serve its samples best.
 
 {tables}"""
 

@@ -63,15 +63,20 @@ class Chained:
 def run_chain(count: int, overrides: Sequence[str] = ()) -> Chained:
     """The default recipe, with some settings changed, on captions of the test split."""
     with tempfile.TemporaryDirectory() as folder:
-        lines = Path(folder) / "captions.jsonl"
-        with lines.open("w") as out:
-            for k in range(count):
-                rng = generator("test", 40_000 + k)
-                caption = scene_caption(sample_scene(rng), rng)
-                out.write(json.dumps({"id": f"caption-{k:04d}", "caption": caption}) + "\n")
-        target = Path(folder) / "run"
-        rows = run_on(RECIPE, lines, target, [f"limit={count}", *overrides])
-        return Chained(rows, json.loads((target / "report.json").read_text())["seconds"])
+        return run_in(Path(folder), "test", count, overrides)
+
+
+def run_in(folder: Path, split: str, count: int, overrides: Sequence[str] = ()) -> Chained:
+    """The same in a folder to keep, on captions of a split: what the settings leave as it was is
+    used again."""
+    lines, target = folder / "captions.jsonl", folder / "run"
+    with lines.open("w") as out:
+        for k in range(count):
+            rng = generator(split, 40_000 + k)
+            caption = scene_caption(sample_scene(rng), rng)
+            out.write(json.dumps({"id": f"caption-{k:04d}", "caption": caption}) + "\n")
+    rows = run_on(RECIPE, lines, target, [f"limit={count}", *overrides])
+    return Chained(rows, json.loads((target / "report.json").read_text())["seconds"])
 
 
 def samples_of(rows: list[Row], judge: Judge) -> list[Sample]:

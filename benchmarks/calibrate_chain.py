@@ -1,0 +1,146 @@
+"""What each threshold of the default recipe does to what a user gets: the curves behind them.
+
+    python benchmarks/calibrate_chain.py [--quick] [--json FILE]
+                                         [--write docs/thresholds/replace.md]
+
+One threshold at a time departs from `recipes/replace.yaml`. Captions of the validation split; the
+judge decides what a picture shows. The pictures are drawn once, and thresholds decide stored scores
+again, as in any run folder.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from embedded import chain
+from embedded.figures import Figure
+
+from imgdiff.check import check
+from imgdiff.toyland.judge import load
+
+SWEEPS: dict[str, tuple[float, ...]] = {
+    "region_text_matching_filter.min_itc": (0.0, 0.2, 0.3, 0.4, 0.5),
+    "region_text_matching_filter.min_itm": (0.0, 0.01, 0.05, 0.2, 0.5),
+    "region_difference_filter.max_similarity": (0.6, 0.7, 0.8, 0.9, 1.0),
+    "region_difference_filter.max_regions": (1, 2, 5),
+    "region_caption_matching_filter.min_itc": (0.0, 0.2, 0.3, 0.4, 0.5),
+    "region_caption_similarity_filter.max_similarity": (0.6, 0.7, 0.8, 0.95),
+}
+Measured = dict[tuple[str, float], list[Figure]]
+
+
+def in_recipe() -> dict[str, float]:
+    """The thresholds as the recipe has them."""
+    settings = {operator.name: operator.params for operator in check(chain.RECIPE).operators}
+    parts = {name: name.split(".") for name in SWEEPS}
+    return {name: getattr(settings[operator], key) for name, (operator, key) in parts.items()}
+
+
+def measure(folder: Path, count: int) -> Measured:
+    """(threshold, its value) -> shares of rows kept, of boxes and of sentences that are right."""
+    judge, usual = load(), in_recipe()
+
+    def figures(overrides: list[str]) -> list[Figure]:
+        made = chain.run_in(folder, "validation", count, overrides)
+        return chain.chain_figures(made, chain.samples_of(made.rows, judge))[:3]
+
+    as_it_is = figures([])
+    return {
+        (name, value): as_it_is if value == usual[name] else figures([f"{name}={value}"])
+        for name, values in SWEEPS.items()
+        for value in values
+    }
+
+
+def table(measured: Measured) -> str:
+    """As Markdown; what the recipe has is bold."""
+    usual = in_recipe()
+    lines = [
+        "| threshold | rows kept | box right | sentence right |",
+        "| --- | --- | --- | --- |",
+    ]
+    for (name, value), figures in measured.items():
+        setting = f"`{name}: {value}`"
+        mark = "**" * (value == usual[name])
+        cells = " | ".join(f"{f.value:.3f} ({f.low:.3f} to {f.high:.3f})" for f in figures)
+        lines.append(f"| {mark}{setting}{mark} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def plot(measured: Measured, path: Path) -> None:
+    """One panel for each threshold; a line where the recipe has it."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    usual = in_recipe()
+    picture, panels = plt.subplots(2, 3, figsize=(11, 6), dpi=90, sharey=True)
+    for panel, (name, values) in zip(panels.flat, SWEEPS.items(), strict=True):
+        for k, label in enumerate(("rows kept", "box right", "sentence right")):
+            some = [measured[name, value][k] for value in values]
+            errors = [[f.value - f.low for f in some], [f.high - f.value for f in some]]
+            style = {"marker": "o", "capsize": 2, "color": f"C{k}", "label": label}
+            panel.errorbar(values, [f.value for f in some], errors, **style)
+        panel.axvline(usual[name], color="grey", linestyle=":")
+        panel.set(ylim=(0, 1))
+        panel.set_xlabel(name.replace(".", "\n"), fontsize=8)
+        panel.grid(alpha=0.3)
+    panels.flat[0].legend(fontsize=8)
+    picture.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.savefig(path)
+    plt.close(picture)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="32 captions instead of 150")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="write the page there, its curves beside it"
+    )
+    given = parser.parse_args()
+    count = 32 if given.quick else 150
+    with tempfile.TemporaryDirectory() as folder:
+        measured = measure(Path(folder), count)
+    print(table(measured))
+    if given.json:
+        values = {
+            f"{name}_{value:g}_{f.name}": f.value
+            for (name, value), figures in measured.items()
+            for f in figures
+        }
+        given.json.write_text(json.dumps(values, indent=2) + "\n")
+    if given.write:
+        curves = given.write.with_suffix(".png")
+        plot(measured, curves)
+        given.write.write_text(
+            PAGE.format(
+                quick=" --quick" * given.quick,
+                count=count,
+                table=table(measured),
+                curves=curves.name,
+            )
+        )
+
+
+PAGE = """# Thresholds of the default recipe, one at a time
+
+Written by `python benchmarks/calibrate_chain.py{quick} --write docs/thresholds/replace.md` from
+{count} captions of the validation split. One threshold at a time departs from
+`recipes/replace.yaml`, whose own values are bold in the table and dotted in the picture. *Rows
+kept*: captions that end as at least one sample. *Box right*: samples whose box shows the old thing
+in A and the new one in B, to the judge's eyes. *Sentence right*: samples whose sentence says the
+captions' change, both colours and both things. Shares with their 95 % intervals.
+
+![curves]({curves})
+
+{table}"""
+
+
+if __name__ == "__main__":
+    main()
