@@ -36,26 +36,46 @@ def scores(
             from the references of all).
     """
     try:
-        from pycocoevalcap.cider.cider import Cider
         from pycocoevalcap.rouge.rouge import Rouge
         from sacrebleu.metrics import BLEU
     except ImportError as error:
-        raise RefusedError(f"{error.name} is missing: pip install 'imgdiff[evaluate]'") from None
-    ids = list(references)
-    if len(ids) < 2:
-        raise RefusedError(f"{len(ids)} sentences; CIDEr-D needs two or more")
-    said = {id_: [plain(answers[id_])] for id_ in ids}
-    wanted = {id_: [plain(sentence) for sentence in references[id_]] for id_ in ids}
+        raise _missing(error) from None
+    cider = cider_d(answers, references)
+    said, wanted = _plain(answers, references)
     bleu = BLEU(effective_order=True, smooth_method="none", tokenize="none")
-    counts = [bleu.sentence_score(said[id_][0], wanted[id_]) for id_ in ids]
+    counts = [bleu.sentence_score(said[id_][0], wanted[id_]) for id_ in wanted]
     table = [(*each.counts, *each.totals, each.sys_len, each.ref_len) for each in counts]
     _, rouge = Rouge().compute_score(wanted, said)
-    _, cider = Cider().compute_score(wanted, said)
     return {
         "bleu_4": estimate(np.array(table, float), _bleu),
         "rouge_l": mean(100 * np.asarray(rouge)),
-        "cider_d": mean(100 * np.asarray(cider)),
+        "cider_d": mean(cider),
     }
+
+
+def cider_d(answers: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> np.ndarray:
+    """[N] CIDEr-D x 100 of each sentence, in the references' order; the rest is as in `scores`."""
+    try:
+        from pycocoevalcap.cider.cider import Cider
+    except ImportError as error:
+        raise _missing(error) from None
+    if len(references) < 2:
+        raise RefusedError(f"{len(references)} sentences; CIDEr-D needs two or more")
+    said, wanted = _plain(answers, references)
+    _, cider = Cider().compute_score(wanted, said)
+    return 100 * np.asarray(cider)
+
+
+def _missing(error: ImportError) -> RefusedError:
+    return RefusedError(f"{error.name} is missing: pip install 'imgdiff[evaluate]'")
+
+
+def _plain(
+    answers: Mapping[str, str], references: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Answers and references as pycocoevalcap takes them, tokenized."""
+    said = {id_: [plain(answers[id_])] for id_ in references}
+    return said, {id_: list(map(plain, sentences)) for id_, sentences in references.items()}
 
 
 def _bleu(sums: np.ndarray) -> np.ndarray:

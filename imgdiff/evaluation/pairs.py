@@ -83,9 +83,14 @@ def chosen(answer: str, options: Mapping[str, str]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def right(questions: Sequence[Question], answers: Mapping[str, str]) -> np.ndarray:
+    """[pairs, 2] bool: which questions are answered rightly, pairs in their first order."""
+    told = np.array([chosen(answers[q.id], q.options) == q.truth for q in questions])
+    number = np.array([q.pair for q in questions])
+    return np.array([told[number == pair] for pair in dict.fromkeys(number.tolist())])
+
+
 def scores(questions: Sequence[Question], answers: Mapping[str, str]) -> dict[str, Estimate]:
     """pairs: both right. single: questions that are right. Pairs are resampled for both."""
-    right = np.array([chosen(answers[q.id], q.options) == q.truth for q in questions])
-    number = np.array([q.pair for q in questions])
-    both = np.array([right[number == pair] for pair in dict.fromkeys(number.tolist())], float)
-    return {"pairs": mean(both.min(1)), "single": mean(both.mean(1))}
+    both = right(questions, answers)
+    return {"pairs": mean(both.min(1).astype(float)), "single": mean(both.mean(1))}
