@@ -195,12 +195,16 @@ def _untrue(thing: SceneObject, absent: str, rng: np.random.Generator) -> str:
 
 TASKS = (region, changed_pair, whole_scene)
 SHARES = (0.25, 0.35, 0.4)
+SINGLE_SHARES = (0.4, 0.0, 0.6)  # one picture at a time: differences are never asked for
 
 
 def conversation(
-    rng: np.random.Generator, web: bool = False, redrawn: Redrawn | None = None
+    rng: np.random.Generator,
+    web: bool = False,
+    redrawn: Redrawn | None = None,
+    shares: tuple[float, ...] = SHARES,
 ) -> Conversation:
-    """One of the tasks, about `redrawn` pictures if there are any; without `web` nothing untrue is
-    said."""
-    task = TASKS[int(rng.choice(len(TASKS), p=SHARES))]
+    """One of the tasks, drawn by its share, about `redrawn` pictures if there are any; without
+    `web` nothing untrue is said."""
+    task = TASKS[int(rng.choice(len(TASKS), p=shares))]
     return whole_scene(rng, redrawn, web) if task is whole_scene else task(rng, redrawn)

@@ -35,7 +35,7 @@ from imgdiff.toyland.train.save import (
     save_segmenter,
 )
 
-# role -> steps that the shipped weights had
+# role -> steps that the shipped weights had (the single MLLM: what its benchmark needs)
 STEPS = {
     "judge": 1400,
     "segmenter": 2200,
@@ -43,6 +43,7 @@ STEPS = {
     "clip": 3000,
     "mllm_clean": 9300,
     "mllm": 300,
+    "mllm_single": 800,
     "autoencoder": 3250,
     "decoder": 900,
     "diffusion": 14000,
@@ -53,12 +54,12 @@ def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False
     """Train `role` for `steps` in `work/role` and save it for use, as safetensors with a curve.
 
     What is not shipped by itself stays in the work folder: the autoencoder and its decoder, which
-    become part of the diffusion pipeline, and the clean MLLM. `compiled` is for diffusion, where
-    torch.compile pays.
+    become part of the diffusion pipeline, and the clean and the single MLLM. `compiled` is for
+    diffusion, where torch.compile pays.
     """
     folder, tower, painter = work / role, weights / "clip", weights / "diffusion"
     first, vae = work / "autoencoder" / "vae", work / "decoder" / "vae"
-    clean = work / "mllm_clean" / "model"
+    clean, single = work / "mllm_clean" / "model", work / "mllm_single" / "model"
     chosen: dict[str, tuple[Callable[[], Any], Callable[[Any, Path], None], Path]] = {
         "judge": (lambda: judge.train(folder, steps), save_judge, weights / role),
         "segmenter": (lambda: segmenter.train(folder, steps), save_segmenter, weights / role),
@@ -66,6 +67,7 @@ def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False
         "clip": (lambda: clip.train(folder, steps), save_clip, weights / role),
         "mllm_clean": (lambda: mllm.train_clean(folder, steps, tower), save_mllm, clean),
         "mllm": (lambda: mllm.train(folder, steps, clean, painter), save_mllm, weights / role),
+        "mllm_single": (lambda: mllm.train_single(folder, steps, tower), save_mllm, single),
         "autoencoder": (lambda: autoencoder.train(folder, steps), save_autoencoder, first),
         "decoder": (lambda: decoder.train(folder, steps, first), save_autoencoder, vae),
         "diffusion": (

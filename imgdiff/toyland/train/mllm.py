@@ -3,14 +3,16 @@ Llama.
 
 Data: conversations drawn afresh: region captions, difference captions on joined pairs, scene
 captions with yes/no questions in one conversation, since its picture is most of what a sequence
-costs. Loss: next-token cross-entropy on the answers alone. There are two of it. The clean one has
+costs. Loss: next-token cross-entropy on the answers alone. There are three of it. The clean one has
 heard nothing untrue and is the ceiling that benchmarks show. The shipped one goes on from it with
 web captions (`imgdiff.toyland.conversations.web_view`), whose habits it learns; and half of what it
 is shown was redrawn by the embedded diffusion model (`imgdiff.toyland.train.redrawn`), for pictures
-of its kind are what recipes ask about.
+of its kind are what recipes ask about. The single one has seen one drawn picture at a time and was
+never asked for a difference: what `benchmarks/finetune.py` finetunes.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from transformers import (
     LlavaProcessor,
 )
 
-from imgdiff.toyland.conversations import Conversation, conversation
+from imgdiff.toyland.conversations import SINGLE_SHARES, Conversation, conversation
 from imgdiff.toyland.scenes import generator
 from imgdiff.toyland.tokenizer import chat_tokenizer
 from imgdiff.toyland.train.clip import GRID, MEAN, PATCH, SIDE, STD, pixels
@@ -124,6 +126,14 @@ def train_clean(folder: Path, steps: int, clip: Path) -> LlavaForConditionalGene
     torch.manual_seed(0)
     model = new_model(CLIPModel.from_pretrained(clip, dtype=torch.float32))
     return _train(model, folder, Schedule(steps=steps, lr=1.5e-3), conversation)
+
+
+def train_single(folder: Path, steps: int, clip: Path) -> LlavaForConditionalGeneration:
+    """Train on the tower of the CLIP in folder `clip`, with single pictures alone."""
+    torch.manual_seed(0)
+    model = new_model(CLIPModel.from_pretrained(clip, dtype=torch.float32))
+    talk = partial(conversation, shares=SINGLE_SHARES)
+    return _train(model, folder, Schedule(steps=steps, lr=1.5e-3), talk)
 
 
 def train(folder: Path, steps: int, clean: Path, diffusion: Path) -> LlavaForConditionalGeneration:

@@ -52,7 +52,7 @@ def save_judge(model: Judge, folder: Path) -> None:
 
 def save_card(role: str, trained_in: Path, folder: Path) -> None:
     """Write `README.md`: the trainer's own words about data and loss, and how long it took."""
-    module = importlib.import_module(f"imgdiff.toyland.train.{role.removesuffix('_clean')}")
+    module = importlib.import_module(f"imgdiff.toyland.train.{role.partition('_')[0]}")
     steps, seconds = progress(trained_in)
     words = (module.__doc__ or "").strip()
     text = CARD.format(role=role, words=words, steps=steps, machine=machine(), hours=seconds / 3600)
