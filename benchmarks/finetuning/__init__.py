@@ -1,0 +1,1 @@
+"""Parts of `benchmarks/finetune.py`: what models are trained on, and what they are asked."""
