@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,8 +16,9 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from imgdiff.errors import StoppedError
 from imgdiff.models.loading import device_of
@@ -60,7 +62,7 @@ def fit(trainer: Trainer, folder: TrainingFolder) -> None:
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(_Watch(folder))
-    last = get_last_checkpoint(str(folder.checkpoints)) if folder.checkpoints.is_dir() else None
+    last = last_checkpoint(folder.checkpoints)
     if last is not None:
         log.info("resuming from %s", last)
         _load_weights(trainer.model, last)
@@ -72,6 +74,13 @@ def fit(trainer: Trainer, folder: TrainingFolder) -> None:
     if folder.stop.is_set() and trainer.state.global_step < trainer.state.max_steps:
         step = trainer.state.global_step
         raise StoppedError(f"after step {step}. The same command goes on from there.")
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The newest whole checkpoint; None if there is none. The Trainer writes its state last: a
+    checkpoint without it is what a killed process left behind."""
+    whole = [path.parent for path in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}")]
+    return str(max(whole, key=lambda path: int(path.name.split("-")[-1]))) if whole else None
 
 
 def _load_weights(model: Any, checkpoint: str) -> None:
