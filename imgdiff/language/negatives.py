@@ -6,7 +6,7 @@ rows hold a caption twice. Here no object is in two families, and no caption com
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, cycle, islice
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -86,13 +86,14 @@ def plan(
     statistics: ObjectStatistics,
     lexicon: Lexicon,
     rng: np.random.Generator,
+    alterations: int = 0,
 ) -> list[Task]:
     """Every subset of three absent objects of each family, to be put in (7 each), and 6 tasks for
     one or two of the first three true objects: taken out where the caption names them and another
     one, altered else.
 
     True objects that the caption names come first, as they are what rules can change. With fewer
-    than three, subsets come again.
+    than three, subsets come again. `alterations` more alter one of them each, in turn.
     """
     shown, said = Shown(caption, objects, lexicon), named_objects(caption, lexicon)
     present = list(dict.fromkeys([*said, *(first_name(name, lexicon) for name in objects)]))
@@ -107,7 +108,8 @@ def plan(
         subset = changed[k % len(changed)]
         named = set(subset) < set(said) and k < len(changed)
         tasks.append(Task("remove" if named else "alter", subset))
-    return tasks
+    one_each = islice(cycle(present[:TRUE_OBJECTS]), alterations)
+    return tasks + [Task("alter", (name,)) for name in one_each]
 
 
 def write(

@@ -43,6 +43,13 @@ class ObjectNegativesParams(Params):
         description="a file of `imgdiff objects`; null: counted over the whole input once, by its "
         "objects or, where a row has none, by what its caption names",
     )
+    alterations: int = Field(
+        0,
+        ge=0,
+        le=27,
+        description="captions beside the paper's 27 in which one thing, or its colour, becomes "
+        "another: as long as the image's own",
+    )
     temperature: float = Field(0.8, ge=0, le=2, description="llm: of the sampling")
     max_new_tokens: int = Field(96, ge=1, le=1024, description="llm: longest answer")
     tries: int = Field(2, ge=1, le=10, description="llm: answers drawn until one is as asked")
@@ -117,7 +124,8 @@ class ObjectNegativesMapper(Mapper):
             row.reject(self.name, "caption_too_long", message)
         elif not objects:
             row.reject(self.name, "no_objects", "nothing is known that the image shows")
-        tasks = plan(caption, objects, self.statistics, self.lexicon, row.random(self.name))
+        rng, more = row.random(self.name), self.params.alterations
+        tasks = plan(caption, objects, self.statistics, self.lexicon, rng, more)
         absent = {name for task in tasks if task.family in INSERTED for name in task.objects}
         if row.ok and len(absent) < NEEDED:
             message = f"{len(absent)} objects of the statistics are absent, wanted {NEEDED}"

@@ -52,6 +52,13 @@ def test_a_row_gets_27_captions_with_family_and_objects(models):
         assert all(negative["objects"])
 
 
+def test_alterations_beside_the_27_are_as_long_as_the_caption(models):
+    usual, more = (negatives_of(models, alterations=count) for count in (0, 5))
+    before, after = captions(usual), captions(more)
+    assert len(set(after) - {CAPTION}) == len(before) + 5
+    assert {len(text.split()) for text in captions(more, "alter")} == {len(CAPTION.split())}
+
+
 def test_choice_depends_on_the_row_alone(models):
     models.token_limit = 77
     given = [(CAPTION, ["car", "house"])] * 6

@@ -11,6 +11,8 @@ from imgdiff.language.mentions import mentions
 from imgdiff.toyland import make
 from imgdiff.toyland.pairs import replaced_pair
 from imgdiff.toyland.scenes import draw, generator, sample_scene
+from imgdiff.toyland.views import whole
+from imgdiff.toyland.vocabulary import COLOURS
 
 
 def run(monkeypatch, *arguments):
@@ -64,3 +66,27 @@ def test_unknown_kind_is_refused(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run(monkeypatch, "videos", tmp_path)
     assert "invalid choice: 'videos'" in capsys.readouterr().err
+
+
+def test_views(tmp_path, monkeypatch):
+    run(monkeypatch, "views", tmp_path, "--count", 60)
+    records = lines(tmp_path / "views.jsonl")
+    assert len({record["image_a"] for record in records}) == 60
+    for record in records:
+        assert (tmp_path / record["image_a"]).is_file()
+        named = mentions(record["caption"], load_lexicon("toyland"))
+        assert record["objects"] == [mention.noun.thing[0] for mention in named]
+    assert {len(record["objects"]) for record in records} == {1, 2, 3}
+    colours = [any(c in record["caption"].split() for c in COLOURS) for record in records]
+    bare = [r for r, coloured in zip(records, colours, strict=True) if not coloured]
+    assert {len(record["objects"]) for record in bare} == {1}  # `a car`
+
+
+def test_a_view_is_the_scene_of_its_caption(tmp_path, monkeypatch):
+    run(monkeypatch, "views", tmp_path, "--count", 2)
+    rng = generator("validation", 1)
+    expected = whole(sample_scene(rng, 3), rng)
+    record = lines(tmp_path / "views.jsonl")[1]
+    assert record["caption"] == expected.texts[0]
+    picture = cv2.imread(str(tmp_path / record["image_a"]))
+    np.testing.assert_array_equal(picture[:, :, ::-1], expected.image)
