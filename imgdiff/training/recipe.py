@@ -16,6 +16,7 @@ from imgdiff.recipe import Key, Section
 METHODS = {  # `method:` of a recipe -> its package
     "efuf": "imgdiff.training.unlearning",
     "finetune": "imgdiff.training.finetuning",
+    "ohd_clip": "imgdiff.training.ohd",
 }
 
 

@@ -1,0 +1,1 @@
+"""OHD-Caps: a CLIP that tells captions with absent objects from true ones (arXiv 2410.03176)."""
