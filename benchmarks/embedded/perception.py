@@ -37,6 +37,7 @@ def recipe_params(operator: type[Operator]) -> BaseModel:
     return next(op.params for op in check(RECIPE).operators if isinstance(op, operator))
 
 
+@cache
 def object_crops(count: int, unseen: bool = False) -> tuple[list[SceneObject], list[np.ndarray]]:
     """The first object of each test scene, and its shaken box cut out as operators do: a padded
     square, [H, H, 3] uint8 RGB.
@@ -71,22 +72,9 @@ def _names(things: Sequence[SceneObject] | Sequence[Seen]) -> list[str]:
 def clip_figures(clip: Clip, count: int) -> list[Figure]:
     """Zero-shot recognition of crops: category among 16, and colour among 8 of the true
     category."""
-    names, colours = list(CATEGORIES), list(COLOURS)
-    nouns = clip.embed_texts([with_article(name) for name in names])  # [16, D]
-    phrases = clip.embed_texts([with_article(f"{c} {name}") for name in names for c in colours])
-    phrases = phrases.reshape(len(names), len(colours), -1)  # [16, 8, D]
     figures = []
     for unseen in (False, True):
-        things, crops = object_crops(count, unseen)
-        vectors = np.concatenate(
-            [clip.embed_images(crops[k : k + BATCH]) for k in range(0, count, BATCH)]
-        )
-        cases = list(zip(things, vectors, strict=True))
-        category = [names[int((nouns @ v).argmax())] == t.category for t, v in cases]
-        colour = [
-            colours[int((phrases[names.index(t.category)] @ v).argmax())] == t.colour
-            for t, v in cases
-        ]
+        category, colour = recognised(clip, count, unseen)
         suffix, where = ("_unseen", "unseen combinations") if unseen else ("", "object crops")
         bar = {} if unseen else {"at_least": 0.97}
         figures += [
@@ -94,6 +82,24 @@ def clip_figures(clip: Clip, count: int) -> list[Figure]:
             share(f"clip_colour{suffix}", f"{where}: CLIP picks the colour", colour, **bar),
         ]
     return figures
+
+
+def recognised(clip: Clip, count: int, unseen: bool = False) -> tuple[list[bool], list[bool]]:
+    """Whether CLIP picks the category and the colour of each crop."""
+    names, colours = list(CATEGORIES), list(COLOURS)
+    nouns = clip.embed_texts([with_article(name) for name in names])  # [16, D]
+    phrases = clip.embed_texts([with_article(f"{c} {name}") for name in names for c in colours])
+    phrases = phrases.reshape(len(names), len(colours), -1)  # [16, 8, D]
+    things, crops = object_crops(count, unseen)
+    vectors = np.concatenate(
+        [clip.embed_images(crops[k : k + BATCH]) for k in range(0, count, BATCH)]
+    )
+    cases = list(zip(things, vectors, strict=True))
+    category = [names[int((nouns @ v).argmax())] == t.category for t, v in cases]
+    colour = [
+        colours[int((phrases[names.index(t.category)] @ v).argmax())] == t.colour for t, v in cases
+    ]
+    return category, colour
 
 
 def matcher_figures(matcher: Matcher, count: int) -> list[Figure]:

@@ -151,6 +151,24 @@ def train(folder: Path, steps: int, clean: Path, diffusion: Path) -> LlavaForCon
     return _train(model, folder, Schedule(steps=steps, lr=5e-4), talk)
 
 
+def train_projector(
+    folder: Path, steps: int, mllm: Path, clip: Path
+) -> LlavaForConditionalGeneration:
+    """The MLLM in folder `mllm` on the tower of the CLIP in folder `clip`, to which its projector
+    alone adapts; the conversations are those that it was shipped with, of drawn scenes."""
+    torch.manual_seed(0)
+    model = LlavaForConditionalGeneration.from_pretrained(mllm, dtype=torch.float32)
+    tower = CLIPModel.from_pretrained(clip, dtype=torch.float32).vision_model
+    model.model.vision_tower.load_state_dict(tower.state_dict())
+    model.requires_grad_(False)
+    model.model.multi_modal_projector.requires_grad_(True)
+
+    def talk(rng: np.random.Generator) -> Conversation:
+        return conversation(rng, web=True)
+
+    return _train(model, folder, Schedule(steps=steps, lr=1e-3, warmup=20), talk)
+
+
 def _train(
     model: LlavaForConditionalGeneration,
     folder: Path,
