@@ -64,6 +64,10 @@ class TrainingRecipe(Section):
             raise ValueError("a server's model cannot be trained: name a folder or a Hub name")
         if problem := bound.problem():
             raise ValueError(problem)
+        if bound.dtype == "float16":
+            raise ValueError("float16 overflows in training: set dtype to bfloat16 or float32")
+        if bound.dtype == "bfloat16" and not self.trainer.bf16:
+            raise ValueError("dtype bfloat16 needs trainer.bf16: true")
         return bound
 
     def missing(self) -> Iterable[tuple[Key, str]]:

@@ -37,6 +37,12 @@ def trained(folder, recipe="efuf.yaml", **changes):
         "trainer.logging_steps": 1,
         "trainer.save_steps": STEPS,
         "trainer.per_device_train_batch_size": 1,
+        "trainer.learning_rate": 1e-3,
+        "layers": "[projector]",
+        "unit": "sub_sentence",
+        "floor": -3.0,
+        "negative_weight": 0.3,
+        "sentence_weight": 0.2,
     } | changes
     overrides = [f"{key}={value}" for key, value in changes.items()]
     plan = check_training(RECIPES / recipe, overrides)
@@ -153,6 +159,7 @@ def test_full_size_recipes_take_their_first_step(recipe, save, part, tmp_path):
     """In bfloat16, with steps too small for it: the trained layers are held in float32."""
     save(tmp_path / "mini")
     small = {"model.name": tmp_path / "mini", "trainer.max_steps": 1, "trainer.save_steps": 1}
+    small["trainer.learning_rate"] = "1.0e-5"  # the paper's
     done = trained(tmp_path, recipe, **small)
     begun = {name: value.bfloat16() for name, value in weights(tmp_path / "mini").items()}
     ended, last = weights(done.model), weights(done.checkpoints / "checkpoint-1")
@@ -178,7 +185,10 @@ class TestLayers:
         assert any("language_model.layers.0." in name for name in opened)
         assert not any("vision_tower" in name or "visual.blocks" in name for name in opened)
 
-    def test_a_model_without_a_projector_is_refused(self):
-        model = torch.nn.Sequential(torch.nn.Linear(2, 2))
-        with pytest.raises(RefusedError, match="layers: no projector in Sequential"):
+    def test_a_model_without_such_layers_is_refused(self, tmp_path):
+        save_llava(tmp_path)
+        model = AutoModelForImageTextToText.from_pretrained(tmp_path)
+        model.model.multi_modal_projector = torch.nn.Identity()
+        text = "layers: no projector in LlavaForConditionalGeneration"
+        with pytest.raises(RefusedError, match=text):
             train_only(model, ["projector"])

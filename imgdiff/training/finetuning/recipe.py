@@ -5,7 +5,6 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from imgdiff.models.zoo import Checkpoint
 from imgdiff.recipe import Key, Section
 from imgdiff.training.recipe import TrainingRecipe
 from imgdiff.training.sources import DataSource, checked_shares, missing_data
@@ -39,14 +38,6 @@ class Recipe(TrainingRecipe):
     def _shared(self) -> "Recipe":
         checked_shares(self.data)
         return self
-
-    def checkpoint(self) -> Checkpoint:
-        found = super().checkpoint()
-        if found.dtype == "float16":
-            raise ValueError("float16 overflows in training: set dtype to bfloat16 or float32")
-        if found.dtype == "bfloat16" and not self.trainer.bf16:
-            raise ValueError("dtype bfloat16 needs trainer.bf16: true")
-        return found
 
     def missing(self) -> Iterable[tuple[Key, str]]:
         return missing_data(self.data)

@@ -31,7 +31,7 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
     model = AutoModelForImageTextToText.from_pretrained(**weights(checkpoint))
     opened = train_only(model, recipe.layers)
     # the triples hold all epochs, for each of them shall draw other positives
-    settings = arguments(recipe, folder, num_train_epochs=1, use_cpu=not torch.cuda.is_available())
+    settings = arguments(recipe, folder, num_train_epochs=1, label_names=["labels"])
     count = settings.max_steps * settings.train_batch_size * settings.gradient_accumulation_steps
     triples = Triples(
         sets,
