@@ -1,4 +1,4 @@
-"""How much the embedded MLLM makes up, and how much less after EFUF and SEED.
+"""How much the embedded MLLM makes up, and how much less after EFUF.
 
     python benchmarks/hallucination.py [--quick] [--json FILE] [--only PART ...]
                                        [--write docs/faithful-results.md] [--work FOLDER]
@@ -7,6 +7,7 @@ Data and models are made by the recipes from rendered scenes of toyland's valida
 user would make them, and kept in --work: run again, only what is not there is done. Everything is
 measured on 1,000 scenes of the test split, over three seeds (--quick: one seed, half of the data).
 A change is that of the same images, and so is its interval; models of several seeds count together.
+Figures are kept in --work too, part by part: the page has all parts that were measured there.
 """
 
 import argparse
@@ -38,18 +39,19 @@ def main() -> None:
         "--work", type=Path, metavar="FOLDER", default=Path("outputs/hallucination")
     )
     given = parser.parse_args()
-    bench = Bench(given.work, given.quick)
+    bench = Bench(given.work / "quick" if given.quick else given.work, given.quick)
     measured: dict[str, list[Figure]] = {}
     for name in given.only:
         title, measure = PARTS[name]
         started = time.perf_counter()
         measured[title] = measure(bench)
+        bench.keep(name, measured[title])
         show(title, measured[title], time.perf_counter() - started)
     if given.json:
         figures = [figure for part in measured.values() for figure in part]
         given.json.write_text(json.dumps(flat(figures), indent=2) + "\n")
     if given.write:
-        write_page(given.write, measured)
+        write_page(given.write, {title: bench.kept(name) for name, (title, _) in PARTS.items()})
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
 """What the parts of `benchmarks/hallucination.py` share."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 
-from faithful.scenes import Said, TestScenes
+from embedded.figures import Figure
+
+from faithful.scenes import HeldOutScenes, Said
+from faithful.tower import SeenOnce, share_tower
 from imgdiff.models.mllm import Mllm
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.training.check import check_training
@@ -18,15 +23,16 @@ class Bench:
 
     folder: Path
     quick: bool
+    _towers: dict[bytes, SeenOnce] = field(default_factory=dict)
 
     @property
     def seeds(self) -> Sequence[int]:
         return (1,) if self.quick else (1, 2, 3)
 
     @cached_property
-    def scenes(self) -> TestScenes:
+    def scenes(self) -> HeldOutScenes:
         """1,000 test scenes, and POPE's questions about those with three objects."""
-        return TestScenes(1000)
+        return HeldOutScenes(1000)
 
     @cached_property
     def before(self) -> Said:
@@ -34,8 +40,33 @@ class Bench:
         return self.said_by(EMBEDDED_WEIGHTS / "mllm")
 
     def said_by(self, model: Path) -> Said:
-        """What a model says of the test scenes."""
-        return self.scenes.said_by(Mllm.load(Checkpoint(name=str(model))))
+        """What a model says of the test scenes; kept, and not asked again."""
+        digest = blake2b((model / "model.safetensors").read_bytes(), digest_size=8).hexdigest()
+        file = self.folder / f"said-{digest}.npz"
+        if file.exists():
+            return Said.read(file)
+        said = self.scenes.said_by(self.load(model))
+        said.write(file)
+        return said
+
+    def load(self, model: Path) -> Mllm:
+        """A model that sees each picture once, if its tower is that of one loaded before."""
+        mllm = Mllm.load(Checkpoint(name=str(model)))
+        share_tower(mllm, self._towers)
+        return mllm
+
+    def keep(self, part: str, figures: Sequence[Figure]) -> None:
+        """Write a part's figures beside its models."""
+        table = [asdict(each) for each in figures]
+        self._figures_file(part).write_text(json.dumps(table, indent=1))
+
+    def kept(self, part: str) -> list[Figure]:
+        """A part's figures, as they were last kept; none if it was never measured."""
+        file = self._figures_file(part)
+        return [Figure(**each) for each in json.loads(file.read_text())] if file.exists() else []
+
+    def _figures_file(self, part: str) -> Path:
+        return self.folder / f"figures-{part}.json"
 
     def trained(self, name: str, recipe: str, settings: Sequence[str]) -> Path:
         """The model that a recipe trains, with `key=value` settings, in a folder of that name; a

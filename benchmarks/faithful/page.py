@@ -21,9 +21,11 @@ TABLE = """
 
 
 def write_page(target: Path, measured: dict[str, list[Figure]]) -> None:
-    """One table for each part; measured: its title -> its figures."""
+    """One table for each part that has figures; measured: its title -> its figures."""
     text = HEAD
     for title, figures in measured.items():
+        if not figures:
+            continue
         text += TABLE.format(title=title) + "".join(map(_line, figures))
     target.write_text(text)
 

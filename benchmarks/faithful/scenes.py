@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -42,9 +43,21 @@ class Said:
             sum(said.reading for said in several),
         )
 
+    @classmethod
+    def read(cls, file: Path) -> "Said":
+        with np.load(file) as kept:
+            pope = {name[5:]: kept[name] for name in kept.files if name.startswith("pope_")}
+            return cls(kept["captions"], pope, kept["reading"])
+
+    def write(self, file: Path) -> None:
+        """As .npz."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pope = {f"pope_{name}": counts for name, counts in self.pope.items()}
+        np.savez(file, captions=self.captions, reading=self.reading, **pope)
+
 
 @dataclass
-class TestScenes:
+class HeldOutScenes:
     """The first scenes of the test split. All are described and read; those with three objects are
     asked about, as POPE does.
 
@@ -73,9 +86,10 @@ class TestScenes:
 
     def said_by(self, mllm: Mllm) -> Said:
         """Captions, answers, and how well it reads true captions."""
-        return Said(self._captions(mllm), self._answers(mllm), self._reading(mllm))
+        return Said(self.captions(mllm), self.answers(mllm), self.reading(mllm))
 
-    def _captions(self, mllm: Mllm) -> np.ndarray:
+    def captions(self, mllm: Mllm) -> np.ndarray:
+        """What was counted of a model's captions, as in `Said`."""
         vocabulary = load_vocabulary("toyland")
         images = [each.image for each in self.annotated]
         said = self._ask(mllm, images, [prompts.SCENE] * len(images), MAX_NEW_TOKENS, "captions")
@@ -87,19 +101,23 @@ class TestScenes:
             counts.append([absent, len(named), found, len(truth), len(caption.split()), 1])
         return np.array(counts, float)
 
-    def _answers(self, mllm: Mllm) -> dict[str, np.ndarray]:
-        images, texts = zip(*((q.image, q.text) for q in self.questions), strict=True)
-        said = self._ask(mllm, images, texts, 3, "questions")
+    def answers(self, mllm: Mllm) -> dict[str, np.ndarray]:
+        """What was counted of a model's answers, as `Said.pope`."""
+        asked = list(
+            dict.fromkeys((q.image, q.text) for q in self.questions)
+        )  # settings share some
+        images, texts = zip(*asked, strict=True)
+        said = dict(zip(asked, self._ask(mllm, images, texts, 3, "questions"), strict=True))
         counts = {name: np.zeros((len(self.annotated), 4)) for name in self.settings}
-        for question, answer in zip(self.questions, said, strict=True):
-            yes = pope.says_yes(answer, question.truth)
+        for question in self.questions:
+            yes = pope.says_yes(said[question.image, question.text], question.truth)
             place = (0 if question.truth else 1) if yes else (2 if question.truth else 3)
             counts[question.setting][self.numbers[question.image], place] += 1
         return counts
 
     @torch.inference_mode()
-    def _reading(self, mllm: Mllm) -> np.ndarray:
-        """Of every scene a true caption, teacher-forced."""
+    def reading(self, mllm: Mllm) -> np.ndarray:
+        """What a true caption of every scene costs, teacher-forced, as in `Said`."""
         costs = []
         for start in self._batches(len(self.annotated), "true captions"):
             examples = []
