@@ -1,4 +1,4 @@
-"""How much the embedded MLLM makes up, and how much less after EFUF.
+"""How much the embedded MLLM makes up, and how much less after EFUF and SEED.
 
     python benchmarks/hallucination.py [--quick] [--json FILE] [--only PART ...]
                                        [--write docs/faithful-results.md] [--work FOLDER]
@@ -17,13 +17,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from embedded.figures import Figure
-from faithful import efuf
+from faithful import efuf, seed, together
 from faithful.bench import Bench
 from faithful.page import write_page
 from quality import flat, show
 
 PARTS: dict[str, tuple[str, Callable[[Bench], list[Figure]]]] = {
     "efuf": ("EFUF", efuf.measure),
+    "seed": ("SEED", seed.measure),
+    "together": ("SEED after EFUF", together.measure),
 }
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
 from embedded.figures import Figure
 
 from faithful.scenes import HeldOutScenes, Said
@@ -41,13 +42,26 @@ class Bench:
 
     def said_by(self, model: Path) -> Said:
         """What a model says of the test scenes; kept, and not asked again."""
-        digest = blake2b((model / "model.safetensors").read_bytes(), digest_size=8).hexdigest()
-        file = self.folder / f"said-{digest}.npz"
+        file = self.file_of(model, "said", "npz")
         if file.exists():
             return Said.read(file)
         said = self.scenes.said_by(self.load(model))
         said.write(file)
         return said
+
+    def captions_of(self, model: Path) -> np.ndarray:
+        """What was counted of a model's captions, as in `Said`; kept too."""
+        file = self.file_of(model, "captions", "npy")
+        if not file.exists():
+            counts = self.scenes.captions(self.load(model))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.save(file, counts)
+        return np.load(file)
+
+    def file_of(self, model: Path, what: str, ending: str) -> Path:
+        """Where something that was measured of a model's weights is kept."""
+        digest = blake2b((model / "model.safetensors").read_bytes(), digest_size=8).hexdigest()
+        return self.folder / f"{what}-{digest}.{ending}"
 
     def load(self, model: Path) -> Mllm:
         """A model that sees each picture once, if its tower is that of one loaded before."""

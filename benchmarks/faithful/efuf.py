@@ -16,9 +16,7 @@ SCENES = 1024  # that EFUF's data is made of
 def measure(bench: Bench) -> list[Figure]:
     """All figures: of the recipe over all seeds; beside it, of one seed, sets sorted by the truth
     in place of CLIP: what a perfect judge would give."""
-    count = SCENES // 2 if bench.quick else SCENES
-    folder = bench.folder / f"efuf_data_{count}"
-    by_clip, by_truth = sorted_captions(folder, count, ())
+    by_clip, by_truth = data(bench)
     models = [model(bench, by_clip, seed) for seed in bench.seeds]
     each = [bench.said_by(one) for one in models]
     figures = [
@@ -36,10 +34,16 @@ def measure(bench: Bench) -> list[Figure]:
 CHAIR_I = changes.chair_i
 
 
-def model(bench: Bench, data: Path, seed: int, name: str = "efuf") -> Path:
+def data(bench: Bench) -> tuple[Path, Path]:
+    """Sets sorted by CLIP and by the truth, made if they are not there."""
+    count = SCENES // 2 if bench.quick else SCENES
+    return sorted_captions(bench.folder / f"efuf_data_{count}", count, ())
+
+
+def model(bench: Bench, sets: Path, seed: int, name: str = "efuf") -> Path:
     """The folder of a purified model."""
-    settings = (f"data={data}", f"seed={seed}")
-    return bench.trained(f"{name}_{data.name}_{seed}", RECIPE, settings)
+    settings = (f"data={sets}", f"seed={seed}")
+    return bench.trained(f"{name}_{sets.name}_{seed}", RECIPE, settings)
 
 
 def compared(before: Said, after: Said) -> list[Figure]:

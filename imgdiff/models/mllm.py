@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from imgdiff.models import bottleneck
 from imgdiff.models.loading import device_of, place, weights
 from imgdiff.models.zoo import Checkpoint
 
 
 class Mllm:
-    """Greedy answers, batched; an answer does not depend on what shares its batch (left padding,
+    """Answers, batched; a greedy one does not depend on what shares its batch (left padding,
     masked)."""
 
     def __init__(self, model: Any, processor: Any) -> None:
@@ -26,15 +27,27 @@ class Mllm:
         model = AutoModelForImageTextToText.from_pretrained(**weights(checkpoint)).to(
             device_of(checkpoint)
         )
+        if checkpoint.folder is not None:
+            bottleneck.load(model, checkpoint.folder)
         return cls(model, AutoProcessor.from_pretrained(**place(checkpoint)))
 
     @torch.inference_mode()
     def answer(
-        self, pictures: Sequence[np.ndarray], questions: Sequence[str], max_new_tokens: int
+        self,
+        pictures: Sequence[np.ndarray],
+        questions: Sequence[str],
+        max_new_tokens: int,
+        temperature: float = 0.0,
     ) -> list[str]:
-        """One answer for each picture ([H, W, 3] uint8 RGB) and the question beside it."""
-        batch = self._batch(pictures, questions)
-        made = self.model.generate(**batch, do_sample=False, max_new_tokens=max_new_tokens)
+        """One answer for each picture ([H, W, 3] uint8 RGB) and the question beside it.
+
+        temperature: 0 is greedy; above it tokens are sampled, all of them, with torch's generator.
+        """
+        batch = self.batch(pictures, questions)
+        how: dict[str, Any] = {"do_sample": False}
+        if temperature > 0:
+            how = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        made = self.model.generate(**batch, **how, max_new_tokens=max_new_tokens)
         new = made[:, batch["input_ids"].shape[1] :]
         return [text.strip() for text in self.processor.batch_decode(new, skip_special_tokens=True)]
 
@@ -45,24 +58,24 @@ class Mllm:
         """[N] float32 in [0, 1]: how likely an answer begins with yes, of those that begin with yes
         or no."""
         made = self.model.generate(
-            **self._batch(pictures, questions),
+            **self.batch(pictures, questions),
             do_sample=False,
             max_new_tokens=1,
             output_logits=True,
             return_dict_in_generate=True,
         )
         chances = made.logits[0].float().softmax(-1)  # [N, vocabulary], of the first token
-        yes, no = (chances[:, self._first_tokens(word)].sum(-1) for word in ("yes", "no"))
+        yes, no = (chances[:, self.first_tokens(word)].sum(-1) for word in ("yes", "no"))
         return (yes / (yes + no)).cpu().numpy()
 
-    def _first_tokens(self, word: str) -> list[int]:
+    def first_tokens(self, word: str) -> list[int]:
         """The tokens that are a word, in any case, with or without a blank before it."""
         tokenizer = self.processor.tokenizer
         forms = [blank + form for blank in ("", " ") for form in (word, word.capitalize())]
         coded = [tokenizer.encode(form, add_special_tokens=False) for form in forms]
         return sorted({tokens[0] for tokens in coded if len(tokens) == 1})
 
-    def _batch(self, pictures: Sequence[np.ndarray], questions: Sequence[str]) -> Any:
+    def batch(self, pictures: Sequence[np.ndarray], questions: Sequence[str]) -> Any:
         """Pictures and questions as conversations, padded on the left, on the model's device."""
         conversations = [
             [

@@ -1,12 +1,14 @@
 """Files made from toyland: captions for `recipes/replace.yaml` and `recipes/attribute.yaml`, those
 of one thing for `recipes/add.yaml`, rendered pairs for `recipes/pairs.yaml`, rendered scenes for
-`recipes/efuf_data.yaml` and `recipes/ohd_negatives.yaml`.
+`recipes/efuf_data.yaml` and `recipes/ohd_negatives.yaml`, questions about scenes for
+`recipes/train/seed.yaml`.
 
 python -m imgdiff.toyland.make captions recipes/data/captions.jsonl --count 240
 python -m imgdiff.toyland.make captions recipes/data/captions_one_thing.jsonl --count 240 --things 1
 python -m imgdiff.toyland.make pairs outputs/toyland-pairs --count 64
 python -m imgdiff.toyland.make scenes recipes/data/scenes --count 64
 python -m imgdiff.toyland.make views outputs/views --count 8000        # to train on
+python -m imgdiff.toyland.make questions outputs/toyland-questions --count 1000
 """
 
 import argparse
@@ -18,10 +20,12 @@ from typing import Any
 
 import cv2
 
+from imgdiff.conversations import IMAGE
 from imgdiff.toyland.captions import scene_caption
+from imgdiff.toyland.conversations import questions, web_view
 from imgdiff.toyland.pairs import RenderedPair, replaced_pair
 from imgdiff.toyland.scenes import draw, generator, sample_scene
-from imgdiff.toyland.views import object_crop, whole
+from imgdiff.toyland.views import object_crop, render, whole
 from imgdiff.toyland.vocabulary import CATEGORIES
 
 
@@ -87,13 +91,34 @@ def write_views(folder: Path, count: int) -> None:
             lines.write(json.dumps(record) + "\n")
 
 
+def write_questions(folder: Path, count: int) -> None:
+    """PNG files and `questions.json`, as LLaVA has it: scenes of the training split with questions
+    of yes or no. Answers are by web captions, which name what is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    records = []
+    for seed in range(count):
+        rng, name = generator("train", seed), f"scene-{seed:05d}"
+        scene = sample_scene(rng)
+        turns = questions(web_view(scene, rng), rng)
+        cv2.imwrite(str(folder / f"{name}.png"), render(scene, rng).image[:, :, ::-1])
+        said = [
+            {"from": side, "value": text}
+            for turn in turns
+            for side, text in zip(("human", "gpt"), turn, strict=True)
+        ]
+        said[0]["value"] = f"{IMAGE}\n{said[0]['value']}"
+        records.append({"id": name, "image": f"{name}.png", "conversations": said})
+    (folder / "questions.json").write_text(json.dumps(records, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m imgdiff.toyland.make",
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("what", choices=("captions", "pairs", "scenes", "views"))
+    kinds = ("captions", "pairs", "scenes", "views", "questions")
+    parser.add_argument("what", choices=kinds)
     parser.add_argument("target", type=Path, help="a .jsonl file, or a folder for pictures")
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--things", type=int, choices=(1, 2, 3), help="a caption; else mixed")
@@ -107,6 +132,8 @@ def main() -> None:
         write_scenes(given.target, given.count)
     elif given.what == "views":
         write_views(given.target, given.count)
+    elif given.what == "questions":
+        write_questions(given.target, given.count)
     else:
         pairs = [
             (f"pair-{k:04d}", replaced_pair(generator("validation", k))) for k in range(given.count)

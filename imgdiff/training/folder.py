@@ -116,7 +116,8 @@ def _refuse_change(path: Path, begun: dict[str, Any], record: dict[str, Any]) ->
 
 def _clear(path: Path) -> None:
     """Delete what an earlier training left, and nothing else."""
-    for name in ("checkpoints", "model", "adapter"):
-        shutil.rmtree(path / name, ignore_errors=True)
+    for folder in ("checkpoints", "model", "adapter", "round-*"):
+        for old in path.glob(folder):
+            shutil.rmtree(old, ignore_errors=True)
     for name in ("curve.csv", "curve.png", "train.log"):
         (path / name).unlink(missing_ok=True)

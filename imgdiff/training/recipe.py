@@ -17,6 +17,7 @@ METHODS = {  # `method:` of a recipe -> its package
     "efuf": "imgdiff.training.unlearning",
     "finetune": "imgdiff.training.finetuning",
     "ohd_clip": "imgdiff.training.ohd",
+    "seed": "imgdiff.training.distillation",
 }
 
 

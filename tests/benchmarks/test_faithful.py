@@ -4,7 +4,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from faithful import changes
+from faithful import changes, together
 from faithful.bench import Bench
 from faithful.efuf import compared
 from faithful.efuf_data import precision_figures, shown
@@ -118,6 +118,18 @@ def test_the_page_has_what_was_kept(tmp_path):
     assert bench.kept("another") == []
     write_page(tmp_path / "page.md", {"EFUF": bench.kept("efuf"), "Another": []})
     assert "Another" not in (tmp_path / "page.md").read_text()
+
+
+def test_together_compares_with_the_model_before_both():
+    found = [
+        *together.caption_figures(BEFORE.captions, AFTER.captions),
+        *together.pope_figures(BEFORE.pope, {"random": np.array([(2, 0, 1, 3)] * 2, float)}),
+    ]
+    figures = {figure.name: figure.value for figure in found}
+    assert figures["together_chair_i_ratio"] == pytest.approx(0.25 / 0.4)
+    assert figures["together_recall_change"] == 0
+    assert figures["together_pope_random_f1_before"] == 1
+    assert figures["together_pope_random_f1_change"] == pytest.approx(-20)
 
 
 def test_a_picture_is_seen_once():

@@ -13,6 +13,7 @@ from imgdiff.toyland.pairs import replaced_pair
 from imgdiff.toyland.scenes import draw, generator, sample_scene
 from imgdiff.toyland.views import whole
 from imgdiff.toyland.vocabulary import COLOURS
+from imgdiff.training.conversations import LlavaExamples
 
 
 def run(monkeypatch, *arguments):
@@ -90,3 +91,14 @@ def test_a_view_is_the_scene_of_its_caption(tmp_path, monkeypatch):
     assert record["caption"] == expected.texts[0]
     picture = cv2.imread(str(tmp_path / record["image_a"]))
     np.testing.assert_array_equal(picture[:, :, ::-1], expected.image)
+
+
+def test_questions(tmp_path, monkeypatch, capsys):
+    run(monkeypatch, "questions", tmp_path, "--count", 12)
+    examples = LlavaExamples(tmp_path / "questions.json", tmp_path)
+    assert len(examples) == 12
+    told = [examples[k] for k in range(12)]
+    assert all(example.pictures[0].shape == (128, 128, 3) for example in told)
+    answers = [answer for example in told for role, answer in example.turns if role == "assistant"]
+    assert answers.count("Yes.") == answers.count("No.") >= 12
+    assert capsys.readouterr().out == f"wrote 12 questions to {tmp_path}\n"

@@ -1,0 +1,105 @@
+"""Training by SEED: identify, isolate, purge, evolve (arXiv 2507.04680; equations ours)."""
+
+import logging
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from imgdiff.models.loading import dtype_of, hide_bars, place, weights
+from imgdiff.models.mllm import Mllm
+from imgdiff.training.answers import collate
+from imgdiff.training.distillation import adapter
+from imgdiff.training.distillation.data import Part, Questions, as_batch, described, held_back
+from imgdiff.training.distillation.guards import GuardCallback, Watch
+from imgdiff.training.distillation.recipe import Recipe
+from imgdiff.training.distillation.trainer import DistillationTrainer
+from imgdiff.training.fitting import arguments, fit
+from imgdiff.training.folder import TrainingFolder
+from imgdiff.training.mixing import Mixture
+
+log = logging.getLogger("imgdiff.train")
+
+
+def train(recipe: Recipe, folder: TrainingFolder) -> None:
+    """Distil as the recipe says; leaves `adapter/` (of the only round; else in `round-K/`) and
+    `model/`, in which low-rank adapters are added to the weights.
+
+    Raises:
+        RefusedError: the data or a name of a layer is not there.
+        StoppedError: the training ended early; what is done is safe.
+    """
+    hide_bars()
+    checkpoint = recipe.checkpoint()
+    processor = AutoProcessor.from_pretrained(**place(checkpoint))
+    model = AutoModelForImageTextToText.from_pretrained(**weights(checkpoint))
+    model.to(arguments(recipe, folder).device)
+    opened = [source.training() for source in recipe.data]
+    parts, questions = held_back(opened, recipe.guards.examples, recipe.seed)
+    asked = [*questions, *described(questions, recipe.guards.description)]
+    watch = Watch(recipe.guards, asked, Mllm(model, processor)) if asked else None
+    figures: dict[str, Any] = {}
+    for number in range(1, recipe.rounds + 1):
+        own = folder
+        if recipe.rounds > 1:
+            own = replace(folder, path=folder.path / f"round-{number}")
+            own.path.mkdir(exist_ok=True)
+            log.info("round %d of %d", number, recipe.rounds)
+        if (own.path / "adapter").is_dir():
+            model = adapter.read(model, own.path / "adapter")
+        else:
+            model = adapter.attach(model, recipe.adapter)
+            figures |= _distil(recipe, own, model, processor, parts, watch)
+            own.save("adapter", partial(adapter.write, model))
+        # the student is the next round's teacher; what it learned was trained in float32
+        model = adapter.merged(model, dtype_of(checkpoint))
+
+    def write(path: Path) -> None:
+        adapter.save(model, path)
+        processor.save_pretrained(path)
+
+    folder.save("model", write)
+    folder.finish(figures)
+
+
+def _distil(
+    recipe: Recipe,
+    folder: TrainingFolder,
+    model: Any,
+    processor: Any,
+    parts: list[Part],
+    watch: Watch | None,
+) -> dict[str, Any]:
+    """Train the model's adapter for one round; gives the figures of its end."""
+    limit = recipe.max_length or model.config.get_text_config().max_position_embeddings
+    data: Dataset[Any]
+    if recipe.responses == "student":
+        data, batched = Questions(parts), as_batch
+    else:
+        shares = [source.share for source in recipe.data if source.share is not None]
+        data = Mixture(parts, shares or None, recipe.seed, processor, limit)
+        batched = partial(collate, pad_token_id=processor.tokenizer.pad_token_id)
+    trainer = DistillationTrainer(
+        recipe,
+        processor,
+        limit,
+        model=model,
+        args=arguments(recipe, folder, label_names=["labels"]),
+        train_dataset=data,
+        data_collator=batched,
+    )
+    guard = None
+    if watch is not None:
+        trainer.add_callback(guard := GuardCallback(watch, trainer))
+    fit(trainer, folder)
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    figures = {"steps": trainer.state.global_step, "trained_parameters": trained}
+    if watch is not None and guard is not None:
+        now = guard.behaviour
+        figures |= {"words_before": watch.before.words, "words": now.words}
+        figures |= {"yes_rate_before": watch.before.yes_rate, "yes_rate": now.yes_rate}
+        figures |= {"kept_step": guard.kept_step, "stopped_by": guard.breach or None}
+    return figures
