@@ -170,7 +170,7 @@ def test_tries_are_bounded(finished, hub, waits, capsys):
 
 def test_ctrl_c_says_how_far_it_came(finished, hub, capsys):
     def interrupt(number):
-        if number == 9:
+        if number >= 9:  # every further request: Python drops an interrupt that meets a finalizer
             _thread.interrupt_main()
             return (503, {})
         return None
