@@ -4,6 +4,7 @@ import _thread
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -168,6 +169,15 @@ def test_tries_are_bounded(finished, hub, waits, capsys):
     assert len(hub.asked) == 5
 
 
+@pytest.fixture
+def listens_to_ctrl_c():
+    """Also where the tests run in the background of a shell, which has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listens_to_ctrl_c")
 def test_ctrl_c_says_how_far_it_came(finished, hub, capsys):
     def interrupt(number):
         if number >= 9:  # every further request: Python drops an interrupt that meets a finalizer
