@@ -73,9 +73,14 @@ Hits = dict[str, np.ndarray]  # of a test -> [cases] bool
 
 @dataclass(frozen=True)
 class Size:
-    """How much is drawn and measured. views: to train on. steps: of the short trainings."""
+    """How much is drawn and measured.
+
+    views: to train on. overrides: of the recipe, for every training. loss_steps, projector_steps:
+    of the short trainings.
+    """
 
     views: int
+    overrides: tuple[str, ...]
     cases: int
     crops: int
     pairs: int
@@ -85,8 +90,8 @@ class Size:
     projector_steps: int
 
 
-FULL = Size(8000, 300, 600, 400, 300, (0, 1, 2), 150, 100)
-QUICK = Size(2000, 150, 300, 200, 100, (0,), 20, 20)
+FULL = Size(8000, (), 300, 600, 400, 300, (42, 43, 44), 150, 100)
+QUICK = Size(2000, ("trainer.max_steps=150",), 150, 300, 200, 100, (42,), 20, 20)
 
 
 @dataclass
@@ -120,7 +125,8 @@ class Work:
     def tuned(self, seed: int) -> Path:
         """The model of the recipe as it is."""
         name = f"clip_{self.size.views}_{seed}"
-        return self.bench.trained(name, RECIPE, [f"data={self.data}", f"seed={seed}"])
+        settings = [f"data={self.data}", f"seed={seed}", *self.size.overrides]
+        return self.bench.trained(name, RECIPE, settings)
 
     def measured(self, model: Path) -> Hits:
         """Every test's hits of a CLIP, case by case."""
@@ -253,7 +259,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="one seed, a quarter of the data")
+    parser.add_argument("--quick", action="store_true", help="one seed, less of all")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the page there")

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from imgdiff.errors import RefusedError
+from imgdiff.models.zoo import NAMED_SETS
 from imgdiff.operator import Composite, load_operator_file, registry
 
 MAX_BYTES = 256 * 1024
@@ -190,6 +191,8 @@ def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
     changes = [change for change in splits if change is not None]
     for key, value in changes:  # these first: `operators` decides which names the others can use
         if key[0] in Recipe.model_fields and key[0] != "process":
+            if key[0] == "models" and len(key) > 1:
+                _name_each_model(source)
             set_value(source, tuple(key), value)
     _load_operators(source)
     for key, value in changes:
@@ -308,6 +311,13 @@ def _override_step(source: Source, parts: list[str], value: Any) -> None:
     hint = did_you_mean(names[0] if names else "", [*Recipe.model_fields, *map(str, steps)])
     text = f"no such setting, and no such operator in process.{hint}"
     source.problems.append(Problem(COMMAND_LINE, ".".join(parts), text))
+
+
+def _name_each_model(source: Source) -> None:
+    """`models: embedded` role by role, so that one of them can be another."""
+    named = source.data.get("models", "embedded")
+    if isinstance(named, str) and named in NAMED_SETS:
+        source.data["models"] = dict.fromkeys(NAMED_SETS[named], named)
 
 
 def _steps(name: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import pytest
 
 from imgdiff.check import check
 from imgdiff.errors import RefusedError
+from imgdiff.models.zoo import bind
 from imgdiff.recipe import MAX_BYTES, RecipeError, find_recipe, read_source
 
 
@@ -46,6 +47,13 @@ def test_a_recipe_becomes_a_plan_with_every_setting(project):
 )
 def test_settings_of_operators_are_overridden(project, override, name, setting, value):
     assert getattr(params(check("mine.yaml", [override]), name), setting) == value
+
+
+def test_one_model_of_a_named_set_is_overridden(project, tmp_path):
+    source = read_source(find_recipe("mine.yaml"), [f"models.clip={tmp_path}"])
+    models = bind(source.data["models"])
+    assert models["clip"].name == str(tmp_path)
+    assert models["mllm"] == bind("embedded")["mllm"]
 
 
 def test_settings_of_the_recipe_are_overridden(project):

@@ -114,8 +114,8 @@ def bind(setting: str | dict[str, str | dict[str, object]]) -> dict[str, Binding
     for role, given in setting.items():
         if role not in ROLES:
             raise ValueError(f"no role {role!r}; the roles are: {', '.join(ROLES)}")
-        if given == "embedded" and role in NAMED_SETS["embedded"]:
-            bound[role] = NAMED_SETS["embedded"][role]
+        if isinstance(given, str) and role in NAMED_SETS.get(given, ()):
+            bound[role] = NAMED_SETS[given][role]
             continue
         fields = {"name": given} if isinstance(given, str) else given
         kind = Endpoint if role in ANSWERING and "base_url" in fields else Checkpoint
