@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from embedded.figures import Figure
-from faithful import efuf, seed, together
+from faithful import captioner, efuf, seed, together
 from faithful.bench import Bench
 from faithful.page import write_page
 from quality import flat, show
@@ -26,6 +26,7 @@ PARTS: dict[str, tuple[str, Callable[[Bench], list[Figure]]]] = {
     "efuf": ("EFUF", efuf.measure),
     "seed": ("SEED", seed.measure),
     "together": ("SEED after EFUF", together.measure),
+    "captioner": ("As the captioner of recipes/replace.yaml", captioner.measure),
 }
 
 

@@ -40,8 +40,7 @@ class Sample:
 
     @property
     def right_sentence(self) -> bool:
-        left, _, right = self.region.difference.partition("right image")
-        return self.old in left and self.new in right
+        return sentence_right(self.row, self.region)
 
     def _inside(self, seen: list[Seen], name: str) -> bool:
         left, top, right, bottom = (round(edge / CELL) for edge in self.region.box_xyxy)
@@ -50,6 +49,13 @@ class Sample:
             for thing in seen
             if thing.name == name
         )
+
+
+def sentence_right(row: Row, region: Region) -> bool:
+    """The difference caption names what the row's captions exchange, each on its side."""
+    old, new = exchanged(row["caption_a"], row["caption_b"])
+    left, _, right = region.difference.partition("right image")
+    return old in left and new in right
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """SEED after EFUF: what both do to captions and answers of the embedded MLLM."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from embedded.figures import Figure
@@ -13,11 +14,7 @@ from imgdiff.evaluation import pope
 
 def measure(bench: Bench) -> list[Figure]:
     """All figures, over all seeds: of SEED that starts from EFUF's models."""
-    sets, _ = efuf.data(bench)
-    models = []
-    for number in bench.seeds:
-        start = efuf.model(bench, sets, number)
-        models.append(seed.model(bench, "together", number, f"model={start}"))
+    models = [model(bench, number) for number in bench.seeds]
     questions = exam("test", seed.SCENES // 4 if bench.quick else seed.SCENES)
     base = bench.load(seed.BASE)
     before, *after = (
@@ -31,6 +28,12 @@ def measure(bench: Bench) -> list[Figure]:
         *caption_figures(bench.before.captions, sum(bench.captions_of(one) for one in models)),
         *pope_figures(before, {s: sum(each[s] for each in after) for s in pope.SETTINGS}),
     ]
+
+
+def model(bench: Bench, number: int) -> Path:
+    """The folder of EFUF's model of a seed after SEED."""
+    sets, _ = efuf.data(bench)
+    return seed.model(bench, "together", number, f"model={efuf.model(bench, sets, number)}")
 
 
 def caption_figures(old: np.ndarray, new: np.ndarray) -> list[Figure]:
