@@ -2,12 +2,16 @@
 
     python benchmarks/hallucination.py [--quick] [--json FILE] [--only PART ...]
                                        [--write docs/faithful-results.md] [--work FOLDER]
+                                       [--tower FOLDER]
 
 Data and models are made by the recipes from rendered scenes of toyland's validation split, as a
 user would make them, and kept in --work: run again, only what is not there is done. Everything is
 measured on 1,000 scenes of the test split, over three seeds (--quick: one seed, half of the data).
 A change is that of the same images, and so is its interval; models of several seeds count together.
 Figures are kept in --work too, part by part: the page has all parts that were measured there.
+
+The part `tower` puts EFUF and SEED on a vision tower tuned by OHD-Caps: the embedded MLLM with it,
+as `benchmarks/ohd.py` leaves it in WORK/mllm_clip_.../model, is given as --tower.
 """
 
 import argparse
@@ -26,6 +30,7 @@ PARTS: dict[str, tuple[str, Callable[[Bench], list[Figure]]]] = {
     "efuf": ("EFUF", efuf.measure),
     "seed": ("SEED", seed.measure),
     "together": ("SEED after EFUF", together.measure),
+    "tower": ("SEED after EFUF, on the tower tuned by OHD-Caps", together.measure_tower),
     "captioner": ("As the captioner of recipes/replace.yaml", captioner.measure),
 }
 
@@ -36,15 +41,20 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="one seed, half of the data")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
-    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--only", nargs="+", choices=list(PARTS))
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the page there")
     parser.add_argument(
         "--work", type=Path, metavar="FOLDER", default=Path("outputs/hallucination")
     )
+    parser.add_argument("--tower", type=Path, metavar="FOLDER", help="of the part tower")
     given = parser.parse_args()
-    bench = Bench(given.work / "quick" if given.quick else given.work, given.quick)
+    only = given.only or [name for name in PARTS if name != "tower" or given.tower]
+    if "tower" in only and not given.tower:
+        parser.error("the part tower needs --tower")
+    folder = given.work / "quick" if given.quick else given.work
+    bench = Bench(folder, given.quick, given.tower)
     measured: dict[str, list[Figure]] = {}
-    for name in given.only:
+    for name in only:
         title, measure = PARTS[name]
         started = time.perf_counter()
         measured[title] = measure(bench)

@@ -20,10 +20,14 @@ from imgdiff.training.command import train
 
 @dataclass
 class Bench:
-    """folder: where data, models and kept measurements lie. quick: one seed, less of all."""
+    """folder: where data, models and kept measurements lie. quick: one seed, less of all.
+
+    tower: the embedded MLLM on a vision tower tuned by OHD-Caps, if there is one.
+    """
 
     folder: Path
     quick: bool
+    tower: Path | None = None
     _towers: dict[bytes, SeenOnce] = field(default_factory=dict)
 
     @property

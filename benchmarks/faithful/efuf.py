@@ -40,9 +40,9 @@ def data(bench: Bench) -> tuple[Path, Path]:
     return sorted_captions(bench.folder / f"efuf_data_{count}", count, ())
 
 
-def model(bench: Bench, sets: Path, seed: int, name: str = "efuf") -> Path:
-    """The folder of a purified model."""
-    settings = (f"data={sets}", f"seed={seed}")
+def model(bench: Bench, sets: Path, seed: int, name: str = "efuf", *more: str) -> Path:
+    """The folder of a purified model; more: settings of the recipe."""
+    settings = (f"data={sets}", f"seed={seed}", *more)
     return bench.trained(f"{name}_{sets.name}_{seed}", RECIPE, settings)
 
 

@@ -1,6 +1,7 @@
-"""SEED after EFUF: what both do to captions and answers of the embedded MLLM."""
+"""SEED after EFUF, on the shipped tower and on one tuned by OHD-Caps: what all of it does to the
+captions and answers of the embedded MLLM."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,21 @@ from imgdiff.evaluation import pope
 
 def measure(bench: Bench) -> list[Figure]:
     """All figures, over all seeds: of SEED that starts from EFUF's models."""
-    models = [model(bench, number) for number in bench.seeds]
+    return figures(bench, "together", [model(bench, number) for number in bench.seeds])
+
+
+def measure_tower(bench: Bench) -> list[Figure]:
+    """The same of both on the tuned tower, whose MLLM is `bench.tower`, and of that MLLM alone."""
+    sets, _ = efuf.data(bench)
+    models = []
+    for number in bench.seeds:
+        unlearned = efuf.model(bench, sets, number, "efuf_tower", f"model={bench.tower}")
+        models.append(seed.model(bench, "together_tower", number, f"model={unlearned}"))
+    return [*figures(bench, "tower", [bench.tower]), *figures(bench, "tower_together", models)]
+
+
+def figures(bench: Bench, prefix: str, models: Sequence[Path]) -> list[Figure]:
+    """What models do, counted together, beside the embedded MLLM; prefix: of the figures' names."""
     questions = exam("test", seed.SCENES // 4 if bench.quick else seed.SCENES)
     base = bench.load(seed.BASE)
     before, *after = (
@@ -24,10 +39,9 @@ def measure(bench: Bench) -> list[Figure]:
         }
         for logits in (seed.answers(bench, one, questions) for one in (seed.BASE, *models))
     )
-    return [
-        *caption_figures(bench.before.captions, sum(bench.captions_of(one) for one in models)),
-        *pope_figures(before, {s: sum(each[s] for each in after) for s in pope.SETTINGS}),
-    ]
+    captions = bench.before.captions, sum(bench.captions_of(one) for one in models)
+    answers = before, {s: sum(each[s] for each in after) for s in pope.SETTINGS}
+    return [*caption_figures(prefix, *captions), *pope_figures(prefix, *answers)]
 
 
 def model(bench: Bench, number: int) -> Path:
@@ -36,23 +50,23 @@ def model(bench: Bench, number: int) -> Path:
     return seed.model(bench, "together", number, f"model={efuf.model(bench, sets, number)}")
 
 
-def caption_figures(old: np.ndarray, new: np.ndarray) -> list[Figure]:
-    """Captions before any of them, and after both; counts as in `Said`."""
+def caption_figures(prefix: str, old: np.ndarray, new: np.ndarray) -> list[Figure]:
+    """Captions before any of them, and after; counts as in `Said`."""
     return [
         changes.level(
-            "together_chair_i_before", "mentions that are hallucinated", old, changes.chair_i
+            f"{prefix}_chair_i_before", "mentions that are hallucinated", old, changes.chair_i
         ),
-        changes.level("together_chair_i_after", "the same after both", new, changes.chair_i),
-        changes.ratio("together_chair_i_ratio", "after over before", old, new, changes.chair_i),
+        changes.level(f"{prefix}_chair_i_after", "the same after", new, changes.chair_i),
+        changes.ratio(f"{prefix}_chair_i_ratio", "after over before", old, new, changes.chair_i),
         changes.difference(
-            "together_recall_change",
+            f"{prefix}_recall_change",
             "true objects that are named: change, points",
             old,
             new,
             changes.recall,
         ),
         changes.ratio(
-            "together_length_ratio",
+            f"{prefix}_length_ratio",
             "words of a caption, after over before",
             old,
             new,
@@ -61,11 +75,13 @@ def caption_figures(old: np.ndarray, new: np.ndarray) -> list[Figure]:
     ]
 
 
-def pope_figures(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> list[Figure]:
-    """Greedy answers before any of them, and after both: setting -> counts of `yes_no`."""
+def pope_figures(
+    prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]
+) -> list[Figure]:
+    """Greedy answers before any of them, and after: setting -> counts of `yes_no`."""
     figures = []
     for setting, old in before.items():
-        name, new = f"together_pope_{setting}_f1", after[setting]
+        name, new = f"{prefix}_pope_{setting}_f1", after[setting]
         figures += [
             changes.level(f"{name}_before", f"POPE {setting}: F1, greedy", old, changes.f1),
             changes.difference(f"{name}_change", "its change, points", old, new, changes.f1),

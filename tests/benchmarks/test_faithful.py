@@ -27,6 +27,7 @@ def said(captions, answers=((3, 0, 0, 3),), reading=((2, 4),)):
 
 # mentions that are not there, mentions, true objects named, true objects, words, captions
 BEFORE = said([(1, 2, 1, 2, 8, 1), (1, 3, 2, 2, 12, 1)])
+POPE_AFTER = {"random": np.array([(2, 0, 1, 3)] * 2, float)}
 AFTER = said([(0, 1, 1, 2, 6, 1), (1, 3, 2, 2, 10, 1)], reading=((4, 4),))
 
 
@@ -122,8 +123,8 @@ def test_the_page_has_what_was_kept(tmp_path):
 
 def test_together_compares_with_the_model_before_both():
     found = [
-        *together.caption_figures(BEFORE.captions, AFTER.captions),
-        *together.pope_figures(BEFORE.pope, {"random": np.array([(2, 0, 1, 3)] * 2, float)}),
+        *together.caption_figures("together", BEFORE.captions, AFTER.captions),
+        *together.pope_figures("together", BEFORE.pope, POPE_AFTER),
     ]
     figures = {figure.name: figure.value for figure in found}
     assert figures["together_chair_i_ratio"] == pytest.approx(0.25 / 0.4)
