@@ -32,7 +32,7 @@ from embedded.hallucination import Case, cases, chance, embedded, picked
 from embedded.perception import recognised
 from embedded.tower import said_through, tower_figures
 from faithful.bench import Bench
-from faithful.scenes import TestScenes
+from faithful.scenes import HeldOutScenes
 from quality import flat
 from rendered import make_pairs, run_on
 from rich.console import Console
@@ -90,8 +90,8 @@ class Size:
     projector_steps: int
 
 
-FULL = Size(8000, (), 300, 600, 400, 300, (42, 43, 44), 150, 100)
-QUICK = Size(2000, ("trainer.max_steps=150",), 150, 300, 200, 100, (42,), 20, 20)
+FULL = Size(24000, (), 300, 600, 400, 300, (42, 43, 44), 150, 100)
+QUICK = Size(4000, ("trainer.max_steps=150",), 150, 300, 200, 100, (42,), 20, 20)
 
 
 @dataclass
@@ -222,7 +222,7 @@ def filters_part(work: Work) -> Table:
 
 
 def mllm_part(work: Work) -> Table:
-    scenes, steps = TestScenes(work.size.scenes), work.size.projector_steps
+    scenes, steps = HeldOutScenes(work.size.scenes), work.size.projector_steps
     tuned = work.tuned(work.size.seeds[0])
     said = [
         said_through(clip, work.bench.folder / f"{name}_{steps}", steps, scenes)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from faithful.changes import accuracy, chair_i, difference, f1, level, of_all, recall, yes_rate
-from faithful.scenes import Said, TestScenes
+from faithful.scenes import HeldOutScenes, Said
 
 from embedded.figures import Figure
 from imgdiff.models.mllm import Mllm
@@ -27,7 +27,7 @@ STATISTICS = {  # name -> meaning, which counts, statistic
 }
 
 
-def said_through(clip: Path, folder: Path, steps: int, scenes: TestScenes) -> Said:
+def said_through(clip: Path, folder: Path, steps: int, scenes: HeldOutScenes) -> Said:
     """What the embedded MLLM says on a CLIP's tower, its projector retrained for so many steps; a
     training that `folder` holds is not done again."""
     model = folder / "model"

@@ -21,7 +21,7 @@ Sources = Sequence[Mapping[str, Any]]  # as a training recipe's `data`
 class Settings:
     """Of every finetuning; `steps` of 16 examples."""
 
-    steps: int = 160
+    steps: int = 240
     learning_rate: float = 1e-3
 
 

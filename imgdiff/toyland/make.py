@@ -7,7 +7,7 @@ python -m imgdiff.toyland.make captions recipes/data/captions.jsonl --count 240
 python -m imgdiff.toyland.make captions recipes/data/captions_one_thing.jsonl --count 240 --things 1
 python -m imgdiff.toyland.make pairs outputs/toyland-pairs --count 64
 python -m imgdiff.toyland.make scenes recipes/data/scenes --count 64
-python -m imgdiff.toyland.make views outputs/views --count 8000        # to train on
+python -m imgdiff.toyland.make views outputs/views --count 24000        # to train on
 python -m imgdiff.toyland.make questions outputs/toyland-questions --count 1000
 """
 

@@ -43,7 +43,7 @@ STEPS = {
     "clip": 3000,
     "mllm_clean": 9300,
     "mllm": 300,
-    "mllm_single": 800,
+    "mllm_single": 1700,
     "autoencoder": 3250,
     "decoder": 900,
     "diffusion": 14000,
