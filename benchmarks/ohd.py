@@ -64,7 +64,6 @@ LOSSES = {  # of the ablation: name -> overrides of the recipe
     "L0": ["loss.own_weight=0", "loss.edited_weight=0"],
     "L0 + L1": ["loss.edited_weight=0"],
     "L0 + L2, closer": ["loss.own_weight=0", "loss.edited_captions=closer"],
-    "L0 + L2, farther": ["loss.own_weight=0", "loss.edited_captions=farther"],
     "all, closer": ["loss.edited_captions=closer"],
     "all, farther": ["loss.edited_captions=farther"],
 }

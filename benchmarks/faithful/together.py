@@ -19,13 +19,12 @@ def measure(bench: Bench) -> list[Figure]:
 
 
 def measure_tower(bench: Bench) -> list[Figure]:
-    """The same of both on the tuned tower, whose MLLM is `bench.tower`, and of that MLLM alone."""
+    """The same on the tuned tower, one seed; and of `bench.tower`, its MLLM, alone."""
     sets, _ = efuf.data(bench)
-    models = []
-    for number in bench.seeds:
-        unlearned = efuf.model(bench, sets, number, "efuf_tower", f"model={bench.tower}")
-        models.append(seed.model(bench, "together_tower", number, f"model={unlearned}"))
-    return [*figures(bench, "tower", [bench.tower]), *figures(bench, "tower_together", models)]
+    number = bench.seeds[0]
+    unlearned = efuf.model(bench, sets, number, "efuf_tower", f"model={bench.tower}")
+    both = seed.model(bench, "together_tower", number, f"model={unlearned}")
+    return [*figures(bench, "tower", [bench.tower]), *figures(bench, "tower_together", [both])]
 
 
 def figures(bench: Bench, prefix: str, models: Sequence[Path]) -> list[Figure]:
