@@ -99,11 +99,16 @@ def flat(figures: Mapping[str, Estimate], found: Mapping[str, list[Measured]]) -
 
 
 def bars(figures: Mapping[str, Estimate]) -> list[str]:
-    """What the paper's claim asks for, and whether it is so."""
+    """What the paper's claim asks for and more than guessing, and whether it is so."""
     gain, over = figures["pairs_after_minus_before"], figures["pairs_after_minus_control"]
+    pairs, single = figures["pairs_after"], figures["single_after"]
     verdicts = {
         f"pairs: after is at least {LEAST_GAIN} above before": gain.value >= LEAST_GAIN,
         "pairs: after is above control, the interval clear of zero": over.low > 0,
+        "pairs: after is above the quarter that guessing gives, with its interval": pairs.low
+        > 1 / 4,
+        "single: after is above the half that guessing gives, with its interval": single.low
+        > 1 / 2,
     }
     return [f"{text}: {'met' if so else 'missed'}" for text, so in verdicts.items()]
 

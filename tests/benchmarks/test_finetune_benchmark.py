@@ -219,11 +219,12 @@ def test_a_finetuned_model_lies_where_the_benchmark_looks_for_it(tmp_path):
 
 class TestCompare:
     def test_items_are_compared_with_themselves_after_the_mean_over_seeds(self):
+        half, whole = np.array([0.0, 1, 0, 1]), np.ones(4)
+        right = {"before": [half], "after": [whole, half], "both": [whole, whole]}
+        right["control"] = [half, half]
         found = {
-            "before": [{"pairs": np.array([0.0, 1, 0, 1])}],
-            "after": [{"pairs": np.array([1.0, 1, 1, 1])}, {"pairs": np.array([0.0, 1, 0, 1])}],
-            "both": [{"pairs": np.ones(4)}] * 2,
-            "control": [{"pairs": np.array([0.0, 1, 0, 1])}] * 2,
+            arm: [{"pairs": pairs, "single": (pairs + 1) / 2} for pairs in seeds]
+            for arm, seeds in right.items()
         }
         figures = finetune.compare(found)
         assert figures["pairs_after"].value == 0.75
@@ -233,11 +234,16 @@ class TestCompare:
         numbers = finetune.flat(figures, found)
         assert numbers["pairs_after_0"] == 1
         assert numbers["pairs_after_minus_control_low"] == gain.low
-        assert finetune.bars(figures)[0].endswith(": met")
+        assert [text.rpartition(": ")[2] for text in finetune.bars(figures)] == [
+            "met",
+            "missed",  # two items of four differ: the interval reaches zero
+            "met",
+            "met",
+        ]
 
     def test_the_page_shows_every_figure(self):
         rng = np.random.default_rng(0)
-        metrics = ["pairs", "sentence"]
+        metrics = ["pairs", "single"]
         found = {arm: [{name: rng.random(30) for name in metrics}] * 2 for arm in finetune.ARMS}
         figures = finetune.compare(found)
         page = finetune.page(figures, metrics, (600, 300))
