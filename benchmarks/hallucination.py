@@ -30,7 +30,7 @@ PARTS: dict[str, tuple[str, Callable[[Bench], list[Figure]]]] = {
     "efuf": ("EFUF", efuf.measure),
     "seed": ("SEED", seed.measure),
     "together": ("SEED after EFUF", together.measure),
-    "tower": ("SEED after EFUF, on the tower tuned by OHD-Caps", together.measure_tower),
+    "tower": ("SEED after EFUF on the tower tuned by OHD-Caps, one seed", together.measure_tower),
     "captioner": ("As the captioner of recipes/replace.yaml", captioner.measure),
 }
 
