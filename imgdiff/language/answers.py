@@ -57,7 +57,7 @@ def read_negative(
     added = len(words[1]) - sum(block.size for block in same)
     if not kept or added > most + MOST_WORDS:
         return None
-    return Negative(edited, *task)
+    return Negative(edited, task.family, task.objects)
 
 
 def _one_line(answer: str) -> str | None:

@@ -6,7 +6,7 @@ rows hold a caption twice. Here no object is in two families, and no caption com
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations, cycle, islice
+from itertools import chain, combinations, cycle, islice
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -34,10 +34,12 @@ TRIES = 4  # at other alterations, where one is there already or cannot be writt
 
 class Task(NamedTuple):
     """A negative to be written: the objects to put in (random, popular, adversarial), to take out
-    or to alter, by first names of the lexicon."""
+    or to alter, by first names of the lexicon. into: what an altered one becomes; None: whatever
+    the rules find."""
 
     family: Family
     objects: tuple[str, ...]
+    into: str | None = None
 
 
 class Negative(NamedTuple):
@@ -70,14 +72,13 @@ def by_rules(
 ) -> list[Negative]:
     """One negative for each task, as far as the rules go; where one is there already, or none can
     be written, something is altered in another way."""
-    written = (negative for task in tasks for negative in write(caption, task, shown, lexicon, rng))
-    kept = distinct(caption, written)
-    for task in [task for task in tasks if task.family not in INSERTED] * TRIES:
-        if len(kept) == len(tasks):
-            break
-        altered = write(caption, Task("alter", task.objects), shown, lexicon, rng)
-        kept = distinct(caption, [*kept, *altered])
-    return kept
+    others = [Task("alter", task.objects) for task in tasks if task.family not in INSERTED] * TRIES
+    written = (
+        negative
+        for task in (*tasks, *others)
+        for negative in write(caption, task, shown, lexicon, rng)
+    )
+    return list(islice(distinct(caption, written), len(tasks)))
 
 
 def plan(
@@ -93,7 +94,8 @@ def plan(
     one, altered else.
 
     True objects that the caption names come first, as they are what rules can change. With fewer
-    than three, subsets come again. `alterations` more alter one of them each, in turn.
+    than three, subsets come again. As many as `alterations`, if there are, alter one of them each;
+    every second one makes it one of the absent objects, of whatever group.
     """
     shown, said = Shown(caption, objects, lexicon), named_objects(caption, lexicon)
     present = list(dict.fromkeys([*said, *(first_name(name, lexicon) for name in objects)]))
@@ -108,8 +110,10 @@ def plan(
         subset = changed[k % len(changed)]
         named = set(subset) < set(said) and k < len(changed)
         tasks.append(Task("remove" if named else "alter", subset))
-    one_each = islice(cycle(present[:TRUE_OBJECTS]), alterations)
-    return tasks + [Task("alter", (name,)) for name in one_each]
+    if alterations:
+        absent = list(chain.from_iterable(drawn.values()))
+        tasks += islice(_alterations(present[:TRUE_OBJECTS], absent, rng), alterations)
+    return tasks
 
 
 def write(
@@ -118,42 +122,57 @@ def write(
     """The negative of a task by rules: none where the rules find no way; what cannot be taken out
     is altered."""
     if task.family in INSERTED:
-        return [Negative(put_in(caption, task.objects, lexicon, rng), *task)]
+        return [Negative(put_in(caption, task.objects, lexicon, rng), task.family, task.objects)]
     if task.family == "remove":
         shorter = take_out(caption, task.objects, lexicon)
         if shorter is not None:
-            return [Negative(shorter, *task)]
-    altered = alter(caption, task.objects, shown, lexicon, rng)
+            return [Negative(shorter, task.family, task.objects)]
+    altered = alter(caption, task.objects, shown, lexicon, rng, task.into)
     return [] if altered is None else [altered]
 
 
 def alter(
-    caption: str, objects: Sequence[str], shown: Shown, lexicon: Lexicon, rng: np.random.Generator
+    caption: str,
+    objects: Sequence[str],
+    shown: Shown,
+    lexicon: Lexicon,
+    rng: np.random.Generator,
+    into: str | None = None,
 ) -> Negative | None:
-    """The caption with other words for the objects: another thing of the group that the image
-    lacks, or another look where one is said. Where it names none of them, something else in it is
-    altered; None if nothing can be."""
+    """The caption with other words for the objects: `into` if it is given, else another thing of
+    the group that the image lacks, or another look where one is said. Where it names none of them,
+    something else in it is altered; None if nothing can be."""
     found = mentions(caption, lexicon)
     wanted = [each for each in found if each.noun.thing[0] in objects]
     if not wanted and found:
         wanted = [found[int(rng.integers(len(found)))]]
     done: list[str] = []
     for mention in reversed(wanted):  # from the end, so that places stay
-        ways = list(_ways(caption, mention, shown, lexicon))
+        ways = list(_ways(caption, mention, shown, lexicon, into))
         if ways:
             caption = str(rng.choice(ways[int(rng.integers(len(ways)))]))
             done.append(mention.noun.thing[0])
     return Negative(caption, "alter", tuple(reversed(done))) if done else None
 
 
-def distinct(caption: str, found: Iterable[Negative]) -> list[Negative]:
+def distinct(caption: str, found: Iterable[Negative]) -> Iterator[Negative]:
     """Those that are neither the caption nor one of those before."""
-    seen, kept = {_plain(caption)}, []
+    seen = {_plain(caption)}
     for negative in found:
-        if _plain(negative.caption) not in seen:
-            seen.add(_plain(negative.caption))
-            kept.append(negative)
-    return kept
+        plain = _plain(negative.caption)
+        if plain not in seen:
+            seen.add(plain)
+            yield negative
+
+
+def _alterations(
+    things: Sequence[str], absent: Sequence[str], rng: np.random.Generator
+) -> Iterator[Task]:
+    """One thing each, by turns as the rules find and into an absent one, no such exchange twice."""
+    exchanges = [Task("alter", (thing,), other) for thing in things for other in absent]
+    free = (Task("alter", (thing,)) for thing in cycle(things))
+    for k, task in zip(rng.permutation(len(exchanges)), free, strict=False):
+        yield from (task, exchanges[k])
 
 
 def _subsets(names: Sequence[str], largest: int) -> Iterator[tuple[str, ...]]:
@@ -161,18 +180,23 @@ def _subsets(names: Sequence[str], largest: int) -> Iterator[tuple[str, ...]]:
     return (subset for size in range(1, largest + 1) for subset in combinations(names, size))
 
 
-def _ways(caption: str, mention: Mention, shown: Shown, lexicon: Lexicon) -> Iterator[list[str]]:
-    """Captions by what is altered of a thing: each of its attributes, and itself."""
-    for place, _, looks in attribute_changes(caption, mention, lexicon):
-        if looks:
-            yield [put(caption, place, look) for look in looks]
+def _ways(
+    caption: str, mention: Mention, shown: Shown, lexicon: Lexicon, into: str | None
+) -> Iterator[list[str]]:
+    """Captions by what is altered of a thing: each of its attributes, and itself; with `into`,
+    itself alone."""
+    names = [into] if into else [thing[0] for thing in lexicon.groups[mention.noun.group].things]
+    if into is None:
+        for place, _, looks in attribute_changes(caption, mention, lexicon):
+            if looks:
+                yield [put(caption, place, look) for look in looks]
     words = {word.group().lower() for word in WORD.finditer(caption)}
     if is_replaceable(mention, lexicon, words):
         others = [
             new
-            for thing in lexicon.groups[mention.noun.group].things
-            if shown.lacks(thing[0])
-            if (new := lexicon.form(thing[0], mention.noun.number)) is not None
+            for name in names
+            if shown.lacks(name)
+            if (new := lexicon.form(name, mention.noun.number)) is not None
         ]
         if others:
             yield [put(caption, mention.span, new) for new in others]

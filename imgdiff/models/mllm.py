@@ -13,6 +13,14 @@ from imgdiff.models.loading import device_of, place, weights
 from imgdiff.models.zoo import Checkpoint
 
 
+def model_and_processor(checkpoint: Checkpoint) -> tuple[Any, Any]:
+    """Of transformers; the model where loading leaves it, on the CPU."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(**place(checkpoint))
+    return AutoModelForImageTextToText.from_pretrained(**weights(checkpoint)), processor
+
+
 class Mllm:
     """Answers, batched; a greedy one does not depend on what shares its batch (left padding,
     masked)."""
@@ -22,14 +30,10 @@ class Mllm:
 
     @classmethod
     def load(cls, checkpoint: Checkpoint) -> "Mllm":
-        from transformers import AutoModelForImageTextToText, AutoProcessor
-
-        model = AutoModelForImageTextToText.from_pretrained(**weights(checkpoint)).to(
-            device_of(checkpoint)
-        )
+        model, processor = model_and_processor(checkpoint)
         if checkpoint.folder is not None:
             bottleneck.load(model, checkpoint.folder)
-        return cls(model, AutoProcessor.from_pretrained(**place(checkpoint)))
+        return cls(model.to(device_of(checkpoint)), processor)
 
     @torch.inference_mode()
     def answer(

@@ -47,8 +47,8 @@ class ObjectNegativesParams(Params):
         0,
         ge=0,
         le=27,
-        description="captions beside the paper's 27 in which one thing, or its colour, becomes "
-        "another: as long as the image's own",
+        description="captions beside the paper's 27, as long as the image's own: one thing becomes "
+        "an absent one, or, by turns, it or its colour becomes another of its kind",
     )
     temperature: float = Field(0.8, ge=0, le=2, description="llm: of the sampling")
     max_new_tokens: int = Field(96, ge=1, le=1024, description="llm: longest answer")
@@ -163,11 +163,10 @@ class ObjectNegativesMapper(Mapper):
             again = []
             for (row, k, task), answer in zip(left, answers, strict=True):
                 args = (row["caption_a"], task, self._shown(row), answer, self.lexicon)
-                negative = read_negative(*args)
-                before = found[row.id]
-                after = distinct(row["caption_a"], [*before, *([negative] if negative else [])])
-                found[row.id] = after
-                again += [(row, k, task)] if len(after) == len(before) else []
+                negative, before = read_negative(*args), found[row.id]
+                written = before if negative is None else [*before, negative]
+                found[row.id] = list(distinct(row["caption_a"], written))
+                again += [(row, k, task)] if len(found[row.id]) == len(before) else []
             left = again
         return [found[row.id] for row in rows]
 

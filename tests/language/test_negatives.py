@@ -174,4 +174,4 @@ def test_where_nothing_is_known_nothing_is_altered():
 def test_case_and_spaces_make_no_other_caption():
     found = [Negative(text, "alter", ()) for text in ("A  cat.", "a cat", "a dog", "A dog ")]
     assert [n.caption for n in distinct("the end", found)] == ["A  cat.", "a dog"]
-    assert distinct("A cat", found)[0].caption == "a dog"
+    assert next(distinct("A cat", found)).caption == "a dog"

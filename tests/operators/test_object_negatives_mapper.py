@@ -5,10 +5,13 @@ import json
 import pytest
 
 from imgdiff.errors import RefusedError
+from imgdiff.language.lexicon import load_lexicon
 from imgdiff.language.negatives import FAMILIES, INSERTED
+from imgdiff.language.objects import named_objects
 from imgdiff.testing import make_row, run_operator
 from operators.object_negatives.object_negatives_mapper import ObjectNegativesMapper
 
+TOYLAND = load_lexicon("toyland")
 # fourteen kinds of things, the house beside the car twice
 SHOWN = [
     ["car", "house"],
@@ -57,6 +60,21 @@ def test_alterations_beside_the_27_are_as_long_as_the_caption(models):
     before, after = captions(usual), captions(more)
     assert len(set(after) - {CAPTION}) == len(before) + 5
     assert {len(text.split()) for text in captions(more, "alter")} == {len(CAPTION.split())}
+
+
+def test_alterations_make_a_thing_another_one_of_any_kind(models):
+    row = negatives_of(models, alterations=18)
+    groups = {thing[0]: name for name, group in TOYLAND.groups.items() for thing in group.things}
+    own = set(named_objects(CAPTION, TOYLAND))
+    new = {
+        (was, name)
+        for text in captions(row, "alter")
+        if len(after := set(named_objects(text, TOYLAND))) == len(own)
+        for was in own - after
+        for name in after - own
+    }
+    assert {groups[was] == groups[name] for was, name in new} == {True, False}
+    assert {was for was, _ in new} == own
 
 
 def test_choice_depends_on_the_row_alone(models):

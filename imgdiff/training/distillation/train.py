@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
-from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from imgdiff.models.loading import dtype_of, hide_bars, place, weights
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.loading import dtype_of, hide_bars
+from imgdiff.models.mllm import Mllm, model_and_processor
 from imgdiff.training.answers import collate
 from imgdiff.training.distillation import adapter
 from imgdiff.training.distillation.data import Part, Questions, as_batch, described, held_back
@@ -34,8 +33,7 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
     """
     hide_bars()
     checkpoint = recipe.checkpoint()
-    processor = AutoProcessor.from_pretrained(**place(checkpoint))
-    model = AutoModelForImageTextToText.from_pretrained(**weights(checkpoint))
+    model, processor = model_and_processor(checkpoint)
     model.to(arguments(recipe, folder).device)
     opened = [source.training() for source in recipe.data]
     parts, questions = held_back(opened, recipe.guards.examples, recipe.seed)

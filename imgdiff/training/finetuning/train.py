@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer
+from transformers import Trainer
 
-from imgdiff.models.loading import dtype_of, hide_bars, place, weights
+from imgdiff.models.loading import dtype_of, hide_bars
+from imgdiff.models.mllm import model_and_processor
 from imgdiff.training.answers import collate
 from imgdiff.training.finetuning.parts import merged, prepare
 from imgdiff.training.finetuning.recipe import Recipe
@@ -27,8 +28,7 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
     """
     hide_bars()
     checkpoint = recipe.checkpoint()
-    processor = AutoProcessor.from_pretrained(**place(checkpoint))
-    model = AutoModelForImageTextToText.from_pretrained(**weights(checkpoint))
+    model, processor = model_and_processor(checkpoint)
     limit = recipe.max_length or model.config.get_text_config().max_position_embeddings
     training, validation = _data(recipe, processor, limit)
     model = prepare(model, recipe)
