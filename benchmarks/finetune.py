@@ -60,9 +60,10 @@ def measure(
 
     start = models.before(folder / "before")
     found = {"before": [ask(start)]}
-    for arm, given in sources(folder, *runs).items():
+    made = folder / "captions-{}-{}".format(*runs)
+    for arm, given in sources(made, *runs).items():
         trained = [
-            models.finetuned(folder / f"{arm}-{seed}", start, given, seed, models.Settings())
+            models.finetuned(made / f"{arm}-{seed}", start, given, seed, models.Settings())
             for seed in range(seeds)
         ]
         found[arm] = [ask(model) for model in trained]
@@ -123,7 +124,9 @@ def show(figures: Mapping[str, Estimate], metrics: list[str]) -> None:
     Console().print(table)
 
 
-def page(figures: Mapping[str, Estimate], metrics: list[str], runs: tuple[int, int]) -> str:
+def page(
+    figures: Mapping[str, Estimate], metrics: list[str], runs: tuple[int, int], seeds: int
+) -> str:
     """The figures as Markdown, with the paper's beside them."""
 
     def rows(names: list[str]) -> str:
@@ -140,6 +143,7 @@ def page(figures: Mapping[str, Estimate], metrics: list[str], runs: tuple[int, i
         bars="\n".join(f"- {text}" for text in bars(figures)),
         replaced=runs[0],
         removed=runs[1],
+        seeds="one seed" if seeds == 1 else f"{seeds} seeds",
     )
 
 
@@ -164,7 +168,7 @@ def main() -> None:
     if given.json:
         given.json.write_text(json.dumps(flat(figures, found), indent=1) + "\n")
     if given.write:
-        given.write.write_text(page(figures, metrics, runs))
+        given.write.write_text(page(figures, metrics, runs, seeds))
 
 
 PAGE = """# Does the data help?
@@ -172,7 +176,7 @@ PAGE = """# Does the data help?
 Written by `python benchmarks/finetune.py --write docs/finetune-results.md`: the embedded MLLM
 before and after finetuning on what runs made, asked about {items} pairs of rendered scenes of the
 test split, each of which differs in one thing. In brackets: 95 % intervals, by bootstrap over
-items, of the mean over three seeds.
+items, of the mean over {seeds}.
 
 | | before | after: replace | both: replace + remove | control: single pictures |
 | --- | --- | --- | --- | --- |

@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 from embedded.figures import Figure
 
+from faithful.efuf_data import sorted_captions
 from faithful.scenes import HeldOutScenes, Said
 from faithful.tower import SeenOnce, share_tower
 from imgdiff.models.mllm import Mllm
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.training.check import check_training
 from imgdiff.training.command import train
+
+EFUF_SCENES = 1024  # that EFUF's data is made of
 
 
 @dataclass
@@ -33,6 +36,12 @@ class Bench:
     @property
     def seeds(self) -> Sequence[int]:
         return (1,) if self.quick else (1, 2, 3)
+
+    @cached_property
+    def efuf_sets(self) -> tuple[Path, Path]:
+        """EFUF's data sorted by CLIP and by the truth, made if it is not there."""
+        count = EFUF_SCENES // 2 if self.quick else EFUF_SCENES
+        return sorted_captions(self.folder / f"efuf_data_{count}", count)
 
     @cached_property
     def scenes(self) -> HeldOutScenes:

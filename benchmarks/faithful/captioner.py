@@ -25,7 +25,7 @@ Samples = list[tuple[int, Row, Region]]  # number of the caption, its row, a reg
 
 def measure(bench: Bench) -> list[Figure]:
     """Right sentences before, and after EFUF, SEED and both, over all seeds."""
-    sets, _ = efuf.data(bench)
+    sets, _ = bench.efuf_sets
     folder = bench.folder / "captioner"
     folder.mkdir(parents=True, exist_ok=True)
     count = CAPTIONS // 4 if bench.quick else CAPTIONS

@@ -6,17 +6,16 @@ from embedded.figures import Figure, plain
 
 from faithful import changes
 from faithful.bench import Bench
-from faithful.efuf_data import precision_figures, sorted_captions
+from faithful.efuf_data import precision_figures
 from faithful.scenes import Said
 
 RECIPE = "recipes/train/efuf.yaml"
-SCENES = 1024  # that EFUF's data is made of
 
 
 def measure(bench: Bench) -> list[Figure]:
     """All figures: of the recipe over all seeds; beside it, of one seed, sets sorted by the truth
     in place of CLIP: what a perfect judge would give."""
-    by_clip, by_truth = data(bench)
+    by_clip, by_truth = bench.efuf_sets
     models = [model(bench, by_clip, seed) for seed in bench.seeds]
     each = [bench.said_by(one) for one in models]
     figures = [
@@ -32,12 +31,6 @@ def measure(bench: Bench) -> list[Figure]:
 
 
 CHAIR_I = changes.chair_i
-
-
-def data(bench: Bench) -> tuple[Path, Path]:
-    """Sets sorted by CLIP and by the truth, made if they are not there."""
-    count = SCENES // 2 if bench.quick else SCENES
-    return sorted_captions(bench.folder / f"efuf_data_{count}", count, ())
 
 
 def model(bench: Bench, sets: Path, seed: int, name: str = "efuf", *more: str) -> Path:

@@ -15,24 +15,20 @@ from imgdiff.toyland.make import write_scenes
 from imgdiff.toyland.scenes import generator, sample_scene
 
 RECIPE = "recipes/efuf_data.yaml"
-MOST = 2000  # scenes that are drawn
 OPEN = ("positive_above=-1.0", "negative_below=-1.0", "sentence_above=-1.0")  # all captions stay
 
 
-def sorted_captions(folder: Path, count: int, settings: Sequence[str]) -> tuple[Path, Path]:
-    """Two runs of the recipe on the same captions of the first `count` scenes: sorted by CLIP as
-    the recipe says, and by the truth. A higher count goes on in the same folder.
-
-    settings: `key=value` of the recipe.
+def sorted_captions(folder: Path, count: int) -> tuple[Path, Path]:
+    """Two runs of the recipe on the same captions of so many scenes: sorted by CLIP as the recipe
+    says, and by the truth.
 
     Raises:
         StoppedError: the recipe did not run to its end.
     """
     scenes, by_clip, by_truth = (folder / name for name in ("scenes", "by_clip", "by_truth"))
     if not (scenes / "scenes.jsonl").exists():
-        write_scenes(scenes, MOST)
-    source = [f"dataset_path={scenes / 'scenes.jsonl'}", f"limit={count}"]
-    every = [*source, f"export_path={by_clip}", *settings]
+        write_scenes(scenes, count)
+    every = [f"dataset_path={scenes / 'scenes.jsonl'}", f"export_path={by_clip}"]
     _run([*every, *(f"phrase_relevance_filter.{setting}" for setting in OPEN)])
     _write_truth(_rows(by_clip), by_truth)
     _run(every)  # decides again by the stored scores

@@ -115,7 +115,7 @@ def pope_figures(
         difference("seed_pope_sampled_change", "change, points", *drawn, changes.f1),
         difference(
             "seed_forward_change",
-            "forward KL in place of reverse, one seed: POPE random F1, greedy, points",
+            "by forward KL, one seed: POPE random F1, greedy, change from before, points",
             old,
             greedy([forward], "random"),
             changes.f1,

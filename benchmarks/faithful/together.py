@@ -20,7 +20,7 @@ def measure(bench: Bench) -> list[Figure]:
 
 def measure_tower(bench: Bench) -> list[Figure]:
     """The same on the tuned tower, one seed; and of `bench.tower`, its MLLM, alone."""
-    sets, _ = efuf.data(bench)
+    sets, _ = bench.efuf_sets
     number = bench.seeds[0]
     unlearned = efuf.model(bench, sets, number, "efuf_tower", f"model={bench.tower}")
     both = seed.model(bench, "together_tower", number, f"model={unlearned}")
@@ -45,7 +45,7 @@ def figures(bench: Bench, prefix: str, models: Sequence[Path]) -> list[Figure]:
 
 def model(bench: Bench, number: int) -> Path:
     """The folder of EFUF's model of a seed after SEED."""
-    sets, _ = efuf.data(bench)
+    sets, _ = bench.efuf_sets
     return seed.model(bench, "together", number, f"model={efuf.model(bench, sets, number)}")
 
 

@@ -22,7 +22,6 @@ from imgdiff.toyland.make import captions
 from imgdiff.toyland.scenes import generator
 from imgdiff.toyland.vocabulary import with_article
 
-CAPTIONS = 600  # at most; runs that take fewer can grow in their folders
 SEEN = 10_000_000  # seeds below are those of the training before
 
 
@@ -45,7 +44,8 @@ def make_runs(folder: Path, replaced: int, removed: int) -> Runs:
     them."""
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "captions.jsonl"
-    source.write_text("".join(json.dumps(record) + "\n" for record in captions(CAPTIONS)))
+    records = captions(max(replaced, removed))
+    source.write_text("".join(json.dumps(record) + "\n" for record in records))
     rows = {}
     for name, count in (("replace", replaced), ("remove", removed)):
         recipe = Path("recipes") / f"{name}.yaml"

@@ -12,7 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import save_model
 from torch import Tensor, nn
 
-FILE = "bottlenecks.safetensors"
+from imgdiff.models.zoo import BOTTLENECKS
+
 NAME = "bottlenecks"  # of the module, in the model that has them
 
 
@@ -57,13 +58,13 @@ class Bottlenecks(nn.Module):
 def save(model: Any, folder: Path) -> None:
     """Write the model's bottlenecks into its folder."""
     bottlenecks = getattr(model, NAME)
-    save_model(bottlenecks, str(folder / FILE), {"shape": json.dumps(bottlenecks.shape)})
+    save_model(bottlenecks, str(folder / BOTTLENECKS), {"shape": json.dumps(bottlenecks.shape)})
 
 
 def load(model: Any, folder: Path) -> None:
     """Put the bottlenecks that lie in a model's folder, if any, behind its blocks."""
-    if not (folder / FILE).is_file():
+    if not (folder / BOTTLENECKS).is_file():
         return
-    with safe_open(folder / FILE, "pt") as file:
+    with safe_open(folder / BOTTLENECKS, "pt") as file:
         bottlenecks = Bottlenecks(model, **json.loads(file.metadata()["shape"]))
         bottlenecks.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118

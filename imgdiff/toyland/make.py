@@ -14,13 +14,14 @@ python -m imgdiff.toyland.make questions outputs/toyland-questions --count 1000
 import argparse
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 
 from imgdiff.conversations import IMAGE
+from imgdiff.files import write_atomic
 from imgdiff.toyland.captions import scene_caption
 from imgdiff.toyland.conversations import questions, web_view
 from imgdiff.toyland.pairs import RenderedPair, replaced_pair
@@ -40,35 +41,37 @@ def captions(count: int, things: int | None = None) -> Iterator[dict[str, Any]]:
 def write_pairs(folder: Path, pairs: list[tuple[str, RenderedPair]]) -> None:
     """PNG files and `pairs.jsonl`, whose lines name them and say which box changed."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "pairs.jsonl").open("w") as lines:
-        for name, pair in pairs:
-            record: dict[str, Any] = {
-                "id": name,
-                "caption_a": pair.caption_a,
-                "caption_b": pair.caption_b,
-            }
-            for side, picture in zip("ab", pair.images, strict=True):
-                cv2.imwrite(str(folder / f"{name}-{side}.png"), picture[:, :, ::-1])
-                record[f"image_{side}"] = f"{name}-{side}.png"
-            lines.write(json.dumps(record) + "\n")
+    records = []
+    for name, pair in pairs:
+        record: dict[str, Any] = {
+            "id": name,
+            "caption_a": pair.caption_a,
+            "caption_b": pair.caption_b,
+        }
+        for side, picture in zip("ab", pair.images, strict=True):
+            cv2.imwrite(str(folder / f"{name}-{side}.png"), picture[:, :, ::-1])
+            record[f"image_{side}"] = f"{name}-{side}.png"
+        records.append(record)
+    _write_lines(folder / "pairs.jsonl", records)
 
 
 def write_scenes(folder: Path, count: int) -> None:
     """PNG files of scenes that no training saw, and `scenes.jsonl`, whose lines name them and say
     what they show."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "scenes.jsonl").open("w") as lines:
-        for seed in range(count):
-            rng, name = generator("validation", seed), f"scene-{seed:04d}"
-            scene = sample_scene(rng)
-            cv2.imwrite(str(folder / f"{name}.png"), draw(scene).image[:, :, ::-1])
-            record = {
-                "id": name,
-                "image_a": f"{name}.png",
-                "caption": scene_caption(scene, rng),
-                "objects": [thing.category for thing in scene.objects],
-            }
-            lines.write(json.dumps(record) + "\n")
+    records = []
+    for seed in range(count):
+        rng, name = generator("validation", seed), f"scene-{seed:04d}"
+        scene = sample_scene(rng)
+        cv2.imwrite(str(folder / f"{name}.png"), draw(scene).image[:, :, ::-1])
+        record = {
+            "id": name,
+            "image_a": f"{name}.png",
+            "caption": scene_caption(scene, rng),
+            "objects": [thing.category for thing in scene.objects],
+        }
+        records.append(record)
+    _write_lines(folder / "scenes.jsonl", records)
 
 
 def write_views(folder: Path, count: int) -> None:
@@ -77,18 +80,24 @@ def write_views(folder: Path, count: int) -> None:
     box, one time in four named without its colour. No embedded model has trained on these scenes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "views.jsonl").open("w") as lines:
-        for seed in range(count):
-            rng, name = generator("validation", seed), f"view-{seed:05d}"
-            if seed % 4:
-                seen = whole(sample_scene(rng, 2 + seed % 2), rng)
-            else:
-                seen = object_crop(sample_scene(rng), rng)
-            caption = seen.texts[0] if rng.random() < 0.75 else seen.texts[-1]
-            cv2.imwrite(str(folder / f"{name}.png"), seen.image[:, :, ::-1])
-            objects = [word for word in re.findall(r"\w+", caption) if word in CATEGORIES]
-            record = {"id": name, "image_a": f"{name}.png", "caption": caption, "objects": objects}
-            lines.write(json.dumps(record) + "\n")
+    records = []
+    for seed in range(count):
+        rng, name = generator("validation", seed), f"view-{seed:05d}"
+        if seed % 4:
+            seen = whole(sample_scene(rng, 2 + seed % 2), rng)
+        else:
+            seen = object_crop(sample_scene(rng), rng)
+        caption = seen.texts[0] if rng.random() < 0.75 else seen.texts[-1]
+        cv2.imwrite(str(folder / f"{name}.png"), seen.image[:, :, ::-1])
+        objects = [word for word in re.findall(r"\w+", caption) if word in CATEGORIES]
+        record = {"id": name, "image_a": f"{name}.png", "caption": caption, "objects": objects}
+        records.append(record)
+    _write_lines(folder / "views.jsonl", records)
+
+
+def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Last and whole: where the list of a folder's pictures is, they all are."""
+    write_atomic(path, "".join(json.dumps(record) + "\n" for record in records).encode())
 
 
 def write_questions(folder: Path, count: int) -> None:
@@ -108,7 +117,8 @@ def write_questions(folder: Path, count: int) -> None:
         ]
         said[0]["value"] = f"{IMAGE}\n{said[0]['value']}"
         records.append({"id": name, "image": f"{name}.png", "conversations": said})
-    (folder / "questions.json").write_text(json.dumps(records, indent=1) + "\n")
+    text = json.dumps(records, indent=1) + "\n"
+    write_atomic(folder / "questions.json", text.encode())  # last: where it is, all pictures are
 
 
 def main() -> None:
@@ -125,9 +135,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.what == "captions":
         given.target.parent.mkdir(parents=True, exist_ok=True)
-        given.target.write_text(
-            "".join(json.dumps(record) + "\n" for record in captions(given.count, given.things))
-        )
+        _write_lines(given.target, captions(given.count, given.things))
     elif given.what == "scenes":
         write_scenes(given.target, given.count)
     elif given.what == "views":

@@ -20,7 +20,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from imgdiff.errors import StoppedError
+from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.models.loading import device_of
 from imgdiff.progress import make_console
 from imgdiff.training.curve import losses_of, save_curve
@@ -56,9 +56,13 @@ def fit(trainer: Trainer, folder: TrainingFolder) -> None:
     """Train to the end, from the last checkpoint if there is one.
 
     Raises:
+        RefusedError: one process sees several GPUs, among which the Trainer would split batches.
         StoppedError: a person stopped it, the loss is not a number, or the GPU is too small; the
             last checkpoint stays.
     """
+    if trainer.args.n_gpu > 1:
+        text = "several GPUs take one process each"
+        raise RefusedError(f"{text}: accelerate launch -m imgdiff train ..., or choose one GPU")
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(_Watch(folder))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from imgdiff import prompts
 from imgdiff.errors import RefusedError
@@ -53,6 +53,12 @@ class ObjectNegativesParams(Params):
     temperature: float = Field(0.8, ge=0, le=2, description="llm: of the sampling")
     max_new_tokens: int = Field(96, ge=1, le=1024, description="llm: longest answer")
     tries: int = Field(2, ge=1, le=10, description="llm: answers drawn until one is as asked")
+
+    @model_validator(mode="after")
+    def _written(self) -> "ObjectNegativesParams":
+        if self.strategy == "llm" and self.alterations:
+            raise ValueError("alterations are written by rules alone: strategy lexicon")
+        return self
 
 
 @register("object_negatives_mapper")

@@ -246,5 +246,5 @@ class TestCompare:
         metrics = ["pairs", "single"]
         found = {arm: [{name: rng.random(30) for name in metrics}] * 2 for arm in finetune.ARMS}
         figures = finetune.compare(found)
-        page = finetune.page(figures, metrics, (600, 300))
+        page = finetune.page(figures, metrics, (600, 300), 3)
         assert [name for name, each in figures.items() if str(each) not in page] == []

@@ -213,6 +213,11 @@ def test_a_row_without_an_answer_is_rejected(models):
     assert row.message == "none of 0 captions written could be used"
 
 
+def test_alterations_are_written_by_rules_alone():
+    with pytest.raises(ValueError, match="alterations are written by rules alone"):
+        ObjectNegativesMapper.Params(strategy="llm", alterations=2)
+
+
 def test_the_language_model_is_needed_by_its_strategy_alone():
     params = ObjectNegativesMapper.Params
     assert ObjectNegativesMapper(params()).roles == ("clip",)

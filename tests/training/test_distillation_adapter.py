@@ -14,6 +14,7 @@ from imgdiff.models.zoo import Checkpoint
 from imgdiff.toyland.scenes import draw, generator, sample_scene
 from imgdiff.training.distillation import adapter
 from imgdiff.training.distillation.recipe import Adapter
+from imgdiff.training.lora import merged
 
 KINDS = {kind: Adapter(kind=kind, rank=4) for kind in ("lora", "bottleneck")}
 
@@ -63,7 +64,7 @@ class TestBothKinds:
     def test_the_saved_model_is_the_trained_one(self, mllm, kind, tmp_path):
         student = moved(adapter.attach(mllm.model, KINDS[kind]))
         taught = logits(mllm, student)
-        adapter.save(adapter.merged(student, torch.float32), tmp_path)
+        adapter.save(merged(student, torch.float32), tmp_path)
         mllm.processor.save_pretrained(tmp_path)
         loaded = Mllm.load(Checkpoint(name=str(tmp_path)))
         assert_close(logits(mllm, loaded.model), taught, atol=1e-4, rtol=1e-4)
@@ -91,7 +92,7 @@ class TestBothKinds:
 def test_a_merged_one_costs_nothing(mllm):
     """The same class with the same weights by name: nothing is left to run."""
     names = list(mllm.model.state_dict())
-    whole = adapter.merged(moved(adapter.attach(mllm.model, KINDS["lora"])), torch.float32)
+    whole = merged(moved(adapter.attach(mllm.model, KINDS["lora"])), torch.float32)
     assert type(whole) is type(mllm.model)
     assert list(whole.state_dict()) == names
 

@@ -1,5 +1,6 @@
 """Trainings by SEED on miniatures and on the embedded model."""
 
+import json
 import math
 import threading
 from pathlib import Path
@@ -18,9 +19,10 @@ from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.recipe import RecipeError
 from imgdiff.toyland.make import write_questions
 from imgdiff.toyland.scenes import draw, generator, sample_scene
+from imgdiff.training.answers import encode
 from imgdiff.training.check import check_training
 from imgdiff.training.conversations import LlavaExamples, TrainingExample
-from imgdiff.training.distillation.data import described, held_back, question_of
+from imgdiff.training.distillation.data import Questions, described, held_back, question_of
 from imgdiff.training.distillation.guards import Behaviour, behaviour, says
 from imgdiff.training.distillation.recipe import Guards, Recipe
 from imgdiff.training.distillation.train import train
@@ -168,10 +170,50 @@ class TestMiniature:
         if kept == 0:
             assert all(torch.equal(weights(mini)[n], w) for n, w in weights(done.model).items())
 
-    def test_what_does_not_fit(self, mini, data, tmp_path):
-        both = {"rounds": 2, "adapter.kind": "bottleneck"}
-        with pytest.raises(RecipeError, match="a bottleneck cannot become a teacher"):
-            trained(tmp_path, data, model=mini, **both)
+    def test_a_round_out_of_its_bounds_is_the_last_one(self, mini, data, tmp_path):
+        guards = "{examples: 4, every: 1, max_new_tokens: 6, length_change: 1.0e-9}"
+        more = {"trainer.learning_rate": 0.5, "trainer.max_steps": 5, "rounds": 2}
+        done = trained(tmp_path, data, model=mini, guards=guards, **more)
+        assert done.record["figures"]["stopped_by"]
+        assert not (tmp_path / "round-2").exists()
+
+    def test_what_was_stopped_out_of_its_bounds_does_not_go_on(self, mini, data, tmp_path):
+        """A person may stop between two looks at the answers."""
+        guards = "{examples: 4, every: 5, max_new_tokens: 6, length_change: 1.0e-9}"
+        more = {"trainer.learning_rate": 0.5, "trainer.max_steps": 5, "guards": guards}
+        stop = threading.Event()
+        stop.set()
+        with pytest.raises(StoppedError, match="after step 1"):
+            trained(tmp_path, data, stop=stop, model=mini, **more)
+        with pytest.raises(StoppedError, match="checkpoint of step 1 is out of bounds: descript"):
+            trained(tmp_path, data, restart=False, model=mini, **more)
+
+    def test_figures_outlive_a_kill_after_the_last_step(self, mini, data, tmp_path):
+        whole = trained(tmp_path, data, model=mini).record["figures"]
+        record = tmp_path / "training.json"
+        record.write_text(record.read_text().replace('"figures"', '"killed"'))
+        again = trained(tmp_path, data, model=mini, restart=False)
+        assert json.dumps(again.record["figures"]) == json.dumps(whole)  # of which some are NaN
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"rounds": 2, "adapter.kind": "bottleneck"}, "a bottleneck cannot become a teacher"),
+            (
+                {"adapter": "{kind: bottleneck, target_modules: [q_proj]}"},
+                "adapter.target_modules are of kind lora",
+            ),
+            ({"weighting": "none", "anchor": 1.0}, "anchor needs weighting divergence"),
+        ],
+    )
+    def test_what_does_not_fit(self, mini, data, tmp_path, settings, message):
+        with pytest.raises(RecipeError, match=message):
+            trained(tmp_path, data, model=mini, **settings)
+
+    def test_a_bottleneck_model_is_no_start(self, mini, data, tmp_path):
+        done = trained(tmp_path / "one", data, model=mini, adapter="{kind: bottleneck}")
+        with pytest.raises(RecipeError, match="has bottlenecks, which would be lost"):
+            trained(tmp_path / "two", data, model=done.model)
 
 
 @pytest.mark.parametrize(
@@ -301,6 +343,26 @@ class TestData:
     def test_several_pictures(self):
         with pytest.raises(RowError, match="x is about 2 pictures"):
             question_of(TrainingExample("x", [None, None], [("user", "<image><image>What?")]))
+
+    def test_a_question_that_is_too_long_is_passed_over(self, mini, data, caplog):
+        source = LlavaExamples(data, data.parent)
+        processor = AutoProcessor.from_pretrained(mini)
+        lengths = [
+            len(encode(processor, question_of(source[k]).answered("")).tokens["input_ids"])
+            for k in range(COUNT)
+        ]
+        most = sorted(lengths)[COUNT // 2]
+        some = Questions([source], None, 0, processor, most)
+        found = [some[k] for k in range(len(some))]
+        kept = {source[k].id for k in range(COUNT) if lengths[k] <= most}
+        assert {question.name for question in found} == kept
+        assert max(lengths) > most
+        assert f"tokens, at most {most} are taken" in caplog.text
+
+    def test_questions_come_by_shares(self, mini, data):
+        source = LlavaExamples(data, data.parent)
+        some = Questions([source, source], [3, 1], 0, AutoProcessor.from_pretrained(mini), 2000)
+        assert len(some) == COUNT + COUNT // 3
 
     def test_no_examples(self, tmp_path):
         (tmp_path / "none.json").write_text("[]")

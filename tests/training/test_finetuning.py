@@ -20,8 +20,9 @@ from imgdiff.models.mllm import Mllm
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.run import COMPLETE, REFUSED, STOPPED
 from imgdiff.training import fitting
-from imgdiff.training.finetuning.parts import merged, parts, prepare
+from imgdiff.training.finetuning.parts import parts, prepare
 from imgdiff.training.finetuning.recipe import Recipe
+from imgdiff.training.lora import merged
 
 RECIPES = Path(__file__).parents[2] / "recipes/train"
 SAVERS = {"llava": save_llava, "qwen_vl": save_qwen_vl}

@@ -169,7 +169,7 @@ class TestData:
         recipe = write(data=str(tmp_path / "nothing"))
         assert main(["check", str(recipe)]) == 0
         assert main(["train", str(recipe)]) == 2
-        assert "recipes/ohd_negatives.yaml" in capsys.readouterr().err
+        assert "with: imgdiff run recipes/ohd_negatives.yaml" in capsys.readouterr().err
 
     def test_a_dataset_of_another_kind(self, write, tmp_path, capsys):
         rows = opened([row(0, 1)]).remove_columns("negatives")
@@ -204,6 +204,22 @@ class TestTraining:
         curve = (tmp_path / "out" / "curve.csv").read_text()
         assert ",eval_ohd," in curve
         assert (tmp_path / "out" / "curve.png").is_file()
+
+    def test_before_and_after_are_of_full_precision(self, write, monkeypatch):
+        """Though the training is of mixed precision."""
+        exact = []
+
+        def watched(model, collator, rows):
+            fresh = type(model)(model.config).eval()
+            fresh.load_state_dict(model.state_dict())
+            batch = collator([rows[0]])
+            one, other = (scored(m.eval(), m.logit_scale, batch).own for m in (model, fresh))
+            exact.append(torch.allclose(one, other, atol=1e-5))
+            return measure(model, collator, rows)
+
+        monkeypatch.setattr("imgdiff.training.ohd.train.measure", watched)
+        assert main(["train", str(write(trainer={"max_steps": 2, "bf16": True}))]) == 0
+        assert exact == [True, False, True]  # the curve, between them, is the training's
 
     def test_gradient_checkpointing_learns_the_same(self, write, tmp_path):
         weights = []

@@ -191,4 +191,4 @@ class TestLayers:
         model.model.multi_modal_projector = torch.nn.Identity()
         text = "layers: no projector in LlavaForConditionalGeneration"
         with pytest.raises(RefusedError, match=text):
-            train_only(model, ["projector"])
+            train_only(model, ["projector", "last_block"])

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from imgdiff.errors import RefusedError
 from imgdiff.models import bottleneck
+from imgdiff.models.zoo import BOTTLENECKS
 from imgdiff.training.distillation.recipe import Adapter
+from imgdiff.training.lora import layers_named
 
 
 def attach(model: Any, adapter: Adapter) -> Any:
@@ -37,11 +38,7 @@ def attach(model: Any, adapter: Adapter) -> Any:
         if isinstance(module, nn.Linear)
     }
     names = [name for name, module in model.named_modules() if id(module) in inside]
-    wanted = adapter.target_modules
-    chosen = [name for name in names if not wanted or name.rpartition(".")[2] in wanted]
-    if not chosen:
-        known = ", ".join(sorted({name.rpartition(".")[2] for name in names}))
-        raise RefusedError(f"adapter.target_modules: no such layer. There are {known}")
+    chosen = layers_named(names, adapter.target_modules)
     config = LoraConfig(r=adapter.rank, lora_alpha=adapter.alpha, target_modules=chosen)
     return get_peft_model(model, config)
 
@@ -59,12 +56,6 @@ def switched_off(model: Any) -> Iterator[None]:
         yield
     finally:
         added.on = True
-
-
-def merged(model: Any, dtype: torch.dtype) -> Any:
-    """The model with its low-rank adapter added to its weights: as fast as before. Bottlenecks stay
-    beside them."""
-    return (model.merge_and_unload() if hasattr(model, "merge_and_unload") else model).to(dtype)
 
 
 def save(model: Any, folder: Path) -> None:
@@ -88,7 +79,7 @@ def write(model: Any, folder: Path) -> None:
 
 def read(model: Any, folder: Path) -> Any:
     """The model with an adapter that was written."""
-    if (folder / bottleneck.FILE).is_file():
+    if (folder / BOTTLENECKS).is_file():
         bottleneck.load(model, folder)
         return model
     from peft import PeftModel

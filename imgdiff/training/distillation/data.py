@@ -10,7 +10,9 @@ from torch.utils.data import Dataset
 
 from imgdiff.conversations import IMAGE
 from imgdiff.errors import RefusedError, RowError
+from imgdiff.training.answers import encode
 from imgdiff.training.conversations import Examples, TrainingExample
+from imgdiff.training.mixing import draw_rows
 
 log = logging.getLogger("imgdiff.train")
 
@@ -34,14 +36,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Question:
-    """picture: [H, W, 3] uint8 RGB."""
+    """name: of the example it is from. picture: [H, W, 3] uint8 RGB."""
 
+    name: str
     picture: np.ndarray
     text: str
 
     def answered(self, answer: str) -> TrainingExample:
         turns = [("user", f"{IMAGE}\n{self.text}"), ("assistant", answer)]
-        return TrainingExample("own answer", [self.picture], turns)
+        return TrainingExample(self.name, [self.picture], turns)
 
 
 def question_of(example: TrainingExample) -> Question:
@@ -54,7 +57,8 @@ def question_of(example: TrainingExample) -> Question:
         raise RowError(
             "several_pictures", f"{example.id} is about {len(example.pictures)} pictures"
         )
-    return Question(example.pictures[0], example.turns[0][1].replace(IMAGE, "").strip())
+    text = example.turns[0][1].replace(IMAGE, "").strip()
+    return Question(example.id, example.pictures[0], text)
 
 
 def held_back(
@@ -94,14 +98,27 @@ def described(questions: Sequence[Question], description: str) -> list[Question]
 
 
 class Questions(Dataset[Question]):
-    """The first questions of examples, which the student is to answer; every example once, the
-    next one in place of one that cannot be used."""
+    """The first questions of examples, which the student is to answer; the next one in place of one
+    that cannot be used.
 
-    def __init__(self, sources: Sequence[Examples]) -> None:
-        self._places = [(source, row) for source in sources for row in range(len(source))]
+    Args:
+        shares: as of `mixing.Mixture`.
+        most_tokens: of a question with its picture's.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Examples],
+        shares: Sequence[float] | None,
+        seed: int,
+        processor: Any,
+        most_tokens: int,
+    ) -> None:
+        self._sources, self._processor, self._most_tokens = sources, processor, most_tokens
+        self._rows = draw_rows([len(source) for source in sources], shares, seed)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._rows)
 
     def __getitem__(self, number: int) -> Question:
         """
@@ -109,12 +126,15 @@ class Questions(Dataset[Question]):
             RefusedError: no example can be used.
         """
         for place in range(number, number + len(self)):
-            source, row = self._places[place % len(self)]
+            source, row = self._rows[place % len(self)]
             try:
-                return question_of(source[row])
+                question = question_of(self._sources[source][int(row)])
+                encode(self._processor, question.answered(""), self._most_tokens)
+                return question
             except RowError as error:
                 log.warning("dropped: %s", error)
-        raise RefusedError("no example has a question about one picture")
+        text = "no example has a question about one picture that is short enough"
+        raise RefusedError(f"{text}; train.log says why of each")
 
 
 def as_batch(questions: list[Question]) -> dict[str, Any]:

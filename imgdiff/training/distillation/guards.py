@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from imgdiff.errors import StoppedError
 from imgdiff.models.mllm import Mllm
 from imgdiff.training.distillation import adapter
 from imgdiff.training.distillation.data import Question
@@ -83,32 +84,49 @@ class Watch:
 
 class GuardCallback(TrainerCallback):
     """Ends the training when the answers leave their bounds, with the adapter that was last within
-    them.
+    them. The answers are watched before every checkpoint, too.
 
     kept_step, behaviour: of that adapter. breach: how the bounds were left; empty if they were not.
+
+    Args:
+        begun: how the model answers before its first step; None: it is asked.
     """
 
-    def __init__(self, watch: Watch, trainer: Trainer) -> None:
-        self._watch, self._trainer = watch, trainer
+    def __init__(self, watch: Watch, trainer: Trainer, begun: Behaviour | None) -> None:
+        self._watch, self._trainer, self._begun = watch, trainer, begun
         self.kept_step = 0
         self.breach = ""
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self._keep(state, self._watch.before)
+        """
+        Raises:
+            StoppedError: what a person stopped was out of the bounds.
+        """
+        resumed = state.global_step > 0
+        if self._begun is not None and not resumed:
+            self._keep(state, self._begun)
+            return
+        found = self._watch.now(self._model())
+        if resumed and (breaches := found.breaches(self._watch.before, self._watch.bounds)):
+            text = f"the checkpoint of step {state.global_step} is out of bounds"
+            way_out = f"Delete it in {args.output_dir} to go on from the one before"
+            raise StoppedError(f"{text}: {'; '.join(breaches)}. {way_out}.")
+        self._keep(state, found)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         last = state.global_step == state.max_steps
-        if state.global_step % self._watch.bounds.every and not last:
+        due = state.global_step % self._watch.bounds.every == 0
+        if not (due or last or control.should_save):
             return
         found = self._watch.now(self._model())
         figures = {"eval_words": found.words, "eval_yes_rate": found.yes_rate}
-        due = control.should_log
+        losses_due = control.should_log
         self._trainer.log({name: v for name, v in figures.items() if not math.isnan(v)})
-        control.should_log = due  # of the losses, which else would count as logged
+        control.should_log = losses_due  # else they would count as logged
         breaches = found.breaches(self._watch.before, self._watch.bounds)
         if not breaches:
             self._keep(state, found)

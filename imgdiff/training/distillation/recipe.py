@@ -5,7 +5,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from imgdiff.models.zoo import Checkpoint
 from imgdiff.prompts import SCENE
 from imgdiff.recipe import Key, Section
 from imgdiff.training.recipe import TrainingRecipe
@@ -18,7 +17,7 @@ class Adapter(Section):
 
     kind: Literal["lora", "bottleneck"] = "lora"
     rank: int = Field(16, ge=1, le=1024)
-    alpha: float = Field(32.0, gt=0)  # the low-rank output is scaled by alpha / rank
+    alpha: float = Field(32.0, gt=0)  # lora: its output is scaled by alpha / rank
     blocks: float | None = Field(None, gt=0, le=1)  # share of the blocks, the last; see `share`
     target_modules: list[str] = Field(
         default=[]
@@ -75,15 +74,13 @@ class Recipe(TrainingRecipe):
         checked_shares(self.data)
         if self.rounds > 1 and self.adapter.kind == "bottleneck":
             raise ValueError("rounds need adapter.kind lora: a bottleneck cannot become a teacher")
+        if self.adapter.kind == "bottleneck" and self.adapter.target_modules:
+            raise ValueError(
+                "adapter.target_modules are of kind lora: bottlenecks have none"
+            )
+        if self.weighting == "none" and "anchor" in self.model_fields_set:
+            raise ValueError("anchor needs weighting divergence: without it all tokens are purged")
         return self
-
-    def checkpoint(self) -> Checkpoint:
-        found = super().checkpoint()
-        if found.dtype == "float16":
-            raise ValueError("float16 overflows in training: set dtype to bfloat16 or float32")
-        if found.dtype == "bfloat16" and not self.trainer.bf16:
-            raise ValueError("dtype bfloat16 needs trainer.bf16: true")
-        return found
 
     def missing(self) -> Iterable[tuple[Key, str]]:
         return missing_data(self.data)

@@ -10,17 +10,20 @@ from torch.utils.data import Dataset
 
 from imgdiff.models.loading import dtype_of, hide_bars
 from imgdiff.models.mllm import Mllm, model_and_processor
+from imgdiff.shard_files import read_json, to_json
 from imgdiff.training.answers import collate
 from imgdiff.training.distillation import adapter
 from imgdiff.training.distillation.data import Part, Questions, as_batch, described, held_back
-from imgdiff.training.distillation.guards import GuardCallback, Watch
+from imgdiff.training.distillation.guards import Behaviour, GuardCallback, Watch
 from imgdiff.training.distillation.recipe import Recipe
 from imgdiff.training.distillation.trainer import DistillationTrainer
 from imgdiff.training.fitting import arguments, fit
 from imgdiff.training.folder import TrainingFolder
+from imgdiff.training.lora import merged
 from imgdiff.training.mixing import Mixture
 
 log = logging.getLogger("imgdiff.train")
+FIGURES = "figures.json"  # of a round, beside its adapter
 
 
 def train(recipe: Recipe, folder: TrainingFolder) -> None:
@@ -39,21 +42,24 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
     parts, questions = held_back(opened, recipe.guards.examples, recipe.seed)
     asked = [*questions, *described(questions, recipe.guards.description)]
     watch = Watch(recipe.guards, asked, Mllm(model, processor)) if asked else None
-    figures: dict[str, Any] = {}
     for number in range(1, recipe.rounds + 1):
         own = folder
         if recipe.rounds > 1:
             own = replace(folder, path=folder.path / f"round-{number}")
             own.path.mkdir(exist_ok=True)
             log.info("round %d of %d", number, recipe.rounds)
-        if (own.path / "adapter").is_dir():
-            model = adapter.read(model, own.path / "adapter")
+        done = own.path / "adapter"
+        if done.is_dir():
+            model, figures = adapter.read(model, done), read_json(done / FIGURES) or {}
         else:
             model = adapter.attach(model, recipe.adapter)
-            figures |= _distil(recipe, own, model, processor, parts, watch)
-            own.save("adapter", partial(adapter.write, model))
+            begun = watch.before if watch is not None and number == 1 else None
+            figures = _distil(recipe, own, model, processor, parts, watch, begun)
+            own.save("adapter", partial(_write_adapter, model, figures))
         # the student is the next round's teacher; what it learned was trained in float32
-        model = adapter.merged(model, dtype_of(checkpoint))
+        model = merged(model, dtype_of(checkpoint))
+        if figures.get("stopped_by"):
+            break
 
     def write(path: Path) -> None:
         adapter.save(model, path)
@@ -63,6 +69,11 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
     folder.finish(figures)
 
 
+def _write_adapter(model: Any, figures: dict[str, Any], folder: Path) -> None:
+    adapter.write(model, folder)
+    (folder / FIGURES).write_bytes(to_json(figures))
+
+
 def _distil(
     recipe: Recipe,
     folder: TrainingFolder,
@@ -70,15 +81,18 @@ def _distil(
     processor: Any,
     parts: list[Part],
     watch: Watch | None,
+    begun: Behaviour | None,
 ) -> dict[str, Any]:
-    """Train the model's adapter for one round; gives the figures of its end."""
+    """Train the model's adapter for one round; gives the figures of its end. begun: as for
+    `GuardCallback`."""
     limit = recipe.max_length or model.config.get_text_config().max_position_embeddings
+    shares = [source.share for source in recipe.data if source.share is not None]
+    mixed = parts, shares or None, recipe.seed, processor
     data: Dataset[Any]
     if recipe.responses == "student":
-        data, batched = Questions(parts), as_batch
+        data, batched = Questions(*mixed, limit - recipe.max_new_tokens), as_batch
     else:
-        shares = [source.share for source in recipe.data if source.share is not None]
-        data = Mixture(parts, shares or None, recipe.seed, processor, limit)
+        data = Mixture(*mixed, limit)
         batched = partial(collate, pad_token_id=processor.tokenizer.pad_token_id)
     trainer = DistillationTrainer(
         recipe,
@@ -91,7 +105,7 @@ def _distil(
     )
     guard = None
     if watch is not None:
-        trainer.add_callback(guard := GuardCallback(watch, trainer))
+        trainer.add_callback(guard := GuardCallback(watch, trainer, begun))
     fit(trainer, folder)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     figures = {"steps": trainer.state.global_step, "trained_parameters": trained}

@@ -2,11 +2,10 @@
 
 from typing import Any, Literal
 
-import torch
 from torch import nn
 
-from imgdiff.errors import RefusedError
 from imgdiff.training.finetuning.recipe import Adapter, Recipe
+from imgdiff.training.lora import layers_named
 
 Part = Literal["vision", "projector", "language"]
 
@@ -67,25 +66,13 @@ def _adapted(model: Any, adapter: Adapter, belongs: dict[str, Part], trained: se
             whole.append(name)
         elif part in trained and isinstance(module, nn.Linear) and module is not head:
             targets.append(name)
-    wanted = adapter.target_modules
-    chosen = [name for name in targets if not wanted or name.rpartition(".")[2] in wanted]
-    if not chosen:
-        known = ", ".join(sorted({name.rpartition(".")[2] for name in targets}))
-        raise RefusedError(f"adapter.target_modules: no such layer. There are {known}")
     return get_peft_model(
         model,
         LoraConfig(
             r=adapter.rank,
             lora_alpha=adapter.alpha,
             lora_dropout=adapter.dropout,
-            target_modules=chosen,
+            target_modules=layers_named(targets, adapter.target_modules),
             modules_to_save=whole or None,
         ),
     )
-
-
-def merged(model: Any, dtype: torch.dtype) -> Any:
-    """The model with its adapters added to its weights, as it is saved."""
-    if hasattr(model, "merge_and_unload"):
-        model = model.merge_and_unload()
-    return model.to(dtype)

@@ -10,10 +10,11 @@ from transformers import Trainer
 from imgdiff.models.loading import dtype_of, hide_bars
 from imgdiff.models.mllm import model_and_processor
 from imgdiff.training.answers import collate
-from imgdiff.training.finetuning.parts import merged, prepare
+from imgdiff.training.finetuning.parts import prepare
 from imgdiff.training.finetuning.recipe import Recipe
 from imgdiff.training.fitting import arguments, fit
 from imgdiff.training.folder import TrainingFolder, is_first
+from imgdiff.training.lora import merged
 from imgdiff.training.mixing import Mixture
 
 log = logging.getLogger("imgdiff.train")

@@ -9,6 +9,8 @@ from pydantic import Field
 from imgdiff.recipe import Key, Section
 from imgdiff.training.recipe import TrainingRecipe
 
+PAIRS = "/data/pairs"  # where a run has its parquet
+
 
 class LossSettings(Section):
     """L = L0 + own_weight L1 + edited_weight L2; margins in logits, 100 times a cosine in a
@@ -43,5 +45,8 @@ class Recipe(TrainingRecipe):
 
     def missing(self) -> Iterable[tuple[Key, str]]:
         if not any(Path(self.data).glob("*.parquet")):
-            way_out = "Make it with: imgdiff run recipes/ohd_negatives.yaml"
-            yield ("data",), f"no parquet file in {self.data}. {way_out}"
+            run = "RUN"
+            if self.data.endswith(PAIRS):
+                run = self.data.removesuffix(PAIRS)
+            way_out = f"imgdiff run recipes/ohd_negatives.yaml export_path={run}"
+            yield ("data",), f"no parquet file in {self.data}. Make {run}{PAIRS} with: {way_out}"

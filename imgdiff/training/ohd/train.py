@@ -51,11 +51,10 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
         loss=recipe.loss,
         whole=collator,
     )
-    if trainer.args.n_gpu > 1:
-        text = "several GPUs take one process each"
-        raise RefusedError(f"{text}: accelerate launch -m imgdiff train ..., or choose one GPU")
     before = measure(model, collator, held_back)
     fitting.fit(trainer, folder)
+    # without the mixed precision of the training, as before it and as it will be used
+    model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     after = measure(model, collator, held_back)
 
     def write(target: Path) -> None:

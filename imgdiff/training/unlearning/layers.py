@@ -14,19 +14,20 @@ def train_only(model: Any, layers: Sequence[Layers]) -> list[nn.Parameter]:
     """Freeze all but these layers, and hold those in float32, in which small steps count.
 
     Raises:
-        RefusedError: the model has no layers of that kind.
+        RefusedError: the model has no layers of one of these kinds.
     """
     belongs = parts(model)
     last = {id(weight) for weight in model.get_decoder().layers[-1].parameters()}
-    opened = []
+    opened, met = [], set[str]()
     for name, weight in model.named_parameters():
         kinds = {"last_block" if id(weight) in last else "", _KINDS.get(belongs[name], "")}
         weight.requires_grad_(not kinds.isdisjoint(layers))
         if weight.requires_grad:
             weight.data = weight.data.float()
             opened.append(weight)
-    if not opened:
-        raise RefusedError(f"layers: no {' or '.join(layers)} in {type(model).__name__}")
+            met |= kinds
+    if absent := [kind for kind in layers if kind not in met]:
+        raise RefusedError(f"layers: no {' or '.join(absent)} in {type(model).__name__}")
     return opened
 
 
