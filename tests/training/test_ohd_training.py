@@ -88,7 +88,21 @@ class TestBatches:
         batch = collator(miniatures / "clip")(opened(rows))
         assert batch["caption_of"].tolist() == [0, 0, 1]
         assert batch["negatives_of"].tolist() == [[2, 3, 4], [2, -1, -1], [5, 6, -1]]
-        assert len(batch["input_ids"]) == 7
+        distinct = batch["input_ids"][:7].unique(dim=0)
+        assert len(distinct) == 7
+        assert len(batch["input_ids"]) == 32
+
+    def test_what_rounds_the_number_of_sentences_changes_nothing(self, miniatures, monkeypatch):
+        rows = opened([row(0, 3), row(1, 2)])
+        model = AutoModel.from_pretrained(miniatures / "clip").eval()
+        losses = []
+        for size in (1, 32):
+            monkeypatch.setattr("imgdiff.training.ohd.data.ROUND", size)
+            batch = collator(miniatures / "clip")(rows)
+            assert len(batch["input_ids"]) == (7 if size == 1 else 32)
+            result = scored(model, model.logit_scale, batch)
+            losses.append(weighted(result, LossSettings()).item())
+        assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
     def test_negatives_are_drawn_without_repetition(self, miniatures):
         seen = set()

@@ -75,9 +75,7 @@ class Recipe(TrainingRecipe):
         if self.rounds > 1 and self.adapter.kind == "bottleneck":
             raise ValueError("rounds need adapter.kind lora: a bottleneck cannot become a teacher")
         if self.adapter.kind == "bottleneck" and self.adapter.target_modules:
-            raise ValueError(
-                "adapter.target_modules are of kind lora: bottlenecks have none"
-            )
+            raise ValueError("adapter.target_modules are of kind lora: bottlenecks have none")
         if self.weighting == "none" and "anchor" in self.model_fields_set:
             raise ValueError("anchor needs weighting divergence: without it all tokens are purged")
         return self

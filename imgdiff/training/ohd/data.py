@@ -12,6 +12,7 @@ from imgdiff.export.split import Split
 from imgdiff.rows import Row
 from imgdiff.training.ohd.recipe import Recipe
 
+ROUND = 32  # a CPU keeps kernels for every shape that it met: with few shapes memory stays low
 COLUMNS = ("image_a", "caption_a", "negatives")
 Example = Mapping[str, Any]  # one row of a dataset with these columns
 
@@ -59,7 +60,8 @@ class Collator:
     def __call__(self, rows: Sequence[Example]) -> dict[str, torch.Tensor]:
         """
         Returns:
-            pixel_values [B, 3, H, W]; input_ids and attention_mask [T, L] of the T sentences;
+            pixel_values [B, 3, H, W]; input_ids and attention_mask [T, L] of the sentences, the
+            first one again at the end until T is a multiple of ROUND;
             caption_of [B], the sentence of each row; negatives_of [B, N], -1 where a row has fewer.
         """
         number: dict[str, int] = {}  # of a sentence
@@ -68,9 +70,11 @@ class Collator:
             [number.setdefault(text, len(number)) for text in self._negatives(row)] for row in rows
         ]
         width = max(map(len, edited))
+        sentences = list(number)
+        sentences += sentences[:1] * (-len(sentences) % ROUND)
         pictures = [row["image_a"].convert("RGB") for row in rows]
         tokens = self.processor.tokenizer(
-            list(number), padding=self.padding, truncation=True, return_tensors="pt"
+            sentences, padding=self.padding, truncation=True, return_tensors="pt"
         )
         return {
             **self.processor.image_processor(pictures, return_tensors="pt"),
