@@ -18,7 +18,7 @@ from imgdiff import images, prompts
 from imgdiff.conversations import IMAGE
 from imgdiff.rows import Region, Row
 from imgdiff.toyland.conversations import SINGLE_SHARES, Conversation, conversation
-from imgdiff.toyland.make import captions
+from imgdiff.toyland.make import captions, write_lines
 from imgdiff.toyland.scenes import generator
 from imgdiff.toyland.vocabulary import with_article
 
@@ -44,8 +44,7 @@ def make_runs(folder: Path, replaced: int, removed: int) -> Runs:
     them."""
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "captions.jsonl"
-    records = captions(max(replaced, removed))
-    source.write_text("".join(json.dumps(record) + "\n" for record in records))
+    write_lines(source, captions(max(replaced, removed)))
     rows = {}
     for name, count in (("replace", replaced), ("remove", removed)):
         recipe = Path("recipes") / f"{name}.yaml"

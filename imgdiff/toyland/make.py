@@ -52,7 +52,7 @@ def write_pairs(folder: Path, pairs: list[tuple[str, RenderedPair]]) -> None:
             cv2.imwrite(str(folder / f"{name}-{side}.png"), picture[:, :, ::-1])
             record[f"image_{side}"] = f"{name}-{side}.png"
         records.append(record)
-    _write_lines(folder / "pairs.jsonl", records)
+    write_lines(folder / "pairs.jsonl", records)
 
 
 def write_scenes(folder: Path, count: int) -> None:
@@ -71,7 +71,7 @@ def write_scenes(folder: Path, count: int) -> None:
             "objects": [thing.category for thing in scene.objects],
         }
         records.append(record)
-    _write_lines(folder / "scenes.jsonl", records)
+    write_lines(folder / "scenes.jsonl", records)
 
 
 def write_views(folder: Path, count: int) -> None:
@@ -92,10 +92,10 @@ def write_views(folder: Path, count: int) -> None:
         objects = [word for word in re.findall(r"\w+", caption) if word in CATEGORIES]
         record = {"id": name, "image_a": f"{name}.png", "caption": caption, "objects": objects}
         records.append(record)
-    _write_lines(folder / "views.jsonl", records)
+    write_lines(folder / "views.jsonl", records)
 
 
-def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Last and whole: where the list of a folder's pictures is, they all are."""
     write_atomic(path, "".join(json.dumps(record) + "\n" for record in records).encode())
 
@@ -135,7 +135,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.what == "captions":
         given.target.parent.mkdir(parents=True, exist_ok=True)
-        _write_lines(given.target, captions(given.count, given.things))
+        write_lines(given.target, captions(given.count, given.things))
     elif given.what == "scenes":
         write_scenes(given.target, given.count)
     elif given.what == "views":

@@ -3,7 +3,7 @@ cannot be used."""
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,9 +11,10 @@ from torch.utils.data import Dataset
 
 from imgdiff.errors import RefusedError, RowError, StoppedError
 from imgdiff.training.answers import Encoded, encode
-from imgdiff.training.conversations import Examples
+from imgdiff.training.conversations import Examples, TrainingExample
 
 log = logging.getLogger("imgdiff.train")
+T = TypeVar("T")
 
 
 def draw_rows(sizes: Sequence[int], shares: Sequence[float] | None, seed: int) -> np.ndarray:
@@ -35,8 +36,8 @@ def draw_rows(sizes: Sequence[int], shares: Sequence[float] | None, seed: int) -
     return np.concatenate(drawn)
 
 
-class Mixture(Dataset[Encoded]):
-    """Examples of several sources, encoded for a model when they are asked for.
+class Drawn(Dataset[T]):
+    """Examples of several sources, made ready for a model when they are asked for.
 
     A row that cannot be used is dropped with a line in the log, and the next one takes its place;
     the screen shows the first of each kind.
@@ -73,7 +74,7 @@ class Mixture(Dataset[Encoded]):
         """How many rows were found so far that cannot be used."""
         return int(self._bad.sum())
 
-    def __getitem__(self, number: int) -> Encoded:
+    def __getitem__(self, number: int) -> T:
         """
         Raises:
             StoppedError: no row can be used.
@@ -85,7 +86,7 @@ class Mixture(Dataset[Encoded]):
             source, row = self._rows[place]
             try:
                 example = self._sources[source][int(row)]
-                return encode(self._processor, example, self._max_length)
+                return self._use(example)
             except RowError as error:
                 self._bad[place] = True
                 new = error.code not in self._told
@@ -94,3 +95,18 @@ class Mixture(Dataset[Encoded]):
                     logging.WARNING if new else logging.DEBUG, "dropped: %s: %s", error.code, error
                 )
         raise StoppedError("no example can be used; train.log says why of each")
+
+    def _use(self, example: TrainingExample) -> T:
+        """What the model gets of an example.
+
+        Raises:
+            RowError: it cannot be used.
+        """
+        raise NotImplementedError
+
+
+class Mixture(Drawn[Encoded]):
+    """Examples with their answers, encoded."""
+
+    def _use(self, example: TrainingExample) -> Encoded:
+        return encode(self._processor, example, self._max_length)

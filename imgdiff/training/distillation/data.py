@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from imgdiff.conversations import IMAGE
 from imgdiff.errors import RefusedError, RowError
 from imgdiff.training.answers import encode
 from imgdiff.training.conversations import Examples, TrainingExample
-from imgdiff.training.mixing import draw_rows
+from imgdiff.training.mixing import Drawn
 
 log = logging.getLogger("imgdiff.train")
 
@@ -97,44 +96,13 @@ def described(questions: Sequence[Question], description: str) -> list[Question]
     return [replace(q, text=description) for q in questions if q.text != description]
 
 
-class Questions(Dataset[Question]):
-    """The first questions of examples, which the student is to answer; the next one in place of one
-    that cannot be used.
+class Questions(Drawn[Question]):
+    """The first questions of examples, which the student is to answer."""
 
-    Args:
-        shares: as of `mixing.Mixture`.
-        most_tokens: of a question with its picture's.
-    """
-
-    def __init__(
-        self,
-        sources: Sequence[Examples],
-        shares: Sequence[float] | None,
-        seed: int,
-        processor: Any,
-        most_tokens: int,
-    ) -> None:
-        self._sources, self._processor, self._most_tokens = sources, processor, most_tokens
-        self._rows = draw_rows([len(source) for source in sources], shares, seed)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, number: int) -> Question:
-        """
-        Raises:
-            RefusedError: no example can be used.
-        """
-        for place in range(number, number + len(self)):
-            source, row = self._rows[place % len(self)]
-            try:
-                question = question_of(self._sources[source][int(row)])
-                encode(self._processor, question.answered(""), self._most_tokens)
-                return question
-            except RowError as error:
-                log.warning("dropped: %s", error)
-        text = "no example has a question about one picture that is short enough"
-        raise RefusedError(f"{text}; train.log says why of each")
+    def _use(self, example: TrainingExample) -> Question:
+        question = question_of(example)
+        encode(self._processor, question.answered(""), self._max_length)
+        return question
 
 
 def as_batch(questions: list[Question]) -> dict[str, Any]:
