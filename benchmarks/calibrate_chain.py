@@ -21,12 +21,14 @@ from imgdiff.toyland.judge import load
 
 SWEEPS: dict[str, tuple[float, ...]] = {
     "region_text_matching_filter.min_itc": (0.0, 0.2, 0.3, 0.4, 0.5),
-    "region_text_matching_filter.min_itm": (0.0, 0.01, 0.05, 0.2, 0.5),
-    "region_difference_filter.max_similarity": (0.6, 0.7, 0.8, 0.9, 1.0),
-    "region_difference_filter.max_regions": (1, 2, 5),
+    "region_difference_filter.max_similarity": (0.6, 0.7, 0.8, 0.85, 0.9, 1.0),
+    "region_difference_filter.nms_iou": (0.3, 0.5, 0.8, 0.9),
+    "region_difference_filter.max_regions": (1, 3, 5, 12, 20),
     "region_caption_matching_filter.min_itc": (0.0, 0.2, 0.3, 0.4, 0.5),
-    "region_caption_similarity_filter.max_similarity": (0.6, 0.7, 0.8, 0.95),
+    "region_caption_similarity_filter.max_similarity": (0.6, 0.7, 0.8, 0.9, 1.0),
+    "region_caption_agreement_filter.min_agreement": (0.0, 0.5, 1.0),
 }
+SHOWN = ("rows kept", "box right", "sentence right", "both right")  # of `chain.chain_figures`
 Measured = dict[tuple[str, float], list[Figure]]
 
 
@@ -38,12 +40,13 @@ def in_recipe() -> dict[str, float]:
 
 
 def measure(folder: Path, count: int) -> Measured:
-    """(threshold, its value) -> shares of rows kept, of boxes and of sentences that are right."""
+    """(threshold, its value) -> shares of rows kept, of boxes and sentences that are right, and of
+    samples of which both is so."""
     judge, usual = load(), in_recipe()
 
     def figures(overrides: list[str]) -> list[Figure]:
         made = chain.run_in(folder, "validation", count, overrides)
-        return chain.chain_figures(made, chain.samples_of(made.rows, judge))[:3]
+        return chain.chain_figures(made, chain.samples_of(made.rows, judge))[: len(SHOWN)]
 
     as_it_is = figures([])
     return {
@@ -57,8 +60,8 @@ def table(measured: Measured) -> str:
     """As Markdown; what the recipe has is bold."""
     usual = in_recipe()
     lines = [
-        "| threshold | rows kept | box right | sentence right |",
-        "| --- | --- | --- | --- |",
+        f"| threshold | {' | '.join(SHOWN)} |",
+        "| --- " * (1 + len(SHOWN)) + "|",
     ]
     for (name, value), figures in measured.items():
         setting = f"`{name}: {value}`"
@@ -76,9 +79,10 @@ def plot(measured: Measured, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     usual = in_recipe()
-    picture, panels = plt.subplots(2, 3, figsize=(11, 6), dpi=90, sharey=True)
-    for panel, (name, values) in zip(panels.flat, SWEEPS.items(), strict=True):
-        for k, label in enumerate(("rows kept", "box right", "sentence right")):
+    picture, panels = plt.subplots(2, 4, figsize=(13, 6), dpi=90, sharey=True)
+    *panels, rest = panels.flat
+    for panel, (name, values) in zip(panels, SWEEPS.items(), strict=True):
+        for k, label in enumerate(SHOWN):
             some = [measured[name, value][k] for value in values]
             errors = [[f.value - f.low for f in some], [f.high - f.value for f in some]]
             style = {"marker": "o", "capsize": 2, "color": f"C{k}", "label": label}
@@ -87,7 +91,8 @@ def plot(measured: Measured, path: Path) -> None:
         panel.set(ylim=(0, 1))
         panel.set_xlabel(name.replace(".", "\n"), fontsize=8)
         panel.grid(alpha=0.3)
-    panels.flat[0].legend(fontsize=8)
+    rest.axis("off")
+    rest.legend(*panels[0].get_legend_handles_labels(), loc="center")
     picture.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.savefig(path)
@@ -135,7 +140,8 @@ Written by `python benchmarks/calibrate_chain.py{quick} --write docs/thresholds/
 `recipes/replace.yaml`, whose own values are bold in the table and dotted in the picture. *Rows
 kept*: captions that end as at least one sample. *Box right*: samples whose box shows the old thing
 in A and the new one in B, to the judge's eyes. *Sentence right*: samples whose sentence says the
-captions' change, both colours and both things. Shares with their 95 % intervals.
+captions' change, both colours and both things. *Both right*: a box and its sentence. Shares with
+their 95 % intervals.
 
 ![curves]({curves})
 

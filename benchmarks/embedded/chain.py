@@ -119,5 +119,10 @@ def chain_figures(made: Chained, samples: list[Sample]) -> list[Figure]:
             [sample.right_sentence for sample in samples],
             at_least=0.85,
         ),
+        share(
+            "chain_sample_right",
+            "samples of which both is so",
+            [sample.right_box and sample.right_sentence for sample in samples],
+        ),
         plain("chain_seconds", "seconds for a caption, all steps", made.seconds / count, count),
     ]

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 from embedded.figures import Figure, plain
 
 from faithful import changes
 from faithful.bench import Bench
 from faithful.efuf_data import precision_figures
 from faithful.scenes import Said
+from imgdiff.evaluation.estimates import divide
 
 RECIPE = "recipes/train/efuf.yaml"
 
@@ -48,6 +50,12 @@ def compared(before: Said, after: Said) -> list[Figure]:
     )
     return [
         changes.level("efuf_chair_i_before", "mentions that are hallucinated", old, CHAIR_I),
+        changes.level(
+            "efuf_misread",
+            "of these, beside a true object that is not named: misread rather than added",
+            misread(old),
+            lambda n: divide(n[..., 0], n[..., 1]),
+        ),
         changes.level("efuf_chair_i_after", "the same after EFUF", new, CHAIR_I),
         changes.ratio("efuf_chair_i_ratio", "after over before", old, new, CHAIR_I, at_most=0.75),
         changes.level("efuf_recall_before", "true objects that are named", old, changes.recall),
@@ -81,6 +89,13 @@ def compared(before: Said, after: Said) -> list[Figure]:
             at_least=-1,
         ),
     ]
+
+
+def misread(captions: np.ndarray) -> np.ndarray:
+    """[N, 2] of one model's `Said.captions`: the hallucinated mentions for which a true object of
+    the same image goes unnamed, and all that are hallucinated."""
+    absent, missed = captions[:, 0], captions[:, 3] - captions[:, 2]
+    return np.stack([np.minimum(absent, missed), absent], 1)
 
 
 def oracle(bench: Bench, folder: Path) -> list[Figure]:

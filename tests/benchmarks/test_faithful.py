@@ -6,7 +6,7 @@ import pytest
 import torch
 from faithful import changes, together
 from faithful.bench import Bench
-from faithful.efuf import compared
+from faithful.efuf import compared, misread
 from faithful.efuf_data import precision_figures, shown
 from faithful.page import write_page
 from faithful.scenes import HeldOutScenes, Said
@@ -55,6 +55,11 @@ class TestChanges:
         found = changes.difference("x", "", old, new, changes.chair_i)
         assert level.high - level.low > 0.1
         assert (found.low, found.value, found.high) == pytest.approx((10, 10, 10))
+
+    def test_what_is_misread_has_a_true_object_that_goes_unnamed(self):
+        rows = [(1, 2, 1, 2, 8, 1), (1, 3, 2, 2, 12, 1), (2, 2, 0, 1, 8, 1), (0, 1, 1, 2, 6, 1)]
+        found = misread(np.array(rows, float))
+        assert found.tolist() == [[1, 1], [0, 1], [1, 2], [0, 0]]
 
     def test_several_seeds_count_together(self):
         both = Said.together([BEFORE, AFTER])

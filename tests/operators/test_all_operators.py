@@ -27,8 +27,9 @@ def rows(models, paint):
     made = []
     for k in range(7):
         level = 20 * k
+        said = "A red boat." if k == 2 else f"Boat {k}."
         regions = [
-            Region(BOX, "a", caption_a="A car.", caption_b=f"Boat {k}.", difference=f"{k}."),
+            Region(BOX, "a", caption_a="A red car.", caption_b=said, difference=f"{k}."),
             Region(OTHER, "b", caption_a="A mug.", caption_b="A mug.", difference="Same."),
         ]
         made.append(
@@ -42,10 +43,10 @@ def rows(models, paint):
                 image_b=paint(level, {BOX: level, OTHER: 0}),
             )
         )
-        models.clip().text_degrees[f"Boat {k}."] = level
-        models.matcher().itc.update({(level, "boat"): 0.1 * k, (level, f"Boat {k}."): 0.15 * k})
-        models.matcher().itc[0, "A car."] = 0.7
-        models.matcher().itc[20, "A car."] = 0.1 * k
+        models.clip().text_degrees[said] = level
+        models.matcher().itc.update({(level, "boat"): 0.1 * k, (level, said): 0.15 * k})
+        models.matcher().itc[0, "A red car."] = 0.7
+        models.matcher().itc[20, "A red car."] = 0.1 * k
         models.segmenter().boxes[level] = [BOX] * (k % 3)
     return made
 
