@@ -20,12 +20,12 @@ from imgdiff.check import check
 from imgdiff.toyland.judge import load
 
 SWEEPS: dict[str, tuple[float, ...]] = {
-    "region_text_matching_filter.min_itc": (0.0, 0.2, 0.3, 0.4, 0.5),
-    "region_difference_filter.max_similarity": (0.6, 0.7, 0.8, 0.85, 0.9, 1.0),
-    "region_difference_filter.nms_iou": (0.3, 0.5, 0.8, 0.9),
-    "region_difference_filter.max_regions": (1, 3, 5, 12, 20),
-    "region_caption_matching_filter.min_itc": (0.0, 0.2, 0.3, 0.4, 0.5),
-    "region_caption_similarity_filter.max_similarity": (0.6, 0.7, 0.8, 0.9, 1.0),
+    "region_text_matching_filter.min_itc": (0.0, 0.2, 0.4, 0.5),
+    "region_difference_filter.max_similarity": (0.7, 0.8, 0.9, 0.95, 1.0),
+    "region_difference_filter.nms_iou": (0.3, 0.5, 0.8),
+    "region_difference_filter.max_regions": (1, 3, 5, 12),
+    "region_caption_matching_filter.min_itc": (0.0, 0.2, 0.4, 0.5),
+    "region_caption_similarity_filter.max_similarity": (0.6, 0.7, 0.8, 0.9),
     "region_caption_agreement_filter.min_agreement": (0.0, 0.5, 1.0),
 }
 SHOWN = ("rows kept", "box right", "sentence right", "both right")  # of `chain.chain_figures`

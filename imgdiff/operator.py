@@ -95,7 +95,7 @@ class Filter(Operator):
     # settings that only `decide` reads: where one is moved, stored scores are decided again
     decided_by: ClassVar[tuple[str, ...]] = ()
     scores: ClassVar[tuple[str, ...]] = ()  # names of the numbers it leaves in `row.scores`
-    region_scores: ClassVar[tuple[str, ...]] = ()  # and in `region.scores`
+    region_scores: tuple[str, ...] = ()  # and in `region.scores`
     screens: tuple[str, ...] = ()  # fields that are stored of no row but those it let pass
 
     @abstractmethod

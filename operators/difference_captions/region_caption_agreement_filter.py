@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from imgdiff.boxes import area
 from imgdiff.language.agreement import agreement, exchanged
@@ -11,6 +11,9 @@ from imgdiff.language.lexicon import load_lexicon
 from imgdiff.models import Models
 from imgdiff.operator import Params, RegionFilter, register
 from imgdiff.rows import Region, Row
+
+CAPTIONS = ("caption_a", "caption_b", "regions.caption_a", "regions.caption_b")
+SIDES, DIFFERENCE = ("caption_agreement_a", "caption_agreement_b"), "difference_agreement"
 
 
 class RegionCaptionAgreementParams(Params):
@@ -21,16 +24,18 @@ class RegionCaptionAgreementParams(Params):
         1.0,
         ge=0,
         le=1,
-        description="share of the exchanged thing's words that the region's caption gives one "
-        "thing; 0 where its noun is missing",
+        description="share of the exchanged thing's words that a caption gives one thing; 0 where "
+        "its noun is missing",
     )
+    difference: bool = Field(True, description="the difference caption must name both things too")
     max_regions: int = Field(5, ge=1, le=100, description="largest boxes that are kept")
 
 
 @register("region_caption_agreement_filter")
 class RegionCaptionAgreementFilter(RegionFilter):
-    """Refuse a box unless A's region caption names what only caption A names, and B's what only
-    caption B names: the MLLM, which never read the captions, as a second witness of the edit.
+    """Refuse a box unless A's region caption names what only caption A names, B's what only caption
+    B names, and the difference caption both: the MLLM, which never read the captions, as a second
+    witness of the edit.
 
     Where something was only added, or only removed, the other image's caption alone is asked. Of
     several boxes the largest are kept, which show the thing whole in both images. Not in the paper,
@@ -38,10 +43,15 @@ class RegionCaptionAgreementFilter(RegionFilter):
     """
 
     Params = RegionCaptionAgreementParams
-    reads = ("caption_a", "caption_b", "regions.caption_a", "regions.caption_b")
-    region_scores = ("caption_agreement_a", "caption_agreement_b")
+    reads: tuple[str, ...] = (*CAPTIONS, "regions.difference")
+    region_scores: tuple[str, ...] = (*SIDES, DIFFERENCE)
     decided_by = ("min_agreement", "max_regions")
     nothing_left = "no_agreement"
+
+    def __init__(self, params: BaseModel) -> None:
+        super().__init__(params)
+        if not self.params.difference:
+            self.reads, self.region_scores = CAPTIONS, SIDES
 
     def setup(self, models: Models) -> None:
         self.lexicon = load_lexicon(self.params.lexicon)
@@ -55,9 +65,12 @@ class RegionCaptionAgreementFilter(RegionFilter):
                 continue
             for region in row.kept_regions:
                 captions = region.caption_a, region.caption_b
-                for name, things, caption in zip(self.region_scores, sides, captions, strict=True):
+                for name, things, caption in zip(SIDES, sides, captions, strict=True):
                     if things:
                         region.scores[name] = agreement(things, caption, self.lexicon)
+                if self.params.difference:
+                    both = [*sides[0], *sides[1]]
+                    region.scores[DIFFERENCE] = agreement(both, region.difference, self.lexicon)
 
     def decide_regions(self, row: Row, regions: list[Region]) -> None:
         kept = 0

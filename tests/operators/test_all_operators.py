@@ -28,8 +28,9 @@ def rows(models, paint):
     for k in range(7):
         level = 20 * k
         said = "A red boat." if k == 2 else f"Boat {k}."
+        differs = "A red car, a red boat." if k == 2 else f"{k}."
         regions = [
-            Region(BOX, "a", caption_a="A red car.", caption_b=said, difference=f"{k}."),
+            Region(BOX, "a", caption_a="A red car.", caption_b=said, difference=differs),
             Region(OTHER, "b", caption_a="A mug.", caption_b="A mug.", difference="Same."),
         ]
         made.append(

@@ -11,7 +11,8 @@ from operators.difference_captions.region_caption_agreement_filter import (
 NAME = "region_caption_agreement_filter"
 
 
-def hear(models, row, **params):
+def hear(models, row, difference=False, **params):
+    params |= {"difference": difference}
     (row,) = run_operator(RegionCaptionAgreementFilter, [row], models, **params)
     return row
 
@@ -84,9 +85,34 @@ def test_the_lexicon_is_the_one_that_was_asked_for(models, red_row):
     assert hear(models, red_row(("A puppy.", "A cat."), **captions), lexicon="english").ok
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("The left image shows a red car, while the right image shows a red boat.", True),
+        ("The left image shows a red car, while the right image shows a blue boat.", False),
+        ("Both images show a red car.", False),
+    ],
+)
+def test_the_difference_must_name_both(models, red_row, said, kept):
+    row = red_row(("A red car.", "A red boat."))
+    row.regions[0].difference = said
+    assert hear(models, row, difference=True).ok == kept
+    assert hear(models, row).ok
+
+
+def test_what_is_read_and_left():
+    made = RegionCaptionAgreementFilter(RegionCaptionAgreementFilter.Params())
+    assert made.reads[-1] == "regions.difference"
+    assert made.region_scores[-1] == "difference_agreement"
+    early = RegionCaptionAgreementFilter(RegionCaptionAgreementFilter.Params(difference=False))
+    assert "regions.difference" not in early.reads
+    assert len(early.region_scores) == 2
+
+
 def test_thresholds_for_the_report():
     params = RegionCaptionAgreementFilter.Params(min_agreement=0.5)
     assert RegionCaptionAgreementFilter(params).thresholds() == {
         "caption_agreement_a": (0.5, None),
         "caption_agreement_b": (0.5, None),
+        "difference_agreement": (0.5, None),
     }
