@@ -84,11 +84,9 @@ def plot(measured: Measured, path: Path) -> None:
     for panel, (name, values) in zip(panels, SWEEPS.items(), strict=True):
         for k, label in enumerate(SHOWN):
             some = [measured[name, value][k] for value in values]
-            # a share of 1 may lie a rounding error above the end of its interval
-            below = [max(0.0, f.value - f.low) for f in some]
-            above = [max(0.0, f.high - f.value) for f in some]
+            errors = [[f.value - f.low for f in some], [f.high - f.value for f in some]]
             style = {"marker": "o", "capsize": 2, "color": f"C{k}", "label": label}
-            panel.errorbar(values, [f.value for f in some], [below, above], **style)
+            panel.errorbar(values, [f.value for f in some], errors, **style)
         panel.axvline(usual[name], color="grey", linestyle=":")
         panel.set(ylim=(0, 1))
         panel.set_xlabel(name.replace(".", "\n"), fontsize=8)

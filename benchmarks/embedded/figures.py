@@ -52,8 +52,9 @@ def share(name: str, meaning: str, hits: Sequence[bool], **bar: float) -> Figure
     rate = float(np.mean(hits))
     spread = Z * np.sqrt(rate * (1 - rate) / count + Z**2 / (4 * count**2))
     middle, scale = rate + Z**2 / (2 * count), 1 + Z**2 / count
-    low, high = float((middle - spread) / scale), float((middle + spread) / scale)
-    return Figure(name, meaning, rate, low, high, count, **bar)
+    # of nothing and of all an end is the share itself, but for rounding
+    low, high = min(rate, (middle - spread) / scale), max(rate, (middle + spread) / scale)
+    return Figure(name, meaning, rate, float(low), float(high), count, **bar)
 
 
 def mean(name: str, meaning: str, values: Sequence[float], **bar: float) -> Figure:

@@ -16,7 +16,6 @@ from rich.console import Console
 
 from faithful import changes, efuf, seed, together
 from faithful.bench import Bench
-from imgdiff.evaluation.estimates import divide
 from imgdiff.rows import Region, Row
 
 CAPTIONS = 200
@@ -67,9 +66,9 @@ def captioner_figures(kept: Mapping[str, Sequence[Samples]], count: int) -> list
         ("seed", "the same after SEED"),
         ("together", "the same after both"),
     ):
-        found.append(changes.level(f"captioner_{name}", meaning, counts[name], share_right))
+        found.append(changes.level(f"captioner_{name}", meaning, counts[name], changes.share))
         if name != "before":
-            change = before, counts[name], share_right
+            change = before, counts[name], changes.share
             found.append(changes.difference(f"captioner_{name}_change", "change, points", *change))
         own = float(np.mean([len(some) for some in kept[name]]))
         found.append(
@@ -89,8 +88,3 @@ def tally(some: Samples, count: int) -> np.ndarray:
     for number, row, region in some:
         counted[number] += sentence_right(row, region), 1
     return counted
-
-
-def share_right(n: np.ndarray) -> np.ndarray:
-    """Sums of `tally` -> the share of samples that are right."""
-    return divide(n[..., 0], n[..., 1])

@@ -12,9 +12,12 @@ from imgdiff.evaluation.pope import STATISTICS
 Statistic = Callable[[np.ndarray], np.ndarray]  # sums of counts [..., C] -> values [...]
 
 
-def chair_i(n: np.ndarray) -> np.ndarray:
-    """Of `Said.captions`: the share of mentions that are not there."""
+def share(n: np.ndarray) -> np.ndarray:
+    """The first column as a share of the second."""
     return divide(n[..., 0], n[..., 1])
+
+
+chair_i = share  # of `Said.captions`: mentions that are not there, of all mentions
 
 
 def recall(n: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from faithful import changes
 from faithful.bench import Bench
 from faithful.efuf_data import precision_figures
 from faithful.scenes import Said
-from imgdiff.evaluation.estimates import divide
 
 RECIPE = "recipes/train/efuf.yaml"
 
@@ -54,7 +53,7 @@ def compared(before: Said, after: Said) -> list[Figure]:
             "efuf_misread",
             "of these, beside a true object that is not named: misread rather than added",
             misread(old),
-            lambda n: divide(n[..., 0], n[..., 1]),
+            changes.share,
         ),
         changes.level("efuf_chair_i_after", "the same after EFUF", new, CHAIR_I),
         changes.ratio("efuf_chair_i_ratio", "after over before", old, new, CHAIR_I, at_most=0.75),

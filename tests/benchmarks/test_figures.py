@@ -24,6 +24,11 @@ class TestShare:
         assert (figure.low, figure.high) == pytest.approx((low, high), abs=1e-4)
         assert figure.cases == count
 
+    @pytest.mark.parametrize("hit", [True, False])
+    def test_the_share_lies_in_its_interval_to_the_last_bit(self, hit):
+        figures = [share("x", "", [hit] * count) for count in range(1, 200)]
+        assert all(f.low <= f.value <= f.high for f in figures)
+
     def test_no_cases(self):
         figure = share("x", "", [], at_least=0.5)
         assert math.isnan(figure.value)
