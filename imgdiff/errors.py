@@ -13,6 +13,14 @@ class RefusedError(Exception):
     """The run was refused before any work: something must be changed first (exit code 2)."""
 
 
+def missing_package(error: ImportError, extra: str) -> RefusedError:
+    """What to do for a package of an extra that is not there. Installed from the checkout: the
+    name imgdiff is another project's on PyPI."""
+    package = str(error.name).partition(".")[0]
+    way_out = f"In the checkout of imgdiff: pip install -e '.[{extra}]'"
+    return RefusedError(f"{package} is missing. {way_out}")
+
+
 class StoppedError(Exception):
     """The run cannot go on now; what is done is safe, the same command resumes it (exit code 1)."""
 

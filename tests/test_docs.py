@@ -12,6 +12,8 @@ from imgdiff.operator import registry
 from imgdiff.testing import make_row, run_operator
 
 ROOT = Path(__file__).parents[1]
+TOP = ("imgdiff", "operators", "recipes", "benchmarks", "docs", "tests")
+ENDINGS = (".py", ".md", ".yaml", ".jinja", ".js")
 
 
 def test_the_operator_of_ones_own_works(tmp_path: Path) -> None:
@@ -51,6 +53,23 @@ def test_a_pair_is_edited_without_a_recipe(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "the page", "exec"), {})
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["a.png", "b.png"]
+
+
+def test_nothing_installs_imgdiff_by_name() -> None:
+    """On PyPI the name is another project's."""
+    by_name = re.compile(
+        r"""imgdiff\[|(?:install|add|uvx|pipx\s+run)(?:\s+-\S+)*\s+['"]?imgdiff\b(?!/)"""
+        r"""|pip['"]?\s*:\s*\[[^]]*\bimgdiff\b"""
+    )
+    text_files = (path for top in TOP for path in (ROOT / top).rglob("*") if path.suffix in ENDINGS)
+    files = [*ROOT.glob("*.md"), *ROOT.glob(".ci/*"), *text_files]
+    assert len(files) > 300
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in files
+        for match in by_name.finditer(path.read_text())
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))])

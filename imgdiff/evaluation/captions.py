@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from imgdiff.errors import RefusedError
+from imgdiff.errors import RefusedError, missing_package
 from imgdiff.evaluation.estimates import Estimate, estimate, mean
 
 WORD = re.compile(r"[a-z0-9]+(?:['-][a-z0-9]+)*")
@@ -39,7 +39,7 @@ def scores(
         from pycocoevalcap.rouge.rouge import Rouge
         from sacrebleu.metrics import BLEU
     except ImportError as error:
-        raise _missing(error) from None
+        raise missing_package(error, "evaluate") from None
     cider = cider_d(answers, references)
     said, wanted = _plain(answers, references)
     bleu = BLEU(effective_order=True, smooth_method="none", tokenize="none")
@@ -58,16 +58,12 @@ def cider_d(answers: Mapping[str, str], references: Mapping[str, Sequence[str]])
     try:
         from pycocoevalcap.cider.cider import Cider
     except ImportError as error:
-        raise _missing(error) from None
+        raise missing_package(error, "evaluate") from None
     if len(references) < 2:
         raise RefusedError(f"{len(references)} sentences; CIDEr-D needs two or more")
     said, wanted = _plain(answers, references)
     _, cider = Cider().compute_score(wanted, said)
     return 100 * np.asarray(cider)
-
-
-def _missing(error: ImportError) -> RefusedError:
-    return RefusedError(f"{error.name} is missing: pip install 'imgdiff[evaluate]'")
 
 
 def _plain(

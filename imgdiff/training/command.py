@@ -4,16 +4,15 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from types import ModuleType
 
-from imgdiff.errors import RefusedError, StoppedError
+from imgdiff.errors import RefusedError, StoppedError, missing_package
 from imgdiff.progress import logging_to, make_console
 from imgdiff.recipe import RecipeError
 from imgdiff.run import COMPLETE, REFUSED, STOPPED
 from imgdiff.signals import stop_on_signals
 from imgdiff.training.check import TrainingPlan, check_training
-from imgdiff.training.folder import is_first, open_training
-from imgdiff.training.recipe import METHODS
+from imgdiff.training.folder import TrainingFolder, is_first, open_training
+from imgdiff.training.recipe import METHODS, TrainingRecipe
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -62,11 +61,7 @@ def train(plan: TrainingPlan, restart: bool) -> int:
         logging_to(folder.path / "train.log", console),
     ):
         if not folder.finished:
-            method = _module(f"{METHODS[recipe.method]}.train")
-            from transformers import set_seed
-
-            set_seed(recipe.seed)  # the Trainer does so only after new weights were drawn
-            method.train(recipe, folder)
+            _train(recipe, folder)
     if is_first():
         for name, value in folder.record["figures"].items():
             console.print(f"{name}: {value}", soft_wrap=True)
@@ -74,12 +69,15 @@ def train(plan: TrainingPlan, restart: bool) -> int:
     return COMPLETE
 
 
-def _module(name: str) -> ModuleType:
-    """A method's trainer, imported when it is used: model libraries take seconds."""
+def _train(recipe: TrainingRecipe, folder: TrainingFolder) -> None:
+    """By the recipe's method, whose trainer is imported here: model libraries take seconds."""
     try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("imgdiff"):
+        method = importlib.import_module(f"{METHODS[recipe.method]}.train")
+        from transformers import set_seed
+
+        set_seed(recipe.seed)  # the Trainer does so only after new weights were drawn
+        method.train(recipe, folder)
+    except ModuleNotFoundError as error:  # adapters import peft late
+        if error.name is None or error.name.startswith("imgdiff"):
             raise
-        text = f"training needs {error.name}: pip install 'imgdiff[train]'"
-        raise RefusedError(text) from None
+        raise missing_package(error, "train") from None

@@ -1,4 +1,5 @@
 import math
+import sys
 
 import pytest
 
@@ -35,6 +36,18 @@ def test_bleu_by_hand():
     # all 5 words and 4, 3, 2 runs of 2, 3, 4 words are right in sentence 1; 2 and 3 are silent
     found = scores({"1": "the car is red now", "2": "", "3": ""}, WANTED)
     assert found["bleu_4"].value == pytest.approx(100 * math.exp(1 - 15 / 5))
+
+
+@pytest.mark.parametrize("package", ["pycocoevalcap", "sacrebleu"])
+def test_a_package_that_is_missing_is_installed_from_the_checkout(monkeypatch, package):
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(RefusedError) as refusal:
+        scores({"1": "a"}, WANTED)
+    assert str(refusal.value) == (
+        f"{package} is missing. In the checkout of imgdiff: pip install -e '.[evaluate]'"
+    )
 
 
 def test_one_sentence_is_refused():

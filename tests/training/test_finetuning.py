@@ -291,6 +291,15 @@ class TestTraining:
         error = capsys.readouterr().err
         assert "adapter.target_modules: no such layer. There are down_proj, gate_proj" in error
 
+    def test_a_package_that_is_missing_is_installed_from_the_checkout(
+        self, models, write, monkeypatch, capsys
+    ):
+        monkeypatch.setitem(sys.modules, "peft", None)
+        settings = {"model": {"name": str(models["llava"])}, "adapter": {"rank": 2}}
+        assert imgdiff.main(["train", write(**settings)]) == REFUSED
+        way_out = "In the checkout of imgdiff: pip install -e '.[train]'"
+        assert capsys.readouterr().err.endswith(f"peft is missing. {way_out}\n")
+
     def test_a_model_that_half_precision_would_break(self, models, write, capsys):
         for dtype, text in {"float16": "overflows", "bfloat16": "needs trainer.bf16"}.items():
             model = {"name": str(models["llava"]), "dtype": dtype}
