@@ -106,10 +106,10 @@ def _refuse_repeats(source: Source, steps: Sequence[Step]) -> None:
 def _check_selection(source: Source, steps: Sequence[Step]) -> None:
     """Selectors decide across the whole run, so they come last; and something has to come first."""
     selector = ""
-    for key, operator in steps:
+    for place, (key, operator) in enumerate(steps):
         if isinstance(operator, Selector):
             selector = operator.name
-            if key[1] == 0:
+            if place == 0 and key[1] == 0:
                 source.add(key, "selects from what other operators let pass; none is before it")
         elif selector:
             text = f"comes after {selector}, which decides across the whole run. Put it before."

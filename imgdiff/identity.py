@@ -22,7 +22,8 @@ WAY_OUT = "Use a new export_path, or --restart to delete it."
 def describe(plan: Plan, source: Input) -> dict[str, Any]:
     """The content of `run.json`, but for the time it was started."""
     phases: list[dict[str, Any]] = [
-        {"name": p.name, "operators": [o.name for o in p.operators]} for p in plan.phases
+        {"name": p.name, "operators": [o.name for o in p.operators], "selects": p.selects}
+        for p in plan.phases
     ]
     for number, phase in enumerate(plan.phases):
         written = set(phase.columns)
@@ -131,7 +132,7 @@ def _scorings(plan: Plan, source: Input, phases: list[dict[str, Any]]) -> list[s
     ]
     scorings = []
     for phase, described in zip(plan.phases, phases, strict=True):
-        so_far += [phase.name, described["columns"]]
+        so_far.append(described["columns"])
         for operator in phase.operators:
             models = {role: plan.models[role].fingerprint() for role in operator.roles}
             aside = {"batch_size", *_thresholds(operator)}

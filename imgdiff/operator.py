@@ -49,6 +49,7 @@ class Operator(ABC):
 
     name: ClassVar[str]  # in a recipe; set by `register`
     version: ClassVar[str] = "1"  # raised when the same settings give other results
+    stage: ClassVar[str] = ""  # what it is part of: operators of one stage run as one phase
     Params: ClassVar[type[Params]] = Params
     # settings may change these three
     reads: tuple[str, ...] = ()  # fields it needs
@@ -164,6 +165,7 @@ class Selector(Operator):
     these are among `reads`, and without models. `setup` begins with nothing kept.
     """
 
+    stage = "selection"  # of every selector: they decide together
     scores: ClassVar[tuple[str, ...]] = ()  # names of the numbers it leaves in `row.scores`
 
     @abstractmethod
@@ -201,10 +203,12 @@ def register(name: str) -> Callable[[_T], _T]:
     """Class decorator: the operator (or composite) is called `name` in recipes.
 
     Raises:
-        ValueError: another class has that name.
+        ValueError: another class has that name, or its stage cannot name a folder.
     """
 
     def put(cls: _T) -> _T:
+        if issubclass(cls, Operator):
+            _check_stage(name, cls)
         known = _REGISTRY.get(name, cls)
         if _address(known) != _address(cls):  # a file that is read again replaces its own
             raise ValueError(f"operator {name} is in both {_address(known)} and {_address(cls)}")
@@ -213,6 +217,14 @@ def register(name: str) -> Callable[[_T], _T]:
         return cls
 
     return put
+
+
+def _check_stage(name: str, cls: type[Operator]) -> None:
+    """A run keeps the files of a phase in a folder of that name."""
+    if cls.stage and not cls.stage.isidentifier():
+        raise ValueError(f"{name}: stage {cls.stage!r}, expected a word such as image_pairs")
+    if issubclass(cls, Selector) and cls.stage != Selector.stage:
+        raise ValueError(f"{name}: stage {cls.stage!r}, but selectors are all of {Selector.stage}")
 
 
 def _address(cls: Registered) -> str:

@@ -27,6 +27,8 @@ def _lines(operator: Registered) -> Iterator[str]:
         yield f"  steps: {', '.join(operator.steps)}"
         return
     facts = {"reads": operator.reads, "writes": operator.writes, "models": operator.roles}
+    if operator.stage:
+        facts = {"stage": (operator.stage,), **facts}
     if issubclass(operator, Filter):
         facts["scores"] = (*operator.scores, *operator.region_scores)
     elif issubclass(operator, Selector):

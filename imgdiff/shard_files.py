@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from imgdiff.engines import SELECTION, Tally
+from imgdiff.engines import Tally
 from imgdiff.engines.replay import Stored
 from imgdiff.errors import StoppedError
 from imgdiff.files import TEMPORARY, write_atomic
@@ -202,7 +202,7 @@ class ShardFiles:
         return hashlib.sha256(f"{earlier} {made_from}".encode()).hexdigest()
 
     def _selects(self, phase: int) -> bool:
-        return bool(self.info["phases"][phase]["name"] == SELECTION)
+        return bool(self.info["phases"][phase].get("selects"))
 
     def _schema(self, phase: int) -> Any:
         """Arrow schema of a phase's files: its columns, and all scores made so far."""

@@ -1,5 +1,4 @@
-"""The operator set: one operator a file, foldered by stage. Importing this package registers them
-all."""
+"""The operator set: one operator a file. Importing this package registers them all."""
 
 import importlib
 import pkgutil

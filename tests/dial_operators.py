@@ -14,7 +14,7 @@ def count(name):
 
 @register("dial_find_mapper")
 class Find(Mapper):
-    __module__ = "operators.dial_areas.find"
+    stage = "dial_areas"
     reads, writes = ("caption_a",), ("regions",)
 
     def process(self, rows):
@@ -35,7 +35,7 @@ class WidthParams(Params):
 
 @register("dial_width_filter")
 class Width(RegionFilter):
-    __module__ = "operators.dial_areas.width"
+    stage = "dial_areas"
     Params = WidthParams
     reads = ("regions",)
     decided_by = ("min_width", "most", "min_shape")
@@ -65,7 +65,7 @@ class Width(RegionFilter):
 
 @register("dial_name_mapper")
 class Name(Mapper):
-    __module__ = "operators.dial_names.name"
+    stage = "dial_names"
     reads, writes = ("regions",), ("regions.caption_a",)
 
     def process(self, rows):
@@ -79,7 +79,7 @@ class Name(Mapper):
 
 @register("dial_name_filter")
 class NameLength(RegionFilter):
-    __module__ = "operators.dial_names.length"
+    stage = "dial_names"
     Params = WidthParams
     reads = ("regions.caption_a",)
     decided_by = ("min_width",)

@@ -86,7 +86,7 @@ class LightLengthFilter(RowRangeFilter):
 class LightAreaMapper(Mapper):
     """Find as many areas as the caption has words."""
 
-    __module__ = "operators.light_areas.light_area_mapper"  # as if it were in a folder of its own
+    stage = "light_areas"
     Params = SlowParams
     reads = ("caption_a",)
     writes = ("regions",)
@@ -103,7 +103,7 @@ class LightAreaMapper(Mapper):
 class LightAreaFilter(RegionFilter, Filter):
     """Keep areas whose width, as a share of 100 pixels, lies in the range."""
 
-    __module__ = "operators.light_areas.light_area_filter"
+    stage = "light_areas"
     Params = Range
     decided_by = ("min_score", "max_score")
     reads = ("regions",)
@@ -127,7 +127,7 @@ class LightAreaFilter(RegionFilter, Filter):
 class LightConversationMapper(Mapper):
     """Ask about every area, in words of its own."""
 
-    __module__ = "operators.light_areas.light_conversation_mapper"
+    stage = "light_areas"
     reads = ("regions",)
     writes = ("regions.conversations",)
 

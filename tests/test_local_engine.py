@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from imgdiff import run
-from imgdiff.engines import phases_of
 from imgdiff.engines.batches import Batches
 from imgdiff.errors import RowError, StoppedError
 from imgdiff.models import Models
@@ -160,21 +159,6 @@ def test_an_operator_is_tallied(light):
     assert (tally.regions_in, tally.regions_kept) == (4, 2)
     assert tally.regions_refused == {"width_out_of_range": 2}
     assert tally.scores == {"area_width": [0.1, 0.5]}
-
-
-def test_phases_follow_the_folders_of_the_operator_set():
-    def made_in(module):
-        cls = type("Made", (Faulty,), {"__module__": module})
-        return cls(cls.Params())
-
-    modules = ["mine", "operators.a.x", "operators.a.y", "mine", "operators.b.x", "operators.a.z"]
-    phases = phases_of(map(made_in, modules))
-    assert [(phase.name, len(phase.operators)) for phase in phases] == [
-        ("extra", 1),
-        ("a", 3),
-        ("b", 1),
-        ("a", 1),
-    ]
 
 
 def test_a_run_ends_every_row_once(project):

@@ -67,6 +67,7 @@ def test_run_json_says_what_is_run(project, info):
         {
             "name": "extra",
             "operators": ["light_edit_mapper", "light_image_mapper", "light_length_filter"],
+            "selects": False,
             "columns": ["caption_a", "caption_b", "image_a", "image_b"],
             "thresholds": {"light_length_filter": {"min_score": 0.15, "max_score": 1.0}},
             "scoring": info["phases"][0]["scoring"],
@@ -74,6 +75,7 @@ def test_run_json_says_what_is_run(project, info):
         {
             "name": "light_areas",
             "operators": ["light_area_mapper", "light_area_filter"],
+            "selects": False,
             "columns": ["regions"],
             "thresholds": {"light_area_filter": {"min_score": 0.1, "max_score": 1.0}},
             "scoring": info["phases"][1]["scoring"],

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from imgdiff.models.zoo import Binding
     from imgdiff.readers.base import Address
 
-OPERATOR_SET = "operators"  # the package whose folders name the phases
-FIRST_OUTSIDE = "extra"  # the phase of a file outside it, when no phase goes before
-SELECTION = "selection"  # the phase of all selectors
+FIRST_STAGE = "extra"  # of operators that name none, when no phase goes before
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Phase:
     @property
     def selects(self) -> bool:
         """Whether it decides across the whole run, and not shard by shard (see `Selector`)."""
-        return self.name == SELECTION
+        return all(isinstance(operator, Selector) for operator in self.operators)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -85,21 +83,16 @@ def withhold(operators: Sequence[Operator], rows: Iterable[Row]) -> None:
 
 
 def phases_of(operators: Iterable[Operator]) -> tuple[Phase, ...]:
-    """Consecutive operators of one folder of the operator set, as phases named by the folder;
-    selectors are a phase of their own."""
-    groups: list[tuple[str, list[Operator]]] = []
+    """Consecutive operators of one stage, as phases named by it; an operator that names no stage
+    joins the one before it. Selectors are never together with others."""
+    groups: list[tuple[str, bool, list[Operator]]] = []
     for operator in operators:
-        package, *inside = type(operator).__module__.split(".")
-        if isinstance(operator, Selector):
-            name = SELECTION
-        elif package == OPERATOR_SET and len(inside) > 1:
-            name = inside[0]
-        else:
-            name = groups[-1][0] if groups else FIRST_OUTSIDE
-        if not groups or groups[-1][0] != name:
-            groups.append((name, []))
-        groups[-1][1].append(operator)
-    return tuple(Phase(name, tuple(members)) for name, members in groups)
+        stage = operator.stage or (groups[-1][0] if groups else FIRST_STAGE)
+        selects = isinstance(operator, Selector)
+        if not groups or groups[-1][:2] != (stage, selects):
+            groups.append((stage, selects, []))
+        groups[-1][2].append(operator)
+    return tuple(Phase(stage, tuple(members)) for stage, _, members in groups)
 
 
 def written_columns(operator: Operator) -> set[str]:

@@ -50,13 +50,11 @@ def run(
     path = folder.path.absolute()
     (path / STOP).unlink(missing_ok=True)
     files = ShardFiles(path, folder.info)
-    stages = [
-        (task, plan.recipe.phases.get(task.phase.name, Pool())) for task in tasks(plan, files)
-    ]
+    pools = [(task, plan.recipe.phases.get(task.phase.name, Pool())) for task in tasks(plan, files)]
     with _connected(plan.recipe.ray_address):
         _check_shared(path)
         watch = Watch(folder, progress)
-        for group in _at_once(stages):
+        for group in _at_once(pools):
             for task, _ in group:
                 watch.begin(task.number)
             _flow(group, source, folder, watch, stop)
@@ -191,7 +189,7 @@ def _first_to_do(folder: RunDir, last: int) -> dict[int, int]:
     return dict(sorted(first.items()))
 
 
-def _at_once(stages: list[tuple[Task, Pool]]) -> list[list[tuple[Task, Pool]]]:
+def _at_once(pools: list[tuple[Task, Pool]]) -> list[list[tuple[Task, Pool]]]:
     """All phases together where the cluster has room for the least workers of each, else one after
     the other.
 
@@ -200,7 +198,7 @@ def _at_once(stages: list[tuple[Task, Pool]]) -> list[list[tuple[Task, Pool]]]:
     """
     there = ray.cluster_resources()
     wanted = {"CPU": 0.0, "GPU": 0.0, "memory": 0.0}
-    for task, pool in stages:
+    for task, pool in pools:
         for name, amount in pool.least.items():
             if amount > there.get(name, 0.0):
                 text = f"asks for {amount:g} {name}, the cluster has {there.get(name, 0.0):g}"
@@ -208,9 +206,9 @@ def _at_once(stages: list[tuple[Task, Pool]]) -> list[list[tuple[Task, Pool]]]:
             wanted[name] += amount
     short = [name for name, amount in wanted.items() if amount > there.get(name, 0.0)]
     if not short:
-        return [stages]
+        return [pools]
     log.warning("not enough %s for all phases at once: one after the other", " and ".join(short))
-    return [[stage] for stage in stages]
+    return [[each] for each in pools]
 
 
 @contextmanager

@@ -58,6 +58,7 @@ class CaptionEditMapper(Mapper):
     """Write caption_b: caption_a with one object replaced by another one of its kind (Img-Diff,
     section 11), with one attribute changed, or with one object added."""
 
+    stage = "caption_pairs"
     version = "3"
     Params = CaptionEditParams
     reads = ("caption_a",)

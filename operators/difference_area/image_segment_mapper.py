@@ -36,6 +36,7 @@ class ImageSegmentMapper(Mapper):
     """Write regions: the boxes of all segments of image A and of image B (Img-Diff, section
     3.3)."""
 
+    stage = "difference_area"
     Params = ImageSegmentParams
     reads: tuple[str, ...] = ("image_a", "image_b")
     writes = ("regions", "regions.mask")

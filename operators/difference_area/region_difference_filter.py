@@ -29,6 +29,7 @@ class RegionDifferenceFilter(RegionFilter):
     """Drop boxes whose crops look alike, then overlapping ones, then all but the most different
     (section 3.3)."""
 
+    stage = "difference_area"
     Params = RegionDifferenceParams
     reads = ("image_a", "image_b", "regions")
     decided_by = ("max_similarity", "nms_iou", "max_regions", "min_area", "max_area")

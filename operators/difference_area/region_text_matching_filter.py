@@ -32,6 +32,7 @@ class RegionTextMatchingFilter(RegionMatchingFilter):
     section 3.3).
     """
 
+    stage = "difference_area"
     version = "2"
     Params = RegionTextMatchingParams
     reads = ("image_a", "image_b", "caption_a", "caption_b", "regions")

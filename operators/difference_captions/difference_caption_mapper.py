@@ -33,6 +33,7 @@ class DifferenceCaptionMapper(Mapper):
     wide one.
     """
 
+    stage = "difference_captions"
     Params = DifferenceCaptionParams
     reads = ("image_a", "image_b", "regions.caption_a", "regions.caption_b")
     writes = ("regions.difference",)

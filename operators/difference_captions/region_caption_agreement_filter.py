@@ -42,6 +42,7 @@ class RegionCaptionAgreementFilter(RegionFilter):
     where the captions meet the boxes in `region_text_matching_filter` alone.
     """
 
+    stage = "difference_captions"
     Params = RegionCaptionAgreementParams
     reads: tuple[str, ...] = (*CAPTIONS, "regions.difference")
     region_scores: tuple[str, ...] = (*SIDES, DIFFERENCE)

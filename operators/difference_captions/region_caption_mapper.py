@@ -33,6 +33,7 @@ class RegionCaptionMapper(Mapper):
     """Write caption_a and caption_b of every region with an MLLM, greedily (Img-Diff, section
     3.4)."""
 
+    stage = "difference_captions"
     Params = RegionCaptionParams
     reads = ("image_a", "image_b", "regions")
     writes = ("regions.caption_a", "regions.caption_b")

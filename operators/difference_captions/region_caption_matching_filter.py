@@ -25,6 +25,7 @@ class RegionCaptionMatchingParams(MatchingParams):
 class RegionCaptionMatchingFilter(RegionMatchingFilter):
     """Match A's crop with its region caption and B's with its own (Img-Diff, section 3.4)."""
 
+    stage = "difference_captions"
     Params = RegionCaptionMatchingParams
     reads = ("image_a", "image_b", "regions.caption_a", "regions.caption_b")
     region_scores = ("caption_itc_a", "caption_itc_b", "caption_itm_a", "caption_itm_b")

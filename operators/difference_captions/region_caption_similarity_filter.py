@@ -19,6 +19,7 @@ class RegionCaptionSimilarityFilter(RegionFilter):
     """Drop boxes whose captions are nearly the same by CLIP's text encoder (Img-Diff, section
     3.4)."""
 
+    stage = "difference_captions"
     Params = RegionCaptionSimilarityParams
     reads = ("regions.caption_a", "regions.caption_b")
     decided_by = ("max_similarity",)

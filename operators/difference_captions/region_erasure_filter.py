@@ -24,6 +24,7 @@ class RegionErasureFilter(RegionMatchingFilter):
     """Match caption_a with A's crop, which must show it, and with B's, which must not (Img-Diff,
     section 16)."""
 
+    stage = "difference_captions"
     Params = RegionErasureParams
     reads = ("image_a", "image_b", "regions.caption_a")
     region_scores = ("erasure_itc_a", "erasure_itc_b", "erasure_itm_a", "erasure_itm_b")

@@ -40,6 +40,7 @@ class RegionHallucinationFilter(RegionFilter):
     A caption that names no noun of the lexicon is one phrase as a whole: `nothing but grass`.
     """
 
+    stage = "difference_captions"
     Params = RegionHallucinationParams
     reads = ("image_a", "image_b", "regions.caption_a", "regions.caption_b")
     roles = ("clip",)

@@ -61,6 +61,7 @@ class PhraseRelevanceFilter(Filter):
     end.
     """
 
+    stage = "hallucination"
     Params = PhraseRelevanceParams
     reads = ("image_a", "caption_a", "phrases")
     writes = ("phrases", "sentence_set")

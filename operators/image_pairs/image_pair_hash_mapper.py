@@ -14,6 +14,7 @@ class ImagePairHashMapper(Mapper):
     """Write hash_a and hash_b, the perceptual hashes (ImageHash's phash) by which
     image_pair_deduplicator knows an image again."""
 
+    stage = "image_pairs"
     reads = ("image_a", "image_b")
     writes = ("hash_a", "hash_b")
 

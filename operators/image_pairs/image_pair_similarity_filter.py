@@ -21,6 +21,7 @@ class ImagePairSimilarityFilter(RowRangeFilter):
     """Keep pairs whose CLIP cosine similarity lies in [min_score, max_score] (Img-Diff, section
     3.3)."""
 
+    stage = "image_pairs"
     Params = ImagePairSimilarityParams
     reads = ("image_a", "image_b")
     scores = ("image_pair_similarity",)  # cosine in [-1, 1]

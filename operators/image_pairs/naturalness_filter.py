@@ -24,6 +24,7 @@ class NaturalnessFilter(Filter):
     A model that runs here says how likely yes is against no; the answer of a server counts 1 or 0.
     """
 
+    stage = "image_pairs"
     Params = NaturalnessParams
     reads = ("image_a", "image_b")
     decided_by = ("min_score",)

@@ -27,6 +27,7 @@ class NsfwFilter(Filter):
     ended before they were looked at. So it stands in the phase that makes the images, or first.
     """
 
+    stage = "image_pairs"
     Params = NsfwParams
     reads: tuple[str, ...] = ("image_a", "image_b")
     decided_by = ("max_score",)

@@ -59,6 +59,7 @@ class SdxlPrompt2PromptMapper(Mapper):
     where one stretch of words gave way to another one, refine for an attribute, something added and
     any other change."""
 
+    stage = "image_pairs"
     version = "3"
     Params = Prompt2PromptParams
     reads = ("caption_a", "caption_b")

@@ -14,6 +14,7 @@ from imgdiff.rows import Row, derive_seed
 class SdxlText2ImageMapper(Mapper):
     """Make image_a from caption_a, to be changed by a later step."""
 
+    stage = "image_pairs"
     Params = GenerationParams
     reads = ("caption_a",)
     writes = ("image_a",)

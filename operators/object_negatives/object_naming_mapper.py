@@ -36,6 +36,7 @@ class ObjectNamingMapper(Mapper):
     Each name comes once, the surest first. Regions that no name fits are passed over.
     """
 
+    stage = "object_negatives"
     Params = ObjectNamingParams
     reads = ("image_a", "regions")
     writes = ("objects",)

@@ -71,6 +71,7 @@ class ObjectNegativesMapper(Mapper):
     twice. Captions that the CLIP cannot read to their end are left out.
     """
 
+    stage = "object_negatives"
     Params = ObjectNegativesParams
     reads: tuple[str, ...] = ("caption_a", "objects")
     writes: tuple[str, ...] = ("negatives",)

@@ -63,6 +63,7 @@ class SdxlInpaintMapper(Mapper):
     """Make image_b: image_a without one of its segments, drawn by lot and inpainted; outside the
     dilated mask bit for bit the same (Img-Diff, section 16)."""
 
+    stage = "object_removal"
     Params = InpaintParams
     reads: tuple[str, ...] = ("image_a", "regions", "regions.mask")
     writes = ("image_b", "editing", "regions")

@@ -45,6 +45,7 @@ class ConversationMapper(Mapper):
     """Write conversations: for every region a question about the marked images, and its difference
     or the letter of the right image as the answer."""
 
+    stage = "samples"
     Params = ConversationParams
     reads: tuple[str, ...] = ("regions.difference",)
     writes: tuple[str, ...] = ("regions.conversations",)

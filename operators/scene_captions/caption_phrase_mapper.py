@@ -33,6 +33,7 @@ class CaptionPhraseParams(Params):
 class CaptionPhraseMapper(Mapper):
     """Write phrases: the things that caption_a names, and where in it (EFUF, section 3.2)."""
 
+    stage = "scene_captions"
     Params = CaptionPhraseParams
     reads = ("caption_a",)
     writes = ("phrases",)

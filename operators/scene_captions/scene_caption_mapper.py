@@ -26,6 +26,7 @@ class SceneCaptionMapper(Mapper):
     one.
     """
 
+    stage = "scene_captions"
     Params = SceneCaptionParams
     reads = ("image_a",)
     writes = ("caption_a", "prompt")

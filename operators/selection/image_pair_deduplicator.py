@@ -25,6 +25,7 @@ class ImagePairDeduplicator(Selector):
     """Refuse near-duplicates: pairs both of whose images look like those of a pair that was kept
     before, by the Hamming distance of their perceptual hashes."""
 
+    stage = "selection"
     Params = ImagePairDeduplicatorParams
     reads = ("hash_a", "hash_b")
     scores = ("nearest_distance",)  # to a kept pair, the larger of its two images'; 0 to 64

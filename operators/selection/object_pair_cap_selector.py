@@ -24,6 +24,7 @@ class ObjectPairCapSelector(Selector):
     captions; case does not count. Pairs are counted, however many samples they hold.
     """
 
+    stage = "selection"
     Params = ObjectPairCapParams
     reads = ("caption_a", "caption_b")
     scores = ("object_pair_count",)  # how many there are with the row, from 1 on
