@@ -14,7 +14,7 @@ from imgdiff.export.formats import FORMATS, export, print_exports
 from imgdiff.files import write_atomic
 from imgdiff.input import Demand, Input
 from imgdiff.language.coverage import measure, print_coverage
-from imgdiff.language.lexicon import LEXICON_NAMES, load_lexicon
+from imgdiff.language.lexicon import DEFAULT_LEXICON, LEXICON_NAMES, load_lexicon
 from imgdiff.language.objects import ObjectStatistics, known_objects, print_objects
 from imgdiff.operator import registry
 from imgdiff.operator_listing import described
@@ -36,19 +36,21 @@ def check_recipes(arguments: argparse.Namespace) -> int:
     code = run.COMPLETE
     for path in arguments.recipes:
         try:
-            print(f"{path}: fine, {_checked(path)}")
+            print("\n  ".join(_checked(path)))
         except RefusedError as problem:
             print(problem, file=sys.stderr)
             code = run.REFUSED
     return code
 
 
-def _checked(path: str) -> str:
-    """What a recipe without problems is, in words."""
+def _checked(path: str) -> list[str]:
+    """What a recipe without problems is, in words, and what may not be meant."""
     if not is_training(path):
-        return f"{len(check(path).operators)} operators"
-    plan = check_training(path)
-    return "; ".join([f"trains by {plan.recipe.method}", *map(str, plan.missing)])
+        plan = check(path)
+        return [f"{path}: fine, {len(plan.operators)} operators", *plan.advice]
+    trained = check_training(path)
+    facts = [f"trains by {trained.recipe.method}", *map(str, trained.missing)]
+    return [f"{path}: fine, {'; '.join(facts)}"]
 
 
 def push_run(arguments: argparse.Namespace) -> int:
@@ -180,12 +182,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     exporting.set_defaults(verb=export_run)
     covering = verbs.add_parser("lexicon", help="how many captions of a file a lexicon can edit")
     covering.add_argument("file", metavar="FILE", help="captions, as for a recipe")
-    covering.add_argument("--lexicon", choices=LEXICON_NAMES, default="english")
+    covering.add_argument("--lexicon", choices=LEXICON_NAMES, default=DEFAULT_LEXICON)
     covering.add_argument("--words", type=int, default=20, help="unknown words shown, default 20")
     covering.set_defaults(verb=show_coverage)
     counting = verbs.add_parser("objects", help="count what images show, alone and together")
     counting.add_argument("file", help="rows with objects, or with captions that name some")
-    counting.add_argument("--lexicon", choices=LEXICON_NAMES, default="english")
+    counting.add_argument("--lexicon", choices=LEXICON_NAMES, default=DEFAULT_LEXICON)
     counting.add_argument("--most", type=int, default=20, help="objects shown, default 20")
     counting.add_argument("--json", metavar="FILE", help="for object_negatives_mapper: statistics")
     counting.set_defaults(verb=count_objects)

@@ -1,17 +1,18 @@
 """The whole-recipe check: every problem in one report, before any model library is imported."""
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from imgdiff.advice import advice
 from imgdiff.engines import Phase, Plan, phases_of, written_columns
 from imgdiff.errors import RefusedError
 from imgdiff.export.formats import ALWAYS, FORMATS
 from imgdiff.input import fields_of, peek
 from imgdiff.models.zoo import Binding, bind
-from imgdiff.operator import Composite, Filter, Operator, Selector, registry
+from imgdiff.operator import INHERITED, Composite, Filter, Operator, Selector, registry
 from imgdiff.readers import find
 from imgdiff.readers.base import FIELDS as INPUT_NAMES
 from imgdiff.readers.base import Address, InputError, kind
@@ -33,7 +34,8 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     if "method" in source.data and "process" not in source.data:
         raise RefusedError(f"{path} trains a model. Use: imgdiff train {path}")
     recipe = validated(source, Recipe, source.data, ())
-    steps = list(_operators(source))
+    inherited = {name: getattr(recipe, name) for name in INHERITED if recipe is not None}
+    steps = list(_operators(source, inherited))
     _refuse_repeats(source, steps)
     _check_selection(source, steps)
     dataset = _dataset(source)
@@ -56,11 +58,15 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
         models=models,
         needed=needed,
         made=made,
+        advice=advice(source, recipe, steps, models),
     )
 
 
-def _operators(source: Source) -> Iterator[Step]:
-    """The recipe's operators in order, composites expanded; what cannot be made is reported."""
+def _operators(source: Source, inherited: Mapping[str, Any]) -> Iterator[Step]:
+    """The recipe's operators in order, composites expanded; what cannot be made is reported.
+
+    inherited: settings that the recipe gives to every operator that has them.
+    """
     for index, entry in enumerate(source.process()):
         key: Key = ("process", index)
         if not isinstance(entry, dict):
@@ -71,10 +77,12 @@ def _operators(source: Source) -> Iterator[Step]:
             source.add(key, text)
         else:
             ((name, settings),) = entry.items()
-            yield from _expanded(source, key, str(name), settings)
+            yield from _expanded(source, key, str(name), settings, inherited)
 
 
-def _expanded(source: Source, key: Key, name: str, settings: Any) -> Iterator[Step]:
+def _expanded(
+    source: Source, key: Key, name: str, settings: Any, inherited: Mapping[str, Any]
+) -> Iterator[Step]:
     known, inner = registry(), (*key, name)
     if name not in known:
         hint = did_you_mean(name, known)
@@ -87,9 +95,12 @@ def _expanded(source: Source, key: Key, name: str, settings: Any) -> Iterator[St
         for step in cls.steps:
             given = settings.get(step)
             if given is not False:  # `off`, in YAML
-                yield from _expanded(source, inner, step, {} if given is None else given)
+                own = {} if given is None else given
+                yield from _expanded(source, inner, step, own, inherited)
     else:
-        params = validated(source, cls.Params, settings, inner)
+        known_settings = cls.Params.model_fields
+        common = {key: value for key, value in inherited.items() if key in known_settings}
+        params = validated(source, cls.Params, common | settings, inner)
         if params is not None:
             yield inner, cls(params)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from imgdiff.engines import Plan, region_scores, row_scores
 from imgdiff.input import Input
-from imgdiff.operator import Filter, Operator, Selector
+from imgdiff.operator import INHERITED, Filter, Operator, Selector
 from imgdiff.rows import FIELDS, INPUT_FIELDS
 
 PACKAGES = (
@@ -84,8 +84,9 @@ def changes(begun: dict[str, Any], info: dict[str, Any]) -> list[str]:
 
 
 def _settings(info: dict[str, Any]) -> dict[str, Any]:
-    """What a run's result depends on; a folder may be moved, and go on elsewhere."""
-    free = ("export_path", "executor_type", "ray_address", "phases", "export")
+    """What a run's result depends on; a folder may be moved, and go on elsewhere, and what
+    operators inherit counts with their settings."""
+    free = ("export_path", "executor_type", "ray_address", "phases", "export", *INHERITED)
     recipe = {key: value for key, value in info["recipe"].items() if key not in free}
     steps = {name: each for step in recipe["process"] for name, each in step.items()}
     versions = {operator["name"]: operator["version"] for operator in info["operators"]}

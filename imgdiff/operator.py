@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from imgdiff.models import Models
 
 
+INHERITED = ("lexicon",)  # settings that the recipe gives to all operators that have them
 OUTSIDE = "imgdiff_extra_"  # begins the module name of an operator file outside the package
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from imgdiff.operator import Composite, Filter, Registered, Selector
+from imgdiff.operator import INHERITED, Composite, Filter, Registered, Selector
 
 BOUNDS = {
     "minimum": "at least",
@@ -37,6 +37,8 @@ def _lines(operator: Registered) -> Iterator[str]:
     schema = operator.Params.model_json_schema()
     required = schema.get("required", ())
     for name, setting in schema.get("properties", {}).items():
+        if name in INHERITED:
+            setting["default"] = "the recipe's"
         yield f"    {name}: {', '.join(_describe_setting(setting, name in required))}"
 
 

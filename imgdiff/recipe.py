@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from imgdiff.errors import RefusedError
+from imgdiff.language.lexicon import DEFAULT_LEXICON, LexiconName
 from imgdiff.models.zoo import NAMED_SETS
 from imgdiff.operator import Composite, load_operator_file, registry
 
@@ -92,6 +93,7 @@ class Recipe(Section):
     shard_rows: int = Field(16, ge=1, le=100_000)  # the unit of work and of resume
     limit: int | None = Field(None, ge=1)  # the first rows only; may be raised later
     models: str | dict[str, Any] = "embedded"  # a named set, or role: checkpoint
+    lexicon: LexiconName = DEFAULT_LEXICON  # of every operator that names no other
     operators: list[str] = []  # Python files that register operators of one's own
     limits: Limits = Field(default_factory=Limits)
     export: Export = Field(default_factory=Export)

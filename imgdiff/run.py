@@ -96,6 +96,8 @@ def show_plan(
     plan = replace(plan, models=plan.models | pinned(used, recorded or {}))
     info, target = describe(plan, source), Path(plan.recipe.export_path)
     print_plan(console, plan, source, info)
+    for line in plan.advice:
+        console.print(line, soft_wrap=True)
     begun = None if recorded is None else read_begun(target, info)
     if begun is not None:
         forecasts = forecast(plan, RunDir(target, info), source)
@@ -105,6 +107,8 @@ def show_plan(
 def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
     """Do the shards that are to do, then write data, report and page."""
     with logging_to(folder.path / "run.log", console), stop_on_signals("the shard in hand") as stop:
+        for line in plan.advice:
+            log.warning("%s: %s", plan.path, line)
         if source.ignored:
             log.warning("%s: columns not used: %s", source.path, ", ".join(source.ignored))
         if source.unused:

@@ -64,6 +64,19 @@ class LightImageMapper(Mapper):
                 row[name] = encode_png(random.integers(0, 256, (8, 96, 3), dtype=np.uint8))
 
 
+@register("light_witness_mapper")
+class LightWitnessMapper(Mapper):
+    """Find one area, in which either image shows what its caption says."""
+
+    reads = ("caption_a", "caption_b")
+    writes = ("regions", "regions.caption_a", "regions.caption_b")
+
+    def process(self, rows):
+        for row in rows:
+            said = {name: row[name] for name in self.reads}
+            row.regions = [Region((0.0, 0.0, 8.0, 8.0), "a", **said)]
+
+
 class LengthParams(Range):
     min_score: float = Field(0.0, ge=0, le=1, description="captions below it are too short")
 

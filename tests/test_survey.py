@@ -12,7 +12,7 @@ from imgdiff.input import Input
 from imgdiff.readers import find
 
 RECIPE = (
-    "project_name: x\ndataset_path: rows.jsonl\nexport_path: o\nprocess:\n"
+    "project_name: x\ndataset_path: rows.jsonl\nexport_path: o\nlexicon: toyland\nprocess:\n"
     "  - object_negatives_mapper: {object_source: caption}\n"
 )
 ROWS = [

@@ -49,7 +49,8 @@ def regions(models: Models, split: str, count: int) -> Regions:
         RegionCaptionMapper, rows, models, **recipe_params(RegionCaptionMapper).model_dump()
     )
     rows = run_operator(RegionCaptionMatchingFilter, rows, models, min_itc=-1.0)
-    rows = run_operator(RegionHallucinationFilter, rows, models, template=PHRASE, min_score=-1.0)
+    open_ = {"lexicon": "toyland", "template": PHRASE, "min_score": -1.0}
+    rows = run_operator(RegionHallucinationFilter, rows, models, **open_)
     scores, right = [], []
     for pair, row in zip(pairs, rows, strict=True):
         for region in row.kept_regions:

@@ -91,8 +91,8 @@ def captioned(models: Models, split: str, count: int) -> list[Captioned]:
         make_row(f"{split}-{k}", image_a=images.encode_png(picture.image))
         for k, picture in enumerate(pictures)
     ]
-    for operator in (SceneCaptionMapper, CaptionPhraseMapper):
-        rows = run_operator(operator, rows, models)
+    rows = run_operator(SceneCaptionMapper, rows, models)
+    rows = run_operator(CaptionPhraseMapper, rows, models, lexicon="toyland")
     return [
         Captioned(picture, row, [truth_of(phrase["text"], scene) for phrase in row["phrases"]])
         for scene, picture, row in zip(scenes, pictures, rows, strict=True)

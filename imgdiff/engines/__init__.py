@@ -48,6 +48,7 @@ class Plan:
     recipe: as resolved, `process` with every operator and every setting.
     models: role -> checkpoint, for the roles that the operators need.
     needed, made: fields, see `imgdiff.input.Demand`.
+    advice: what can be run, but may not be meant.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class Plan:
     models: dict[str, "Binding"]
     needed: frozenset[str]
     made: frozenset[str]
+    advice: tuple[str, ...] = ()
 
     @property
     def demand(self) -> Demand:

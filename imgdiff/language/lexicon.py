@@ -4,14 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
 from imgdiff.language.grammar import plural
 
 LEXICONS = Path(__file__).parent / "lexicons"
-LEXICON_NAMES = ("english", "toyland")
+LexiconName = Literal["english", "toyland"]
+LEXICON_NAMES: tuple[LexiconName, ...] = get_args(LexiconName)
+DEFAULT_LEXICON: LexiconName = "english"
 Number = Literal["singular", "plural", "mass"]  # a dog, dogs, bread
 NUMBERS: tuple[Number, ...] = ("singular", "plural", "mass")
 Alike = tuple[str, ...]  # words for the same, or for what looks the same; the first is written

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from imgdiff import prompts
 from imgdiff.language.answers import read_answer
 from imgdiff.language.caption_edits import EDITORS, CaptionEdit
-from imgdiff.language.lexicon import load_lexicon
+from imgdiff.language.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Row, derive_seed
@@ -39,8 +39,8 @@ class CaptionEditParams(Params):
         "lexicon",
         description="lexicon: a word of the same group, no model; llm: as a language model says",
     )
-    lexicon: Literal["toyland", "english"] = Field(
-        "toyland",
+    lexicon: LexiconName = Field(
+        DEFAULT_LEXICON,
         description="nouns by group and attributes by kind; llm: attributes that it may name",
     )
     prompt: str | None = Field(

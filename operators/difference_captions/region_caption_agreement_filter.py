@@ -1,13 +1,12 @@
 """Keep the boxes whose captions name what the caption pair says was exchanged."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from imgdiff.boxes import area
 from imgdiff.language.agreement import agreement, exchanged
-from imgdiff.language.lexicon import load_lexicon
+from imgdiff.language.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 from imgdiff.models import Models
 from imgdiff.operator import Params, RegionFilter, register
 from imgdiff.rows import Region, Row
@@ -17,8 +16,8 @@ SIDES, DIFFERENCE = ("caption_agreement_a", "caption_agreement_b"), "difference_
 
 
 class RegionCaptionAgreementParams(Params):
-    lexicon: Literal["toyland", "english"] = Field(
-        "toyland", description="whose nouns and attributes are looked for in the captions"
+    lexicon: LexiconName = Field(
+        DEFAULT_LEXICON, description="whose nouns and attributes are looked for in the captions"
     )
     min_agreement: float = Field(
         1.0,

@@ -1,7 +1,6 @@
 """Keep the boxes whose captions name nothing that is not there."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -9,15 +8,15 @@ from imgdiff import images
 from imgdiff.answers import as_phrase
 from imgdiff.hallucination.phrases import noun_phrases
 from imgdiff.hallucination.scores import PHRASE, TEMPLATE, PhraseScorer
-from imgdiff.language.lexicon import load_lexicon
+from imgdiff.language.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 from imgdiff.models import Models
 from imgdiff.operator import Params, RegionFilter, register
 from imgdiff.rows import Region, Row
 
 
 class RegionHallucinationParams(Params):
-    lexicon: Literal["toyland", "english"] = Field(
-        "toyland", description="whose nouns are looked for in the captions"
+    lexicon: LexiconName = Field(
+        DEFAULT_LEXICON, description="whose nouns are looked for in the captions"
     )
     template: str = Field(TEMPLATE, description="what CLIP reads; {phrase} stands for the phrase")
     min_score: float = Field(

@@ -1,13 +1,12 @@
 """Name what stands in image A."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from imgdiff import images
-from imgdiff.language.lexicon import Lexicon, load_lexicon
+from imgdiff.language.lexicon import DEFAULT_LEXICON, Lexicon, LexiconName, load_lexicon
 from imgdiff.language.phrases import with_article
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
@@ -17,8 +16,8 @@ TEMPLATES = ("{}", "a photo of {}", "a picture with {}")
 
 
 class ObjectNamingParams(Params):
-    lexicon: Literal["toyland", "english"] = Field(
-        "toyland", description="the names to choose from: all its nouns"
+    lexicon: LexiconName = Field(
+        DEFAULT_LEXICON, description="the names to choose from: all its nouns"
     )
     min_score: float = Field(
         0.25, ge=-1, le=1, description="CLIP cosine of a crop with its best name; less: no name"

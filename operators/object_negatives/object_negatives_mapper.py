@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 from imgdiff import prompts
 from imgdiff.errors import RefusedError
 from imgdiff.language.answers import read_negative
-from imgdiff.language.lexicon import load_lexicon
+from imgdiff.language.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 from imgdiff.language.negatives import INSERTED, Negative, Task, by_rules, distinct, plan
 from imgdiff.language.objects import (
     PER_FAMILY,
@@ -34,8 +34,8 @@ class ObjectNegativesParams(Params):
         description="annotation: the field objects, of the input or of object_naming_mapper; "
         "caption: what the caption names, where there is nothing better",
     )
-    lexicon: Literal["toyland", "english"] = Field(
-        "toyland", description="which names mean the same thing, and how things are written"
+    lexicon: LexiconName = Field(
+        DEFAULT_LEXICON, description="which names mean the same thing, and how things are written"
     )
     statistics: str | None = Field(
         None,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from imgdiff import prompts
 from imgdiff.editing.words import Span
 from imgdiff.hallucination.phrases import as_records, listed_phrases, noun_phrases
-from imgdiff.language.lexicon import load_lexicon
+from imgdiff.language.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Row, derive_seed
@@ -20,7 +20,7 @@ class CaptionPhraseParams(Params):
         description="lexicon: its nouns with their adjectives, no model; llm: as a language model "
         "lists them",
     )
-    lexicon: Literal["toyland", "english"] = Field("toyland", description="lexicon: which one")
+    lexicon: LexiconName = Field(DEFAULT_LEXICON, description="lexicon: which one")
     prompt: str = Field(
         prompts.PHRASES,
         min_length=1,

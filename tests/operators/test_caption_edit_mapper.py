@@ -7,9 +7,9 @@ from imgdiff.testing import make_row, run_operator
 from operators.caption_pairs.caption_edit_mapper import CaptionEditMapper
 
 
-def edit(captions, models, **params):
+def edit(captions, models, lexicon="toyland", **params):
     rows = [make_row(f"row-{k}", caption_a=caption) for k, caption in enumerate(captions)]
-    return run_operator(CaptionEditMapper, rows, models, **params)
+    return run_operator(CaptionEditMapper, rows, models, lexicon=lexicon, **params)
 
 
 def test_new_noun_is_of_the_same_group_and_not_there_already(models):
@@ -26,9 +26,8 @@ def test_choice_depends_on_the_row_alone(models):
     captions = ["a red mug on the grass"] * 30
     rows = edit(captions, models, batch_size=30)
     assert rows == edit(captions, models, batch_size=1)
-    assert rows[7:] == run_operator(
-        CaptionEditMapper, [make_row(r.id, caption_a=r["caption_a"]) for r in rows[7:]], models
-    )
+    later = [make_row(r.id, caption_a=r["caption_a"]) for r in rows[7:]]
+    assert rows[7:] == run_operator(CaptionEditMapper, later, models, lexicon="toyland")
     assert {row["edit"]["target"] for row in rows} == {"teapot", "ball", "snowman"}
 
 
@@ -110,7 +109,8 @@ class CannedLlm:
 def edit_with(models, llm, count=2, **params):
     models.llm = lambda: llm
     rows = [make_row(f"row-{k}", caption_a="a red car on the sand") for k in range(count)]
-    return run_operator(CaptionEditMapper, rows, models, strategy="llm", **params)
+    params |= {"strategy": "llm", "lexicon": "toyland"}
+    return run_operator(CaptionEditMapper, rows, models, **params)
 
 
 def test_only_what_is_no_caption_is_asked_again(models):

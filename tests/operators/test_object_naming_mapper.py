@@ -21,7 +21,7 @@ def name(models, paint, levels, refused=(), **params):
     boxes = dict(zip(BOXES, levels, strict=False))
     regions = [Region(box, "b" if level in refused else "a") for box, level in boxes.items()]
     row = make_row(regions=regions, image_a=paint(0, boxes))
-    (after,) = run_operator(ObjectNamingMapper, [row], models, **params)
+    (after,) = run_operator(ObjectNamingMapper, [row], models, lexicon="toyland", **params)
     return after
 
 

@@ -36,7 +36,8 @@ def rows_of(*given, shown=SHOWN):
 
 def negatives_of(models, caption=CAPTION, objects=("car", "house"), **params):
     models.token_limit = params.pop("token_limit", 77)
-    rows = run_operator(ObjectNegativesMapper, rows_of((caption, list(objects))), models, **params)
+    rows = rows_of((caption, list(objects)))
+    rows = run_operator(ObjectNegativesMapper, rows, models, lexicon="toyland", **params)
     return rows[0]
 
 
@@ -80,8 +81,12 @@ def test_alterations_make_a_thing_another_one_of_any_kind(models):
 def test_choice_depends_on_the_row_alone(models):
     models.token_limit = 77
     given = [(CAPTION, ["car", "house"])] * 6
-    together = run_operator(ObjectNegativesMapper, rows_of(*given), models, batch_size=13)
-    alone = run_operator(ObjectNegativesMapper, rows_of(*given), models, batch_size=1)
+    together, alone = (
+        run_operator(
+            ObjectNegativesMapper, rows_of(*given), models, batch_size=size, lexicon="toyland"
+        )
+        for size in (13, 1)
+    )
     assert together == alone
     assert len({tuple(captions(row)) for row in together[:6]}) == 6
 

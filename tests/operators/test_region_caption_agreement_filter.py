@@ -82,7 +82,9 @@ def test_captions_that_exchange_nothing_known(models, red_row):
 
 def test_the_lexicon_is_the_one_that_was_asked_for(models, red_row):
     captions = {"caption_a": "a dog on sand", "caption_b": "a cat on sand"}
-    assert hear(models, red_row(("A puppy.", "A cat."), **captions), lexicon="english").ok
+    for lexicon, known in {"english": True, "toyland": False}.items():
+        row = red_row(("A puppy.", "A cat."), **captions)
+        assert hear(models, row, lexicon=lexicon).ok == known
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""What a recipe may say, but hardly means: told by `imgdiff check`, and where a run begins."""
+
+from collections.abc import Mapping, Sequence
+
+from imgdiff.models.zoo import NAMED_SETS, Binding
+from imgdiff.operator import Operator
+from imgdiff.recipe import Key, Recipe, Source
+
+EMBEDDED = "embedded"  # a set of models, which know the words of one lexicon
+TOYLAND = "toyland"
+WORDLESS = ("segmenter",)  # the role of a model that neither reads nor writes words
+
+
+def advice(
+    source: Source,
+    recipe: Recipe,
+    steps: Sequence[tuple[Key, Operator]],
+    models: Mapping[str, Binding],
+) -> tuple[str, ...]:
+    """A line for each, with the place in the recipe.
+
+    steps: the recipe's operators, and where their settings stand. models: of these operators.
+    """
+    noted = Source(source.path, lines=source.lines)
+    lexicons = {
+        (*key, "lexicon"): operator
+        for key, operator in steps
+        if "lexicon" in type(operator.params).model_fields
+    }
+    _lexicons_that_differ(noted, recipe.lexicon, lexicons)
+    _words_unknown_to_models(noted, lexicons, models)
+    return tuple(map(str, noted.problems))
+
+
+def _lexicons_that_differ(noted: Source, common: str, lexicons: Mapping[Key, Operator]) -> None:
+    """An operator finds no word of another one's lexicon that its own does not have."""
+    for key, operator in lexicons.items():
+        own = operator.params.lexicon
+        others = [each for each in lexicons.values() if each.params.lexicon != own]
+        if own != common and others:
+            text = f"{own}, but {others[0].name} has {others[0].params.lexicon}, and"
+            text = f"{text} neither finds all words of the other. One lexicon: for the whole recipe"
+            noted.add(key, f"{text} gives all operators the same.")
+
+
+def _words_unknown_to_models(
+    noted: Source, lexicons: Mapping[Key, Operator], models: Mapping[str, Binding]
+) -> None:
+    """The embedded models draw a toy for every word that they do not know."""
+    known = NAMED_SETS[EMBEDDED]
+    embedded = [
+        role for role, model in models.items() if role not in WORDLESS and model == known.get(role)
+    ]
+    for key, operator in lexicons.items():
+        if embedded and operator.params.lexicon != TOYLAND:
+            text = f"{operator.params.lexicon}, but the embedded models ({', '.join(embedded)})"
+            text = f"{text} know the words of {TOYLAND} alone. Bind models: that know more."
+            noted.add(key, text)
+            return
