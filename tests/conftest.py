@@ -3,7 +3,6 @@
 import pytest
 from small_project import LIGHT_OPERATORS, Project
 
-from imgdiff import run
 from imgdiff.operator import load_operator_file, registry
 
 DIAL_OPERATORS = LIGHT_OPERATORS.with_name("dial_operators.py")
@@ -55,5 +54,5 @@ def dial(project):
             {"dial_name_filter": {"min_width": 0.5}},
         ],
     )
-    assert run.main(["mine.yaml"]) == run.COMPLETE
+    project.finish()
     return project

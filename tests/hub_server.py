@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "hf_only_for_this_test"
 LARGE = (".parquet", ".png")  # what the Hub keeps in LFS
+POLL = 0.005  # seconds after which `close` is noticed; half a second by default
 Files = dict[str, bytes]
 
 
@@ -57,7 +58,7 @@ class HubServer:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.http.handle_error = lambda *_: None  # clients that go away in the middle
         self.url = f"http://127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(POLL,), daemon=True).start()
 
     def close(self) -> None:
         self.http.shutdown()
@@ -70,6 +71,7 @@ class HubServer:
 class Handler(BaseHTTPRequestHandler):
     hub: HubServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # which holds a body back for 40 ms
 
     def answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)

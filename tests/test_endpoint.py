@@ -18,6 +18,8 @@ from imgdiff.models.zoo import Endpoint, bind
 from imgdiff.testing import make_row, run_operator
 from operators.caption_pairs.caption_edit_mapper import CaptionEditMapper
 
+POLL = 0.005  # seconds after which a shutdown is noticed; half a second by default
+
 
 def completion(content):
     return {"choices": [{"index": 0, "message": {"role": "assistant", "content": content}}]}
@@ -36,6 +38,8 @@ class Server:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
+            disable_nagle_algorithm = True  # which holds a body back for 40 ms
+
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with server.lock:
@@ -71,7 +75,7 @@ class Server:
                 pass
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(POLL,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
 
 

@@ -208,14 +208,14 @@ def test_the_log_names_rows_but_not_captions(project):
     "change", ["shard_rows=30", "shard_rows=1", "light_image_mapper.batch_size=3"]
 )
 def test_rows_do_not_depend_on_how_they_are_cut(project, change):
-    run.main(["mine.yaml"])
+    project.finish()
     rows = project.rows()
     run.main(["mine.yaml", change, "--restart"])
     assert project.rows() == rows
 
 
 def test_a_raised_limit_gives_the_rows_of_a_whole_run(project):
-    run.main(["mine.yaml"])
+    project.finish()
     rows = project.rows()
     run.main(["mine.yaml", "limit=12", "--restart"])
     assert project.rows() == rows[:12]

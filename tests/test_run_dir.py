@@ -176,13 +176,13 @@ REDONE = {
 
 @pytest.mark.parametrize(("change", "phases"), REDONE.items())
 def test_phases_before_the_first_change_are_used_again(project, change, phases):
-    assert run.main(["mine.yaml"]) == run.COMPLETE
+    project.finish()
     with open_run(project.run_path, described(change)) as folder:
         assert [phase for phase in (0, 1) if folder.todo(phase)] == phases
 
 
 def test_what_another_recipe_made_is_removed_at_the_end(project):
-    assert run.main(["mine.yaml"]) == run.COMPLETE
+    project.finish()
     stages = project.run_path / "stages"
     steps = project.settings["process"]
     project.write_recipe(process=steps[:-1])

@@ -95,7 +95,7 @@ def kept(project):
 
 
 def test_the_first_rows_are_kept(selecting):
-    assert run.main(["mine.yaml"]) == run.COMPLETE
+    selecting.finish()
     assert kept(selecting) == [f"cap-{k}" for k in (1, 2, 3, 5, 6, 7, 9, 10, 11)]
     row = selecting.rows()[13]
     assert (row.status, row.reason) == ("rejected", "light_repeat_selector: caption_again")
@@ -120,7 +120,7 @@ def test_pictures_are_not_read_again(selecting, monkeypatch):
 
 @pytest.mark.parametrize("change", ["shard_rows=30", "shard_rows=1"])
 def test_endings_do_not_depend_on_how_rows_are_cut(selecting, change):
-    run.main(["mine.yaml"])
+    selecting.finish()
     rows = selecting.rows()
     run.main(["mine.yaml", change, "--restart"])
     assert selecting.rows() == rows
@@ -128,7 +128,7 @@ def test_endings_do_not_depend_on_how_rows_are_cut(selecting, change):
 
 @pytest.mark.parametrize("limit", [5, 8, 12])
 def test_a_raised_limit_changes_no_ending(selecting, limit):
-    run.main(["mine.yaml"])
+    selecting.finish()
     rows = selecting.rows()
     run.main(["mine.yaml", f"limit={limit}", "--restart"])
     assert selecting.rows() == rows[:limit]
@@ -138,7 +138,7 @@ def test_a_raised_limit_changes_no_ending(selecting, limit):
 
 def test_what_came_first_is_decided_first_again(selecting):
     """A spoilt file of an early shard: what was decided after it does not count any more."""
-    run.main(["mine.yaml"])
+    selecting.finish()
     rows = selecting.rows()
     (spoilt,) = (selecting.run_path / "stages/01_light_areas").glob("00001.*.parquet")
     spoilt.write_bytes(b"spoilt")
@@ -149,7 +149,7 @@ def test_what_came_first_is_decided_first_again(selecting):
 
 def test_a_decision_stands_on_all_files_before(selecting):
     """A killed run may leave an early shard that was decided anew, and later ones from before."""
-    run.main(["mine.yaml"])
+    selecting.finish()
     with_other_rows = selecting.open()
     rows = with_other_rows.rows(1, phases=2)
     rows[1].reject("other", "code", "text")

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from html import escape
 from itertools import islice
 from pathlib import Path
@@ -66,23 +67,10 @@ COLUMNS = {
 
 def write_card(path: Path, run: FinishedRun, *, kept: bool, tables: Sequence[Table]) -> None:
     """Write the card of `data/` (kept) or of `dropped/`. `tables` are the ones that hold rows."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "plain": plain,
-        "limits": limits,
-        "public_name": public_name,
-        "counts": counts_in_words,
-    }
     counts = run.report["rows"]
     configs = [config(path.parent, table.config) for table in tables]
     head = _head(run, configs, counts["ok"] if kept else counts["rejected"] + counts["failed"])
-    card = environment.get_template("card.md.jinja").render(
+    card = _environment().get_template("card.md.jinja").render(
         head=yaml.safe_dump(head, sort_keys=False, allow_unicode=True),
         info=run.info,
         report=run.report,
@@ -99,6 +87,24 @@ def write_card(path: Path, run: FinishedRun, *, kept: bool, tables: Sequence[Tab
         examples=list(islice(_kept_rows(run), EXAMPLES)) if kept else [],
     )
     path.write_text(card, encoding="utf-8")
+
+
+@cache  # with its compiled template: every run writes two cards
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "plain": plain,
+        "limits": limits,
+        "public_name": public_name,
+        "counts": counts_in_words,
+    }
+    return environment
 
 
 def plain(text: object) -> str:

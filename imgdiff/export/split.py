@@ -24,5 +24,5 @@ class Split:
     def side(self, row: Row) -> Side:
         words = re.findall(r"\w+", row.values.get("caption_a", "").casefold())
         key = " ".join(words) or f"id\0{row.id}"
-        share = derive_seed(self.seed, f"split\0{key}") / 2**63  # in [0, 1)
+        share = (derive_seed(self.seed, f"split\0{key}") >> 10) / 2**53  # in [0, 1), unrounded
         return "validation" if share < self.validation_fraction else "train"

@@ -94,16 +94,19 @@ def test_the_parser_of_vcd(answer, truth, yes):
 
 
 def test_scores_by_hand():
-    said = {"a": ("yes", True), "b": ("yes", False), "c": ("no", True), "d": ("no", False)}
-    said["e"] = ("yes", True)
-    questions = [Question(k, f"{k}.jpg", "?", truth, "random") for k, (_, truth) in said.items()]
-    found = scores(questions, {k: answer for k, (answer, _) in said.items()})["random"]
-    # 2 true positives, 1 false positive, 1 false negative, 1 true negative
-    assert found["accuracy"].value == pytest.approx(3 / 5)
-    assert found["precision"].value == pytest.approx(2 / 3)
-    assert found["recall"].value == pytest.approx(2 / 3)
-    assert found["f1"].value == pytest.approx(2 / 3)
-    assert found["yes_rate"].value == pytest.approx(3 / 5)
+    """Five different values, so that none can be computed as another."""
+    verdicts = [("yes", True)] * 3 + [("yes", False)] * 2 + [("no", True), ("no", False)]
+    questions = [
+        Question(f"{k}", f"{k}.jpg", "?", truth, "random") for k, (_, truth) in enumerate(verdicts)
+    ]
+    answers = {f"{k}": answer for k, (answer, _) in enumerate(verdicts)}
+    found = scores(questions, answers)["random"]
+    # 3 true positives, 2 false positives, 1 false negative, 1 true negative
+    assert found["accuracy"].value == pytest.approx(4 / 7)
+    assert found["precision"].value == pytest.approx(3 / 5)
+    assert found["recall"].value == pytest.approx(3 / 4)
+    assert found["f1"].value == pytest.approx(6 / 9)
+    assert found["yes_rate"].value == pytest.approx(5 / 7)
 
 
 def test_published_files_are_read(tmp_path):

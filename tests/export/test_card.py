@@ -27,7 +27,7 @@ def head() -> dict:
 
 
 def test_the_head_is_what_the_hub_reads(project):
-    run.main(["mine.yaml"])
+    project.finish()
     assert head()["license"] == "unknown"
     assert head()["size_categories"] == ["n<1K"]
     assert [config["data_files"] for config in head()["configs"]] == [
@@ -44,7 +44,7 @@ def test_the_licence_is_the_one_that_the_recipe_gives(project):
 
 
 def test_the_card_counts_by_operator(project):
-    run.main(["mine.yaml"])
+    project.finish()
     assert "| light\\_length\\_filter | rows | 30 | 22 | 8 caption\\_short |" in card()
     assert "| | regions | 195 | 173 | 22 width\\_out\\_of\\_range |" in card()
 
@@ -58,13 +58,13 @@ def test_the_recipe_is_shown_without_the_places_where_it_ran(project):
 
 
 def test_what_nobody_looked_for_is_said(project):
-    run.main(["mine.yaml"])
+    project.finish()
     assert "No operator has looked for unsafe or offensive images or words." in card()
     assert "Images are generated." not in card()  # by no diffusion model, in this recipe
 
 
 def test_the_pictures_are_those_of_the_kept_folder_alone(project):
-    run.main(["mine.yaml"])
+    project.finish()
     assert {path.name for path in (DATA / "card").iterdir()} == {"samples.png", "scores.png"}
     assert "](card/samples.png)" in card()
     assert not (DATA.parent / "dropped" / "card").exists()
@@ -117,7 +117,7 @@ def test_pairs_of_any_size_and_number_fit_on_the_sheet():
 
 
 def test_the_card_lists_as_many_pairs_as_the_sheet_shows(project):
-    run.main(["mine.yaml"])
+    project.finish()
     assert f"\n{EXAMPLES}. " in card()
     assert f"\n{EXAMPLES + 1}. " not in card()
 

@@ -178,7 +178,7 @@ def listens_to_ctrl_c():
 
 
 @pytest.mark.usefixtures("listens_to_ctrl_c")
-def test_ctrl_c_says_how_far_it_came(finished, hub, capsys):
+def test_ctrl_c_says_how_far_it_came(finished, hub, waits, capsys):
     def interrupt(number):
         if number >= 9:  # every further request: Python drops an interrupt that meets a finalizer
             _thread.interrupt_main()

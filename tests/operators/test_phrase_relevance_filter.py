@@ -98,6 +98,24 @@ def test_moved_thresholds_give_other_sets_without_a_model(models, row):
     assert [phrase["set"] for phrase in scored["phrases"]] == ["positive", "positive", ""]
 
 
+def test_a_phrase_or_mean_exactly_at_a_limit_is_in_no_set(models, row):
+    """The limits are those of EFUF: above and below, not at."""
+
+    def decided(**limits):
+        settings = {"positive_above": 0.5, "negative_below": 0.25, "sentence_above": 0.375}
+        PhraseRelevanceFilter(PhraseRelevanceFilter.Params(**settings | limits)).decide(row)
+        return [phrase["set"] for phrase in row["phrases"]], row["sentence_set"]
+
+    scores = (0.5, 0.375, 0.25)
+    row["phrases"] = [p | {"score": s} for p, s in zip(row["phrases"], scores, strict=True)]
+    row.scores = {"phrase_mean": 0.375, "phrase_min": 0.25}
+    assert decided() == (["", "", ""], "")
+    assert decided(positive_above=0.49) == (["positive", "", ""], "")
+    assert decided(negative_below=0.26) == (["", "", "negative"], "")
+    assert decided(sentence_above=0.37) == (["", "", ""], "positive")
+    assert decided(sentence_above=0.37, negative_below=0.26) == (["", "", "negative"], "")
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [

@@ -63,7 +63,7 @@ def test_box_that_overlaps_a_more_different_one_is_refused(models, boxes_row):
     row = boxes_row({outer: (0, 60), inner: (0, 60)})
     row.regions[0].box_xyxy, row.regions[1].box_xyxy = outer, inner
     assert codes(compare(models, row, nms_iou=0.5)) == ["", "overlaps"]
-    assert codes(compare(models, row, nms_iou=0.7)) == ["", ""]
+    assert codes(compare(models, row, nms_iou=0.64)) == ["", ""]  # the limit itself passes
 
 
 def test_refused_box_does_not_suppress_others(models, boxes_row):
