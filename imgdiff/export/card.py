@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from imgdiff.export import FinishedRun
 from imgdiff.export.licences import OWN, licence_of
@@ -70,7 +70,7 @@ def write_card(path: Path, run: FinishedRun, *, kept: bool, tables: Sequence[Tab
     counts = run.report["rows"]
     configs = [config(path.parent, table.config) for table in tables]
     head = _head(run, configs, counts["ok"] if kept else counts["rejected"] + counts["failed"])
-    card = _environment().get_template("card.md.jinja").render(
+    card = _template().render(
         head=yaml.safe_dump(head, sort_keys=False, allow_unicode=True),
         info=run.info,
         report=run.report,
@@ -89,8 +89,8 @@ def write_card(path: Path, run: FinishedRun, *, kept: bool, tables: Sequence[Tab
     path.write_text(card, encoding="utf-8")
 
 
-@cache  # with its compiled template: every run writes two cards
-def _environment() -> Environment:
+@cache  # compiled once: every run writes two cards
+def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -104,7 +104,7 @@ def _environment() -> Environment:
         "public_name": public_name,
         "counts": counts_in_words,
     }
-    return environment
+    return environment.get_template("card.md.jinja")
 
 
 def plain(text: object) -> str:
