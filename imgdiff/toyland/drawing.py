@@ -9,6 +9,8 @@ RGB = tuple[int, int, int]
 Point = tuple[float, float]
 SUPERSAMPLING = 3  # drawn three times as large, then averaged down
 WOOD, WINDOW, CREAM, GREEN = (122, 82, 48), (206, 230, 246), (246, 234, 208), (52, 136, 62)
+PAPER = (250, 250, 248)  # inside the lines of an outline drawing
+DARK_INK, LIGHT_INK = (24, 24, 28), (252, 252, 252)  # of digits
 
 
 def shade(colour: RGB, factor: float) -> RGB:
@@ -28,19 +30,26 @@ class Pen:
         centre: of the square, in pixels of the final picture.
         half: half the square's side, in pixels of the final picture.
         flip: mirror left and right.
+        outline: draw lines alone, in the colour of what they go round.
     """
 
-    def __init__(self, canvas: np.ndarray, centre: Point, half: float, flip: bool) -> None:
+    def __init__(
+        self, canvas: np.ndarray, centre: Point, half: float, flip: bool, outline: bool = False
+    ) -> None:
         self.canvas = canvas
+        self.outline = outline
         self.mask = np.zeros(canvas.shape[:2], np.uint8)
         self.origin = np.array(centre, float) * SUPERSAMPLING
         self.scale = np.array([-1.0 if flip else 1.0, 1.0]) * half * SUPERSAMPLING
-        self.line = max(2, round(half * SUPERSAMPLING * 0.05))
+        self.line = max(2, round(half * SUPERSAMPLING * (0.09 if outline else 0.05)))
 
     def polygon(self, points: Sequence[Point], fill: RGB) -> None:
         corners = np.rint(np.array(points) * self.scale + self.origin).astype(np.int32)
+        edge = shade(fill, 0.62)
+        if self.outline:  # white lines would not show
+            fill, edge = PAPER, edge if min(fill) > 200 else fill
         cv2.fillPoly(self.canvas, [corners], fill)
-        cv2.polylines(self.canvas, [corners], True, shade(fill, 0.62), self.line)
+        cv2.polylines(self.canvas, [corners], True, edge, self.line)
         cv2.fillPoly(self.mask, [corners], 255)
         cv2.polylines(self.mask, [corners], True, 255, self.line)
 
@@ -63,6 +72,17 @@ class Pen:
         outer = [(x + r * np.cos(a), y + r * np.sin(a)) for a in angle]
         inner = [(x + (r - width) * np.cos(a), y + (r - width) * np.sin(a)) for a in angle[::-1]]
         self.polygon(outer + inner, fill)
+
+    def digit(self, text: str, x: float, y: float, height: float, ink: RGB) -> None:
+        """One character, never mirrored, with its centre at (x, y)."""
+        wanted = height * abs(self.scale[1])
+        scale = wanted / cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 1)[0][1]
+        thick = max(2, round(wanted * 0.16))
+        (wide, high), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
+        cx, cy = np.array([x, y]) * self.scale + self.origin
+        place = (round(cx - wide / 2), round(cy + high / 2))
+        font = cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(self.canvas, text, place, font, scale, ink, thick, cv2.LINE_AA)
 
 
 def _car(p: Pen, c: RGB) -> None:
@@ -220,29 +240,79 @@ def _snowman(p: Pen, c: RGB) -> None:
     p.box(-0.44, -0.6, 0.44, -0.5, (70, 66, 78))
 
 
+def _table(p: Pen, c: RGB) -> None:
+    for x in (-0.72, 0.54):
+        p.box(x, -0.2, x + 0.18, 0.92, shade(c, 0.8))
+    p.box(-0.84, -0.14, 0.84, 0.06, shade(c, 0.8))
+    p.box(-0.98, -0.36, 0.98, -0.12, c)
+
+
+def _crate(p: Pen, c: RGB) -> None:
+    p.box(-0.82, -0.74, 0.82, 0.9, c)
+    p.polygon([(-0.6, -0.5), (-0.44, -0.6), (0.6, 0.66), (0.44, 0.76)], shade(c, 0.78))
+    for y in (-0.74, 0.68):
+        p.box(-0.82, y, 0.82, y + 0.22, shade(c, 0.78))
+    for x in (-0.82, 0.6):
+        p.box(x, -0.74, x + 0.22, 0.9, shade(c, 0.78))
+
+
 DRAW: dict[str, Callable[[Pen, RGB], None]] = {
     "car": _car, "boat": _boat, "rocket": _rocket, "tree": _tree, "flower": _flower,
     "mushroom": _mushroom, "house": _house, "lighthouse": _lighthouse, "tent": _tent,
     "fish": _fish, "duck": _duck, "butterfly": _butterfly, "mug": _mug, "teapot": _teapot,
-    "ball": _ball, "snowman": _snowman,
+    "ball": _ball, "snowman": _snowman, "table": _table, "crate": _crate,
 }  # fmt: skip
 
+# category -> where it carries a digit: x, y of the centre and height, in its own square
+PLATES: dict[str, tuple[float, float, float]] = {
+    "car": (0.0, 0.13, 0.34),
+    "boat": (0.0, 0.61, 0.36),
+    "rocket": (0.0, 0.24, 0.36),
+    "house": (-0.44, 0.66, 0.34),
+    "tent": (0.5, 0.5, 0.34),
+    "mug": (-0.06, 0.12, 0.6),
+    "teapot": (0.02, 0.24, 0.5),
+    "ball": (0.0, 0.1, 0.66),
+    "crate": (0.0, 0.08, 0.6),
+}
 
-def draw_ground(size: int, horizon: float, top: RGB, bottom: RGB, phase: float) -> np.ndarray:
+
+def carry_digit(pen: Pen, category: str, colour: RGB, text: str) -> None:
+    """Write a digit on a thing that was just drawn; `category` is one of PLATES."""
+    x, y, height = PLATES[category]
+    light_body = colour[0] * 0.3 + colour[1] * 0.59 + colour[2] * 0.11 > 150
+    ink = DARK_INK if light_body or pen.outline else LIGHT_INK
+    pen.digit(text, x, y, height, ink)
+
+
+DAY_SKY = (214, 232, 246), (242, 246, 248)  # above, below
+DUSK_SKY = (116, 112, 176), (255, 196, 150)
+
+
+def draw_ground(
+    size: int,
+    horizon: float,
+    top: RGB,
+    bottom: RGB,
+    phase: float,
+    sky: tuple[RGB, RGB] = DAY_SKY,
+) -> np.ndarray:
     """Pale sky over a softly shaded ground with a hilly horizon: [S, S, 3] uint8, S = size *
     SUPERSAMPLING.
 
     Args:
         horizon: its height as a share of the picture, from above.
         phase: where the hills begin, in radians.
+        sky: its colours at the upper edge of the picture and at the lower one, were it that deep.
     """
     y = np.linspace(0, 1, size)[:, None]
     x = np.linspace(0, 1, size)[None, :]
     edge = horizon + 0.02 * np.sin(2 * np.pi * x * 1.5 + phase)
     depth = np.clip((y - edge) / (1 - edge), 0, 1)[..., None]
     ground = np.array(top) * (1 - depth) + np.array(bottom) * depth
-    sky = np.array((214, 232, 246)) * (1 - y[..., None]) + np.array((242, 246, 248)) * y[..., None]
+    above, below = np.array(sky[0]), np.array(sky[1])
+    heaven = above * (1 - y[..., None]) + below * y[..., None]
     cover = np.clip((y - edge) * size + 0.5, 0, 1)[..., None]  # antialiased at the horizon
-    picture = (sky * (1 - cover) + ground * cover).round().astype(np.uint8)
+    picture = (heaven * (1 - cover) + ground * cover).round().astype(np.uint8)
     side = size * SUPERSAMPLING
     return cv2.resize(picture, (side, side), interpolation=cv2.INTER_NEAREST)

@@ -30,6 +30,7 @@ class Schedule:
     weight_decay: float = 0.01
     ema: float = 0.999  # decay of the averaged weights, which are the ones that are kept
     save_seconds: float = 120.0
+    bfloat16: bool = True  # in forward passes; on a CPU it does not pay for few channels
 
     def rate(self, step: int, since_start: int) -> float:
         """Learning rate at `step`; `since_start` counts steps since a (re)start, whose optimiser is
@@ -86,7 +87,7 @@ def fit(
     for step in range(first, schedule.steps):
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate(step, step - first)
-        with torch.autocast(device().type, torch.bfloat16):
+        with torch.autocast(device().type, torch.bfloat16, enabled=schedule.bfloat16):
             named = losses(step * together.world() + together.rank())
         optimiser.zero_grad(set_to_none=True)
         sum(named.values(), torch.zeros((), device=device())).backward()
