@@ -106,9 +106,9 @@ def seen_colour(rng: np.random.Generator, category: str) -> str:
     return str(rng.choice([c for c in COLOURS if (category, c) not in HELD_OUT]))
 
 
-def free_square(scene: Scene, rng: np.random.Generator, thing: Thing, own: int | None = None) -> (
-    tuple[float, float] | None
-):
+def free_square(
+    scene: Scene, rng: np.random.Generator, thing: Thing, own: int | None = None
+) -> tuple[float, float] | None:
     """A centre where the thing's square meets no other square than that of key `own`; None if none
     was found."""
     others = [other for other in scene.things if other.key != own]
@@ -128,9 +128,7 @@ def from_back_to_front(scene: Scene) -> Scene:
     return replace(scene, things=tuple(sorted(scene.things, key=lambda t: depth[t.key])))
 
 
-def _try_scene(
-    rng: np.random.Generator, mix: Mix, count: int, held_out: bool
-) -> Scene | None:
+def _try_scene(rng: np.random.Generator, mix: Mix, count: int, held_out: bool) -> Scene | None:
     categories, partner = _categories(rng, mix, count)
     scene = Scene(
         (),
@@ -144,8 +142,8 @@ def _try_scene(
         if twin is not None:  # the same thing once more
             colour, half = twin.colour, twin.half
         else:
-            colour = _held_out_colour(category) if held_out and not key else None
-            colour = colour or seen_colour(rng, category)
+            hidden = held_out and not key
+            colour = _held_out_colour(category) if hidden else seen_colour(rng, category)
             half = _half(rng, mix, count)
         thing = Thing(key, category, colour, 0.0, 0.0, half, bool(rng.random() < 0.5))
         placed = _place(scene, rng, mix, thing, partner if key == 1 else "")
@@ -238,7 +236,11 @@ def _put_on(scene: Scene, rng: np.random.Generator, thing: Thing, support: Thing
 
 def _put_behind(scene: Scene, rng: np.random.Generator, thing: Thing, other: Thing) -> Scene | None:
     """Half hidden, on one side of the other thing, its lower edge a little higher up."""
-    if other.category in FLYING or thing.category in FLYING or not 0.75 < thing.half / other.half < 1.5:
+    if (
+        other.category in FLYING
+        or thing.category in FLYING
+        or not 0.75 < thing.half / other.half < 1.5
+    ):
         return None
     side = 1.0 if rng.random() < 0.5 else -1.0
     left, _, right, bottom = extent(thing.category)

@@ -52,7 +52,7 @@ DIGITS = "123456789"  # on things that have a plain part to carry one
 # size -> half the side of a thing's square, in pixels; the gaps keep the words exact. The size in
 # the middle has no word
 SIZES = {"small": (11.0, 13.5), "": (16.0, 21.0), "big": (25.0, 33.0)}
-NUMBERS = {2: "two", 3: "three", 4: "four"}
+NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
 
 # ground -> the categories met there four times as often as elsewhere
 USUAL_GROUND = {
