@@ -17,6 +17,7 @@ from imgdiff.rows import INPUT_FIELDS, Row, derive_seed
 OPERATOR = "input"  # what the reasons of this module begin with
 PEEKED_RECORDS = 100
 BYTES_PER_PIXEL = 8  # no picture of the formats we read needs more: 16 bit, four channels
+MOST_OBJECTS = 1000  # that one image may show: they are counted in pairs
 SAME_ASPECT = 0.02  # how far two ratios of width to height may lie apart, as a share
 
 
@@ -224,7 +225,11 @@ def _objects(value: Any) -> list[str]:
     for name in names:
         if not isinstance(name, str):
             raise RowError("objects_form", f"objects holds {kind(name)}, expected names alone")
-    return list(dict.fromkeys(name for given in names if (name := given.strip())))
+    objects = list(dict.fromkeys(name for given in names if (name := given.strip())))
+    if len(objects) > MOST_OBJECTS:
+        text = f"objects holds {len(objects):,} names, at most {MOST_OBJECTS:,} are taken"
+        raise RowError("objects_many", text)
+    return objects
 
 
 def _picture(name: str, value: Any, folder: Path, max_pixels: int) -> dict[str, Any]:

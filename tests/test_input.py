@@ -128,6 +128,11 @@ def test_ids_are_made_from_the_content(project):
             "objects_form",
             "objects holds a number, expected",
         ),
+        (
+            f'{{"caption": "a", "objects": "{",".join(map(str, range(1001)))}"}}',
+            "objects_many",
+            "objects holds 1,001 names, at most 1,000 are taken",
+        ),
         ('{"caption": "a", "edit": "x"}', "edit_form", "edit is text, expected kind, source"),
         ('{"caption": "a", "image_a": 5}', "image_path", "image_a is a number, expected a path"),
     ],

@@ -2,10 +2,16 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 WORD = re.compile(r"[\w'-]+")
+# what is compared word by word: the time grows with the square of its words, and faster where they
+# repeat
+MOST_WORDS = 1000
+MOST_PAIRS = 10_000  # of equal words, one in each text: `a a a` and `a a` have six
 ARTICLES = ("a", "an", "the")
 # words that a noun phrase does not run across
 BOUNDARIES = frozenset(
@@ -16,6 +22,9 @@ BOUNDARIES = frozenset(
 
 # a phrase that says where things are begins with one of these
 PLACES = re.compile(r"\b(on|in|at|by|near|under|inside|outside|along|against|across)\b", re.I)
+
+
+Block = tuple[str, int, int, int, int]  # difflib's: equal or not, words [from, to) of each text
 
 
 @dataclass(frozen=True)
@@ -91,10 +100,36 @@ def _stretches(words: list[re.Match[str]], places: list[tuple[int, int]]) -> Ite
             yield Span(words[first].start(), words[last - 1].end())
 
 
-def _changes(plain_a: list[str], plain_b: list[str]) -> list[tuple[str, int, int, int, int]]:
-    """difflib's blocks of words that differ."""
-    blocks = difflib.SequenceMatcher(None, plain_a, plain_b, autojunk=False).get_opcodes()
-    return [block for block in blocks if block[0] != "equal"]
+def _changes(plain_a: list[str], plain_b: list[str]) -> list[Block]:
+    """The blocks of words that differ."""
+    return [block for block in word_blocks(plain_a, plain_b) if block[0] != "equal"]
+
+
+def word_blocks(old: Sequence[str], new: Sequence[str]) -> list[Block]:
+    """Both texts, as lists of words, cut into blocks that are equal or differ, by difflib.
+
+    Long texts (`MOST_WORDS`, `MOST_PAIRS`) differ in one block: all between the words that both
+    begin with and the words that both end with.
+    """
+    counts = Counter(new)
+    pairs = sum(counts[word] for word in old)
+    if max(len(old), len(new)) <= MOST_WORDS and pairs <= MOST_PAIRS:
+        return [*difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()]
+    head = _equal_words(old, new)
+    tail = _equal_words(old[head:][::-1], new[head:][::-1])
+    ends = len(old) - tail, len(new) - tail
+    blocks = [
+        ("equal", 0, head, 0, head),
+        ("replace", head, ends[0], head, ends[1]),
+        ("equal", ends[0], len(old), ends[1], len(new)),
+    ]
+    return [block for block in blocks if block[1] < block[2] or block[3] < block[4]]
+
+
+def _equal_words(old: Sequence[str], new: Sequence[str]) -> int:
+    """How many words both begin with."""
+    pairs = zip(old, new, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def changed_phrases(caption_a: str, caption_b: str) -> tuple[str, str] | None:

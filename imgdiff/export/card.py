@@ -18,6 +18,7 @@ from imgdiff.export.pictures import EXAMPLES
 from imgdiff.export.split import SIDES
 from imgdiff.export.tables import Table, public_name
 from imgdiff.rows import Row
+from imgdiff.shortening import shortened
 
 FOLDER = "path/to/this/folder"  # in the code that loads it; a push puts its own name there
 PRIVATE_SETTINGS = ("export_path", "executor_type", "ray_address", "phases", "export")
@@ -108,8 +109,10 @@ def _template() -> Template:
 
 
 def plain(text: object) -> str:
-    """Text that Markdown shows as it is, on one line: captions are model output, untrusted."""
-    return MARKUP.sub(r"\\\1", escape(" ".join(str(text).split()), quote=False))
+    """Text that Markdown shows as it is, on one line, its beginning if it is long: captions are
+    model output, untrusted."""
+    line = shortened(" ".join(str(text).split()))
+    return MARKUP.sub(r"\\\1", escape(line, quote=False))
 
 
 def limits(bounds: Sequence[float | None]) -> str:

@@ -2,7 +2,9 @@
 the caption."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from imgdiff.answers import is_refusal
 from imgdiff.editing.words import Span
@@ -13,6 +15,8 @@ MARK = re.compile(r"[,.;!?:]")  # between two of these stands a sub-sentence (EF
 LAST_WORD = re.compile(r"[\w.]+$")
 TITLES = frozenset("mr mrs ms dr st vs no approx etc".split())  # end with a full stop of their own
 MOST_WORDS = 10  # of a phrase; what is longer is a sentence (EFUF's code)
+MOST_PHRASES = 200  # of an answer; a longer one is no list of what a caption names
+LONGEST_WORD = 40  # characters before a mark that are looked at
 
 
 def noun_phrases(caption: str, lexicon: Lexicon) -> list[Span]:
@@ -31,17 +35,22 @@ def listed_phrases(caption: str, answer: str) -> list[Span] | None:
 
     A phrase that is no literal part of the caption, in whole words and any case, is left out; one
     that stands in it twice has two places; of two that overlap the longer one counts. None where
-    the answer is no list.
+    the answer is no list, or has more than `MOST_PHRASES` parts.
     """
     if is_refusal(answer):
         return None
     listed = answer.rpartition(":")[2]  # "Objects: a cat, a dog"
     phrases = {part.strip(" .-*\"'").lower() for part in re.split(r"[,\n]", listed)}
+    if len(phrases) > MOST_PHRASES:
+        return None
     spans: list[Span] = []
+    taken = bytearray(len(caption))  # 1 for every character of a span
     for phrase in sorted(filter(None, phrases), key=lambda words: (-len(words), words)):
         if len(phrase.split()) <= MOST_WORDS:
-            places = occurrences(caption, phrase)
-            spans += [s for s in places if all(s.end <= o.start or o.end <= s.start for o in spans)]
+            for span in occurrences(caption, phrase):
+                if not any(taken[span.start : span.end]):
+                    taken[span.start : span.end] = b"\1" * (span.end - span.start)
+                    spans.append(span)
     return sorted(spans, key=lambda span: span.start)
 
 
@@ -58,15 +67,23 @@ def subsentence(caption: str, phrase: Span) -> Span:
 
     Marks inside numbers (2.5) and of abbreviations (e.g., Dr.) divide nothing.
     """
-    marks = [mark for mark in MARK.finditer(caption) if _divides(caption, mark.start())]
-    start = max((mark.end() for mark in marks if mark.end() <= phrase.start), default=0)
-    end = min((mark.start() for mark in marks if mark.start() >= phrase.end), default=len(caption))
+    marks = _dividing_marks(caption)
+    first, last = bisect_left(marks, phrase.start), bisect_left(marks, phrase.end)
+    start = marks[first - 1] + 1 if first else 0
+    end = marks[last] if last < len(marks) else len(caption)
     inside = caption[start:end]
     return Span(start + len(inside) - len(inside.lstrip()), start + len(inside.rstrip()))
 
 
+@lru_cache(maxsize=8)  # its phrases are looked up one after another
+def _dividing_marks(caption: str) -> list[int]:
+    """Places of the marks, in order."""
+    places = (mark.start() for mark in MARK.finditer(caption))
+    return [place for place in places if _divides(caption, place)]
+
+
 def _divides(caption: str, place: int) -> bool:
-    before, after = caption[:place], caption[place + 1 : place + 2]
+    before, after = caption[max(0, place - LONGEST_WORD) : place], caption[place + 1 : place + 2]
     if before[-1:].isalnum() and after.isalnum():
         return False
     word = LAST_WORD.search(before) if caption[place] == "." else None

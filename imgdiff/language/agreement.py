@@ -33,8 +33,9 @@ def agreement(things: list[Thing], text: str, lexicon: Lexicon) -> float:
     0 where a thing's noun is missing, by whatever name; else the share of its noun and its looks
     that the text gives one thing: `a blue car` agrees by half with a red car.
     """
-    named = [_thing(text, mention, lexicon) for mention in mentions(text, lexicon)]
-    return min(max((_share(thing, each, lexicon) for each in named), default=0) for thing in things)
+    named = {_thing(text, mention, lexicon) for mention in mentions(text, lexicon)}
+    wanted = set(things)  # a long text may name one thing thousands of times
+    return min(max((_share(thing, each, lexicon) for each in named), default=0) for thing in wanted)
 
 
 def _inside(caption: str, spans: tuple[Span, ...], lexicon: Lexicon) -> list[Thing]:

@@ -1,10 +1,9 @@
 """The caption in a language model's answer, if the answer is one that was asked for."""
 
 import re
-from difflib import SequenceMatcher
 
 from imgdiff.answers import is_refusal
-from imgdiff.editing.words import WORD, changed_phrases, changed_spans, swapped_spans
+from imgdiff.editing.words import WORD, changed_phrases, changed_spans, swapped_spans, word_blocks
 from imgdiff.language.caption_edits import CaptionEdit
 from imgdiff.language.grammar import ONE
 from imgdiff.language.lexicon import Lexicon
@@ -53,8 +52,8 @@ def read_negative(
         kept, most = not still and not new, 0
     else:
         kept, most = words[0] != words[1] and all(map(shown.lacks, new)), MOST_WORDS
-    same = SequenceMatcher(None, words[0], words[1], autojunk=False).get_matching_blocks()
-    added = len(words[1]) - sum(block.size for block in same)
+    blocks = word_blocks(*words)
+    added = sum(end - start for tag, _, _, start, end in blocks if tag != "equal")
     if not kept or added > most + MOST_WORDS:
         return None
     return Negative(edited, task.family, task.objects)

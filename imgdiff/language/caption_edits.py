@@ -36,7 +36,7 @@ Editor = Callable[[str, Lexicon, np.random.Generator], CaptionEdit | None]
 def replace_noun(caption: str, lexicon: Lexicon, rng: np.random.Generator) -> CaptionEdit | None:
     """One thing becomes another one of its group, in the same number, that does not stand in the
     caption already. None if no such thing is named."""
-    words = _words(caption)
+    words = words_of(caption)
     choices = [
         (mention, others)
         for mention in mentions(caption, lexicon)
@@ -56,12 +56,14 @@ def change_attribute(
 ) -> CaptionEdit | None:
     """A thing looks different: an attribute becomes another one of its kind or, if no thing has
     one, one is put in. None if nothing is named that an attribute suits."""
-    found = mentions(caption, lexicon)
+    found, words = mentions(caption, lexicon), words_of(caption)
     changes = [
-        change for mention in found for change in attribute_changes(caption, mention, lexicon)
+        change
+        for mention in found
+        for change in attribute_changes(caption, mention, lexicon, words)
     ]
     if not changes:
-        changes = [put for mention in found for put in _put_in(caption, mention, lexicon)]
+        changes = [put for mention in found for put in _put_in(caption, mention, lexicon, words)]
     if not changes:
         return None
     place, end, others = changes[int(rng.integers(len(changes)))]
@@ -73,7 +75,7 @@ def change_attribute(
 def add_object(caption: str, lexicon: Lexicon, rng: np.random.Generator) -> CaptionEdit | None:
     """Something appears right behind a thing: `a cat next to a dog on a sofa`. None if nothing is
     named that something may be put next to."""
-    words = _words(caption)
+    words = words_of(caption)
     choices = [
         (mention, others)
         for mention in mentions(caption, lexicon)
@@ -85,7 +87,7 @@ def add_object(caption: str, lexicon: Lexicon, rng: np.random.Generator) -> Capt
     mention, others = choices[int(rng.integers(len(choices)))]
     new = str(rng.choice(others))
     kind = lexicon.added_attribute
-    if kind and (looks := _looks(kind, caption, lexicon)):
+    if kind and (looks := _looks(kind, words, lexicon)):
         new = f"{rng.choice(looks)} {new}"
     end = mention.span.end
     added = f" {lexicon.joined_by} {article(new)} {new}"
@@ -127,37 +129,39 @@ def _company(mention: Mention, lexicon: Lexicon, words: set[str]) -> Iterator[st
 _Change = tuple[Span, int, list[str]]
 
 
-def attribute_changes(caption: str, mention: Mention, lexicon: Lexicon) -> Iterator[_Change]:
-    """Every attribute of the thing that has others of its kind."""
+def attribute_changes(
+    caption: str, mention: Mention, lexicon: Lexicon, words: set[str]
+) -> Iterator[_Change]:
+    """Every attribute of the thing that has others of its kind. words: all of the caption."""
     if mention.before in SHADES:
         return
     for place in mention.attributes:
         word = place.of(caption).lower()
         for kind in lexicon.groups[mention.noun.group].attributes:
             if any(word in alike for alike in lexicon.attributes[kind]):
-                if others := _looks(kind, caption, lexicon):
+                if others := _looks(kind, words, lexicon):
                     yield place, mention.span.end, others
                 break
 
 
-def _put_in(caption: str, mention: Mention, lexicon: Lexicon) -> Iterator[_Change]:
+def _put_in(caption: str, mention: Mention, lexicon: Lexicon, words: set[str]) -> Iterator[_Change]:
     """Attributes that the thing may get, if nothing is said yet of how it looks."""
     if mention.attributes or mention.before not in BEFORE_ATTRIBUTES:
         return
     noun = mention.span.of(caption)
     noun = noun if noun.isupper() else noun[0].lower() + noun[1:]
     for kind in lexicon.groups[mention.noun.group].attributes:
-        if looks := _looks(kind, caption, lexicon):
+        if looks := _looks(kind, words, lexicon):
             yield mention.span, mention.span.end, [f"{look} {noun}" for look in looks]
 
 
-def _looks(kind: str, caption: str, lexicon: Lexicon) -> list[str]:
-    """The attributes of a kind, without those that the caption has."""
-    words = _words(caption)
+def _looks(kind: str, words: set[str], lexicon: Lexicon) -> list[str]:
+    """The attributes of a kind, without those among the words of a caption."""
     return [alike[0] for alike in lexicon.attributes[kind] if words.isdisjoint(alike)]
 
 
-def _words(caption: str) -> set[str]:
+def words_of(caption: str) -> set[str]:
+    """All that it says, in lower case, each word once."""
     return {word.group().lower() for word in WORD.finditer(caption)}
 
 

@@ -5,6 +5,7 @@ misreads an unknown noun that ends like a verb (`a dog biscuits box`), unknown v
 is no dog) and names.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -16,6 +17,7 @@ from imgdiff.language.lexicon import Lexicon, Noun
 BEFORE_BARE_NOUNS = frozenset("of with in on by".split()) | {""}
 NO_NOUN_AFTER = PRONOUNS | frozenset("that which to".split())
 MOST_ADJECTIVES = 3  # unknown words between an article and its noun
+NEAR = 200  # characters before a phrase that are looked at, room for an article and adjectives
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def mentions(caption: str, lexicon: Lexicon) -> list[Mention]:
 def first_word(caption: str, start: int) -> int:
     """Where the phrase begins whose known words begin at `start`: at its article or number, if one
     is there, unknown adjectives between; else where it did."""
-    words, end = list(WORD.finditer(caption, 0, start)), start
+    words, end = words_before(caption, start), start
     for word in words[: -2 - MOST_ADJECTIVES : -1]:
         spoken = word.group().lower()
         if caption[word.end() : end].strip():
@@ -67,6 +69,11 @@ def first_word(caption: str, start: int) -> int:
             break
         end = word.start()
     return start
+
+
+def words_before(caption: str, place: int) -> list[re.Match[str]]:
+    """The last words before a place in a caption; all but the first are whole."""
+    return list(WORD.finditer(caption, max(0, place - NEAR), place))
 
 
 class _Reading:
@@ -83,9 +90,10 @@ class _Reading:
         neighbours = [
             (a, b) for a, b in pairwise(found) if a.last == b.first and self._joined(b.first)
         ]
-        verbs = [b for a, b in neighbours if self._is_verb(a, b)]
-        parts = [each for pair in neighbours if pair[1] not in verbs for each in pair]
-        kept = (each for each in found if each not in verbs and each not in parts)
+        verbs = {b.first for a, b in neighbours if self._is_verb(a, b)}
+        parts = {each.first for pair in neighbours if pair[1].first not in verbs for each in pair}
+        left_out = verbs | parts
+        kept = (each for each in found if each.first not in left_out)
         return [mention for each in kept if (mention := self._mention(each)) is not None]
 
     def _nouns(self) -> Iterator[_Found]:

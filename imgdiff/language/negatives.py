@@ -11,8 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from imgdiff.editing.words import WORD
-from imgdiff.language.caption_edits import attribute_changes, is_replaceable, put
+from imgdiff.language.caption_edits import attribute_changes, is_replaceable, put, words_of
 from imgdiff.language.lexicon import Lexicon
 from imgdiff.language.mentions import Mention, mentions
 from imgdiff.language.objects import (
@@ -186,11 +185,11 @@ def _ways(
     """Captions by what is altered of a thing: each of its attributes, and itself; with `into`,
     itself alone."""
     names = [into] if into else [thing[0] for thing in lexicon.groups[mention.noun.group].things]
+    words = words_of(caption)
     if into is None:
-        for place, _, looks in attribute_changes(caption, mention, lexicon):
+        for place, _, looks in attribute_changes(caption, mention, lexicon, words):
             if looks:
                 yield [put(caption, place, look) for look in looks]
-    words = {word.group().lower() for word in WORD.finditer(caption)}
     if is_replaceable(mention, lexicon, words):
         others = [
             new

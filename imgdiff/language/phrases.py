@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgdiff.editing.words import WORD
 from imgdiff.language.caption_edits import BEFORE_PLACES
 from imgdiff.language.grammar import DETERMINERS, article
 from imgdiff.language.lexicon import Lexicon
-from imgdiff.language.mentions import Mention, first_word, mentions
+from imgdiff.language.mentions import Mention, first_word, mentions, words_before
 
 LISTING = frozenset([",", "and", ", and"])
 PLACING = frozenset(
@@ -165,7 +164,7 @@ def _left_over(caption: str, chain: Chain, gone: Collection[NounPhrase]) -> str 
 
 def _phrase(caption: str, mention: Mention) -> NounPhrase:
     start = first_word(caption, mention.phrase.start)
-    words = list(WORD.finditer(caption, 0, start))
+    words = words_before(caption, start)
     near = words and not caption[words[-1].end() : start].strip()
     return NounPhrase(start, mention.span.end, mention, words[-1].group().lower() if near else "")
 

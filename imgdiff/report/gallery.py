@@ -1,19 +1,22 @@
 """Which pairs a person sees: the kept ones first, then some of every reason for a refusal."""
 
-import difflib
 import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from imgdiff.editing.words import word_blocks
 from imgdiff.export import FinishedRun
 from imgdiff.report.thumbnails import Thumbnail, thumbnail
 from imgdiff.rows import Region, Row
+from imgdiff.shortening import cut, shortened
 
 SHOWN_PAIRS = 250  # in the whole page; two thumbnails each
 KEPT_PAIRS = 150  # of them for the kept ones, even where refused ones wait
+SHOWN_REGIONS = 200  # of one pair
+SHOWN_EDIT = 80  # characters of the words that gave way, and of those that came
 
 Words = list[tuple[str, bool]]  # (some words, whether the other caption has them not)
 
@@ -40,15 +43,16 @@ class Card:
     """One pair as the page shows it.
 
     name: of its own page. shard: where its row is. row: without its pictures, as 500 large ones
-    would fill the memory. regions: (number in the row, region), the ones to be drawn. edited: the
-    words that gave way, and those that came. phrases: caption A by what it names, of a row that is
-    about one image alone.
+    would fill the memory. regions: (number in the row, region), the ones to be drawn. more_regions:
+    how many are not. edited: the words that gave way, and those that came. phrases: caption A by
+    what it names, of a row that is about one image alone.
     """
 
     name: str
     shard: int
     row: Row
     regions: list[tuple[int, Region]]
+    more_regions: int
     image_a: Thumbnail | None
     image_b: Thumbnail | None
     caption_a: Words
@@ -109,13 +113,14 @@ def share(pairs: Counter[Group]) -> dict[Group, int]:
 
 
 def _card(shard: int, row: Row, numbers: list[int]) -> Card:
-    before, after = changed_words(row.values.get("caption_a", ""), row.values.get("caption_b", ""))
-    light = row.copy()
+    light = legible(row)
+    before, after = caption_words(row)
     return Card(
         page_name(row.id),
         shard,
         light,
-        [(k, light.regions[k]) for k in numbers],
+        [(k, light.regions[k]) for k in numbers[:SHOWN_REGIONS]],
+        max(0, len(numbers) - SHOWN_REGIONS),
         thumbnail(light.values.pop("image_a", None)),
         thumbnail(light.values.pop("image_b", None)),
         before,
@@ -123,6 +128,27 @@ def _card(shard: int, row: Row, numbers: list[int]) -> Card:
         edited_words(row),
         pieces(row),
     )
+
+
+def legible(row: Row) -> Row:
+    """A copy of the row for a page, every text in it and in its regions shortened."""
+    copied = row.copy()
+    copied.values = {name: _legible(value) for name, value in copied.values.items()}
+    copied.message = shortened(copied.message)
+    for region in copied.regions:
+        for name in ("caption_a", "caption_b", "difference", "conversations"):
+            setattr(region, name, _legible(getattr(region, name)))
+    return copied
+
+
+def _legible(value: Any) -> Any:
+    if isinstance(value, str):
+        return shortened(value)
+    if isinstance(value, list):
+        return [_legible(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _legible(each) for name, each in value.items()}
+    return value
 
 
 def page_name(row_id: str) -> str:
@@ -135,10 +161,18 @@ def edited_words(row: Row) -> tuple[str, str]:
     """The words that gave way and those that came: of the edit, else where the captions part."""
     edit = row.values.get("edit")
     if edit:
-        return edit["source"] or "", edit["target"] or ""
-    captions = changed_words(row.values.get("caption_a", ""), row.values.get("caption_b", ""))
-    before, after = (" ".join(text for text, changed in words if changed) for words in captions)
-    return before.strip(",.;:").lower(), after.strip(",.;:").lower()
+        before, after = edit["source"] or "", edit["target"] or ""
+    else:
+        before, after = (
+            " ".join(text for text, changed in words if changed).strip(",.;:").lower()
+            for words in caption_words(row)
+        )
+    return shortened(before, SHOWN_EDIT), shortened(after, SHOWN_EDIT)
+
+
+def caption_words(row: Row) -> tuple[Words, Words]:
+    """Both captions of a row, cut where they part."""
+    return changed_words(row.values.get("caption_a", ""), row.values.get("caption_b", ""))
 
 
 def is_alone(row: Row) -> bool:
@@ -152,34 +186,38 @@ def by_family(row: Row) -> dict[str, list[tuple[str, Words]]]:
     found: dict[str, list[tuple[str, Words]]] = {}
     for negative in row.values.get("negatives", []):
         _, said = changed_words(row["caption_a"], negative["caption"])
-        found.setdefault(negative["family"], []).append((", ".join(negative["objects"]), said))
+        objects = shortened(", ".join(negative["objects"]))
+        found.setdefault(negative["family"], []).append((objects, said))
     return found
 
 
 def pieces(row: Row) -> list[Piece]:
     """Caption A cut at its phrases; empty if none were looked for."""
     caption, phrases = row.values.get("caption_a", ""), row.values.get("phrases", [])
+    shown, rest = cut(caption)
     found, place = [], 0
-    for phrase in phrases:
+    for phrase in (phrase for phrase in phrases if phrase["end"] <= len(shown)):
         found.append(Piece(caption[place : phrase["start"]]))
         found.append(Piece(phrase["text"], phrase["score"], phrase["set"]))
         place = phrase["end"]
-    return [*found, Piece(caption[place:])] if phrases else []
+    return [*found, Piece(" ".join(filter(None, [shown[place:], rest])))] if phrases else []
 
 
 def changed_words(before: str, after: str) -> tuple[Words, Words]:
     """Both captions cut where they part, punctuation aside; a missing one marks nothing in the
-    other."""
-    old, new = before.split(), after.split()
+    other. Of long ones the beginnings are compared, and the rest is only counted."""
+    shown = cut(before), cut(after)
+    old, new = (text.split() for text, _ in shown)
     if not old or not new:
-        return [(before, False)], [(after, False)]
+        return [(shortened(before), False)], [(shortened(after), False)]
     plain_old, plain_new = ([word.strip(",.;:") for word in words] for words in (old, new))
-    matcher = difflib.SequenceMatcher(None, plain_old, plain_new, autojunk=False)
     left: Words = []
     right: Words = []
-    for tag, a, b, c, d in matcher.get_opcodes():
+    for tag, a, b, c, d in word_blocks(plain_old, plain_new):
         left += [(" ".join(old[a:b]), tag != "equal")] if a < b else []
         right += [(" ".join(new[c:d]), tag != "equal")] if c < d else []
+    for words, (_, rest) in zip((left, right), shown, strict=True):
+        words += [(rest, False)] if rest else []
     return left, right
 
 

@@ -8,11 +8,13 @@ from typing import Any
 from imgdiff.export import FinishedRun
 from imgdiff.files import swap_folder
 from imgdiff.report.gallery import (
+    SHOWN_REGIONS,
     Shelf,
     by_family,
-    changed_words,
+    caption_words,
     edited_words,
     is_alone,
+    legible,
     page_name,
     pieces,
 )
@@ -70,7 +72,7 @@ def write_pairs(run: FinishedRun, shelves: Sequence[Shelf]) -> None:
 
 def _page(info: dict[str, Any], row: Row, order: list[str], place: str) -> bytes:
     here = order.index(page_name(row.id))
-    before, after = changed_words(row.values.get("caption_a", ""), row.values.get("caption_b", ""))
+    before, after = caption_words(row)
     image_a, image_b = (thumbnail(row.values.get(name), SIDE) for name in ("image_a", "image_b"))
     phrases = pieces(row)
     sides = [("A", image_a, before), ("B", image_b, after)]
@@ -80,12 +82,13 @@ def _page(info: dict[str, Any], row: Row, order: list[str], place: str) -> bytes
         SCRIPTS,
         info=info,
         thresholds=thresholds(info),
-        row=row,
+        row=legible(row),
         edited=edited_words(row),
         sides=sides[:1] if is_alone(row) else sides,
         negatives=by_family(row),
         phrases=phrases,
-        numbered=list(enumerate(row.regions)),
+        numbered=shown_regions(row),
+        more_regions=max(0, len(row.regions) - SHOWN_REGIONS),
         zoom=zoom,
         steps=steps(row, info),
         place=place,
@@ -94,6 +97,13 @@ def _page(info: dict[str, Any], row: Row, order: list[str], place: str) -> bytes
         previous=order[here - 1] if here else None,
         next=order[here + 1] if here + 1 < len(order) else None,
     )
+
+
+def shown_regions(row: Row) -> list[tuple[int, Region]]:
+    """(number in the row, region) in their order; of very many the kept ones are chosen first."""
+    numbered = list(enumerate(row.regions))
+    chosen = sorted(numbered, key=lambda each: each[1].status != "ok")[:SHOWN_REGIONS]
+    return sorted(chosen, key=lambda each: each[0])
 
 
 def steps(row: Row, info: dict[str, Any]) -> list[Step]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from imgdiff.export.card import limits
 from imgdiff.export.tables import public_name
+from imgdiff.shortening import shortened
 
 HERE = Path(__file__).parent
 
@@ -56,6 +57,7 @@ def _environment() -> Environment:
         "duration": duration,
         "spoken": spoken,
         "public_name": public_name,
+        "shortened": shortened,
     }
     environment.tests["outside"] = outside
     return environment

@@ -1,5 +1,7 @@
 """Which words two captions differ in."""
 
+from difflib import SequenceMatcher
+
 import pytest
 
 from imgdiff.editing.words import (
@@ -9,6 +11,7 @@ from imgdiff.editing.words import (
     changed_words,
     place_of,
     swapped_spans,
+    word_blocks,
 )
 
 
@@ -139,3 +142,22 @@ def test_every_stretch_of_changed_words(caption_a, caption_b, words_a, words_b):
 )
 def test_place_of_a_caption(caption, place):
     assert place_of(caption) == place
+
+
+def test_short_texts_are_compared_as_difflib_does():
+    old, new = "a red car on the grass".split(), "the red car and a boat on grass".split()
+    wanted = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    assert word_blocks(old, new) == wanted
+
+
+@pytest.mark.timeout(30)  # word by word it would take hours
+@pytest.mark.parametrize("word", ["a", "w{}"], ids=["one word", "other words"])
+def test_long_texts_differ_in_one_block(word):
+    words = [word.format(k) for k in range(20_000)]
+    old, new = [*words, "red", "x", "car", *words], [*words, "blue", "x", *words]
+    middle = ("replace", 20_000, 20_003, 20_000, 20_002)
+    start, end = ("equal", 0, 20_000, 0, 20_000), ("equal", 20_003, 40_003, 20_002, 40_002)
+    assert word_blocks(old, new) == [start, middle, end]
+    assert word_blocks(old, old) == [("equal", 0, 40_003, 0, 40_003)]
+    spans = changed_spans(" ".join(old), " ".join(new))
+    assert spans[0].of(" ".join(old)) == "red x car"

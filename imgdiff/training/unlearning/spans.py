@@ -2,7 +2,9 @@
 offsets: a phrase that occurs twice, or inside another word, is never taken for another one."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 PUNCTUATION = re.compile(r"[,.;!?:]")
@@ -40,11 +42,12 @@ def parts(caption: str, phrases: Sequence[Phrase], unit: Unit) -> list[Part]:
     """
     ordered = sorted(phrases, key=lambda phrase: phrase["start"])
     found: dict[Span, list[Phrase]] = {}
-    for k, phrase in enumerate(ordered):
+    before = 0  # where the phrases so far end
+    for phrase in ordered:
         span = sub_sentence(caption, phrase["start"], phrase["end"])
         if unit == "phrase":
-            before = max((p["end"] for p in ordered[:k]), default=0)
             span = _trimmed(caption, max(span.start, before), phrase["end"])
+        before = max(before, phrase["end"])
         found.setdefault(span, []).append(phrase)
     made = []
     for span, inside in found.items():
@@ -59,12 +62,20 @@ def parts(caption: str, phrases: Sequence[Phrase], unit: Unit) -> list[Part]:
 def sub_sentence(caption: str, start: int, end: int) -> Span:
     """The characters between the punctuation marks around [start, end), without blanks at the
     ends; a mark inside [start, end) parts nothing."""
-    marks = [match.start() for match in PUNCTUATION.finditer(caption)]
-    first = max((mark + 1 for mark in marks if mark < start), default=0)
-    last = min((mark for mark in marks if mark >= end), default=len(caption))
+    marks = _marks(caption)
+    before, behind = bisect_left(marks, start), bisect_left(marks, end)
+    first = marks[before - 1] + 1 if before else 0
+    last = marks[behind] if behind < len(marks) else len(caption)
     return _trimmed(caption, first, last)
 
 
+@lru_cache(maxsize=8)  # its phrases are looked up one after another
+def _marks(caption: str) -> list[int]:
+    """Places of the punctuation marks, in order."""
+    return [match.start() for match in PUNCTUATION.finditer(caption)]
+
+
+@lru_cache(maxsize=8)
 def _trimmed(caption: str, start: int, end: int) -> Span:
     text = caption[start:end]
     return Span(start + len(text) - len(text.lstrip()), end - len(text) + len(text.rstrip()))
