@@ -15,13 +15,13 @@ from imgdiff.rows import Row
 SHOWN_IDS = 5
 
 
-def compare(first: str, second: str) -> int:
+def compare(first: Path, second: Path) -> None:
     """Print how two runs differ; what is compared is what both have stored.
 
     Raises:
         RefusedError: one of them is no run, or has no complete shard.
     """
-    runs = load_run(Path(first)), load_run(Path(second))
+    runs = load_run(first), load_run(second)
     console = make_console()
     for line in changes(runs[0].info, runs[1].info):
         console.print(line, soft_wrap=True)
@@ -31,7 +31,6 @@ def compare(first: str, second: str) -> int:
     console.print(_shifts(*runs))
     for line in (*_only_in(*runs), *_only_in(runs[1], runs[0])):
         console.print(line, soft_wrap=True)
-    return 0
 
 
 def _endings(first: StoredRun, second: StoredRun) -> Table:

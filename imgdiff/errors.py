@@ -1,5 +1,7 @@
 """How a row ends badly, and how a run ends without being complete; the texts are for users."""
 
+COMPLETE, STOPPED, REFUSED, TOO_MANY_FAILED = range(4)  # exit codes of a run
+
 
 class RowError(Exception):
     """Raised by an operator for one bad row: it ends as failed with `code` as its reason."""

@@ -328,21 +328,30 @@ def _steps(name: str) -> tuple[str, ...]:
 
 
 def set_value(source: Source, key: Key, value: Any) -> None:
-    """Set what the command line gave, making the sections around it."""
+    """Set what the command line gave, making the sections around it. In a list a part of the key
+    is the number of an entry, from 0 on."""
     place: Any = source.data
+    reached: Key = ()
     for depth, part in enumerate(key):
-        if not _has_settings(place, part):
-            text = f"{dotted(key[:depth])} has no settings of its own"
-            source.problems.append(Problem(COMMAND_LINE, dotted(key), text))
+        if isinstance(place, list) and str(part).isdecimal():
+            part = int(part)
+        if problem := _missing_place(place, part, dotted(reached)):
+            whole = dotted((*reached, part, *key[depth + 1 :]))
+            source.problems.append(Problem(COMMAND_LINE, whole, problem))
             return
-        source.lines.setdefault(key[: depth + 1], COMMAND_LINE)
+        reached = (*reached, part)
+        source.lines.setdefault(reached, COMMAND_LINE)
         if depth == len(key) - 1:
             place[part] = value
         elif isinstance(place, dict) and place.get(part) is None:
             place[part] = {}
         place = place[part]
-    source.lines[key] = COMMAND_LINE
+    source.lines[reached] = COMMAND_LINE
 
 
-def _has_settings(place: Any, part: str | int) -> bool:
-    return isinstance(place, dict) or (isinstance(place, list) and isinstance(part, int))
+def _missing_place(place: Any, part: str | int, name: str) -> str:
+    """Why `part` cannot be set in a value of that name; empty if it can."""
+    if isinstance(place, list):
+        known = isinstance(part, int) and part < len(place)
+        return "" if known else f"no such entry. {name} has {len(place)}, numbered from 0"
+    return "" if isinstance(place, dict) else f"{name} has no settings of its own"

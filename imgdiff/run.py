@@ -1,6 +1,5 @@
 """`python -m imgdiff.run RECIPE [key=value ...]`: from a recipe to a finished run folder."""
 
-import argparse
 import errno
 import importlib
 import logging
@@ -13,11 +12,19 @@ from types import ModuleType
 from rich.console import Console
 
 from imgdiff.check import check
+from imgdiff.cli.run import parse
 from imgdiff.engines import Plan
 from imgdiff.engines.forecast import forecast
 from imgdiff.engines.selection import select
 from imgdiff.engines.survey import survey, write_surveys
-from imgdiff.errors import RefusedError, StoppedError
+from imgdiff.errors import (
+    COMPLETE,
+    REFUSED,
+    STOPPED,
+    TOO_MANY_FAILED,
+    RefusedError,
+    StoppedError,
+)
 from imgdiff.export.formats import ALWAYS, Exported, export, print_exports
 from imgdiff.identity import changes, describe
 from imgdiff.input import Input
@@ -28,27 +35,14 @@ from imgdiff.run_dir import RunDir, open_run, read_begun, recorded_input, record
 from imgdiff.signals import stop_on_signals
 from imgdiff.summary import build_report, hints, print_forecast, print_plan, print_summary
 
-COMPLETE, STOPPED, REFUSED, TOO_MANY_FAILED = range(4)  # exit codes
 SHOWN_CHANGES = 5
 SHOWN_NAMES = 12
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 log = logging.getLogger("imgdiff.run")  # by name: run as a module, `__name__` is another
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "python -m imgdiff.run") -> int:
-    parser = argparse.ArgumentParser(prog=prog, description="Run a recipe, or resume its run.")
-    parser.add_argument("recipe", help="a YAML file, for example recipes/replace.yaml")
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help="a setting of the recipe: limit=64 or process.1.num_inference_steps=20",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
-    parser.add_argument(
-        "--restart", action="store_true", help="delete what the run folder holds and begin again"
-    )
-    given = parser.parse_intermixed_args(arguments)  # options may stand between overrides
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = parse(arguments, prog="python -m imgdiff.run")
     return run(given.recipe, given.overrides, dry_run=given.dry_run, restart=given.restart)
 
 

@@ -4,8 +4,7 @@ import time
 
 import pytest
 
-from imgdiff import __main__ as cli
-from imgdiff import run
+from imgdiff import __version__, cli, run
 
 HEAVY = ("torch", "torchvision", "transformers", "diffusers", "datasets", "ray", "cv2")
 
@@ -92,6 +91,55 @@ def test_check_reports_each_recipe(project, capsys):
     assert printed.out == "mine.yaml: fine, 5 operators\n"
 
 
+def test_check_takes_overrides_for_every_recipe(project, capsys):
+    other = project.write_recipe(project_name="other").rename("other.yaml")
+    project.write_recipe()
+    assert cli.main(["check", "mine.yaml", str(other), "limit=0"]) == run.REFUSED
+    problem = "1 problem\n  command line, limit: 0 is below 1\n"
+    assert capsys.readouterr().err == f"mine.yaml: {problem}other.yaml: {problem}"
+    assert cli.main(["check", "light_area_filter=off", "mine.yaml"]) == run.COMPLETE
+    assert capsys.readouterr().out == "mine.yaml: fine, 4 operators\n"
+    other.rename("a=b.yaml")
+    assert cli.main(["check", "a=b.yaml"]) == run.COMPLETE
+    assert capsys.readouterr().out == "a=b.yaml: fine, 5 operators\n"
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["check", "limit=3"])
+    assert "expected a RECIPE" in capsys.readouterr().err
+
+
+def test_imgdiff_alone_prints_its_help(capsys):
+    assert cli.main([]) == run.COMPLETE
+    told = capsys.readouterr().out
+    assert all(f"\n    {verb} " in told for verb in cli.VERBS)
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"imgdiff {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["chek"], "invalid choice: 'chek' (choose from"),
+        (["--limit"], "the following arguments are required: VERB"),
+        (["--"], "the following arguments are required: VERB"),
+    ],
+)
+def test_what_is_no_verb(given, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(given)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_has_help(verb, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([verb, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: imgdiff {verb} ")
+
+
 def test_one_operator_is_described(light, capsys):
     assert cli.main(["operators", "light_edit_mapper"]) == run.COMPLETE
     assert capsys.readouterr().out == (
@@ -126,7 +174,7 @@ def test_an_unknown_operator_is_named(light, capsys):
 def test_answers_come_without_a_model_library(project, arguments):
     code = (
         "import sys\n"
-        "from imgdiff.__main__ import main\n"
+        "from imgdiff.cli import main\n"
         "try:\n"
         f"    main({arguments!r})\n"
         "except SystemExit:\n"
@@ -137,6 +185,14 @@ def test_answers_come_without_a_model_library(project, arguments):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("\n[]\n")
     assert time.monotonic() - began < 5  # a second on an idle machine
+
+
+def test_a_pipe_that_is_closed_ends_in_silence():
+    command = [sys.executable, "-m", "imgdiff", "operators"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as told:
+        told.stdout.close()
+        assert told.stderr.read() == b""
+    assert told.returncode == run.STOPPED
 
 
 @pytest.mark.parametrize("module", ["imgdiff", "imgdiff.run"])

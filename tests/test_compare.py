@@ -1,7 +1,6 @@
 """Two runs side by side."""
 
-from imgdiff import __main__ as cli
-from imgdiff import run
+from imgdiff import cli, run
 
 
 def test_two_runs_are_compared(dial, capsys):

@@ -2,8 +2,7 @@
 
 import pytest
 
-from imgdiff import __main__ as cli
-from imgdiff import run
+from imgdiff import cli, run
 from imgdiff.check import check
 
 PHOTOS = ["a cat on a laptop", "two dogs on a couch", "a zebra by a fence", "a pizza on a plate"]

@@ -62,6 +62,13 @@ def test_settings_of_the_recipe_are_overridden(project):
     assert recipe.limits.max_pixels == 40_000_000
 
 
+@pytest.mark.parametrize("override", ["export.formats.1=trl", "export.formats[1]=trl"])
+def test_an_entry_of_a_list_is_overridden(project, override):
+    project.settings["process"].append("light_conversation_mapper")
+    project.write_recipe(export={"formats": ["llava", "webdataset"]})
+    assert check("mine.yaml", [override]).recipe.export.formats == ["llava", "trl"]
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -77,7 +84,16 @@ def test_settings_of_the_recipe_are_overridden(project):
             "dataset_path.x=1",
             "command line, dataset_path.x: dataset_path has no settings of its own",
         ),
-        ("operators.0=1", "command line, operators.0: operators has no settings of its own"),
+        ("operators.0=1", "command line, operators[0]: 1 is a number, expected text."),
+        (
+            "operators.1=x.py",
+            "command line, operators[1]: no such entry. operators has 1, numbered from 0",
+        ),
+        (
+            "operators.x=1",
+            "command line, operators.x: no such entry. operators has 1, numbered from 0",
+        ),
+        ("process.0.1=x", "command line, process[0].light_edit_mapper.1: unknown setting."),
         ("limit=0", "command line, limit: 0 is below 1"),
         (
             "light_edit_mapper.sufix=x",

@@ -4,7 +4,7 @@ import json
 import pickle
 from pathlib import Path
 
-from imgdiff import __main__ as cli
+from imgdiff import cli
 from imgdiff.check import check
 from imgdiff.engines.survey import survey, surveyed_rows, write_surveys
 from imgdiff.identity import describe

@@ -16,7 +16,7 @@ from faithful.tower import SeenOnce, share_tower
 from imgdiff.models.mllm import Mllm
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.training.check import check_training
-from imgdiff.training.command import train
+from imgdiff.training.start import train
 
 EFUF_SCENES = 1024  # that EFUF's data is made of
 

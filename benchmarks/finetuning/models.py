@@ -11,7 +11,7 @@ from imgdiff.models.mllm import Mllm
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.toyland.train import __main__ as embedded
 from imgdiff.training.check import check_training
-from imgdiff.training.command import train
+from imgdiff.training.start import train
 
 ROLE = "mllm_single"
 Sources = Sequence[Mapping[str, Any]]  # as a training recipe's `data`

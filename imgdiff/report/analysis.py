@@ -1,6 +1,5 @@
 """`imgdiff analyze`: how many samples each threshold keeps, as a table and as `analysis.html`."""
 
-import argparse
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,17 +30,21 @@ class Analysis:
     ratings: Ratings
 
 
-def analyze(arguments: argparse.Namespace) -> int:
+def analyze(path: Path, given: Path | None, moved: Sequence[str] | None) -> None:
     """Print the table and write the page; runs no model and changes nothing else.
+
+    Args:
+        path: the run folder. given: ratings; by default those in the folder, if it has any.
+        moved: two thresholds to move together; by default those that change most.
 
     Raises:
         RefusedError: there is no run, no such threshold, or the review cannot be used.
     """
-    run = load_run(Path(arguments.run))
-    review = Path(arguments.review) if arguments.review else run.path / REVIEW
-    ratings = read_review(review) if arguments.review or review.is_file() else {}
+    run = load_run(path)
+    review = given or run.path / REVIEW
+    ratings = read_review(review) if given or review.is_file() else {}
     dial = Dial(run)
-    pair = [dial.find(name) for name in arguments.pair or ()]
+    pair = [dial.find(name) for name in moved or ()]
     curves = [dial.curve(threshold) for threshold in dial.thresholds]
     both = (pair[0], pair[1]) if pair else most_influential(curves)
     joint = dial.joint(*both) if both else None
@@ -61,7 +64,6 @@ def analyze(arguments: argparse.Namespace) -> int:
     )
     write_atomic(run.path / PAGE, page)
     console.print(f"{run.path / PAGE}", soft_wrap=True)
-    return 0
 
 
 def few(curve: Curve) -> list[tuple[float, Point]]:

@@ -14,7 +14,7 @@ import pytest
 from runs import ROOT, SMALL, finished, rows_of
 
 from imgdiff import images
-from imgdiff.__main__ import main
+from imgdiff.cli import main
 from imgdiff.export.formats import FORMATS
 from imgdiff.rows import Region, Row
 from imgdiff.run_dir import RunDir

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from imgdiff.__main__ import main
+from imgdiff.cli import main
 
 
 def evaluate(*arguments):

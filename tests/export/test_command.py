@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from imgdiff import __main__ as cli
-from imgdiff import run
+from imgdiff import cli, run
 from imgdiff.check import check
 from imgdiff.export.formats import FORMATS
 from imgdiff.recipe import RecipeError

@@ -17,8 +17,7 @@ from huggingface_hub import constants
 from PIL import Image
 from small_project import Project
 
-from imgdiff import __main__ as cli
-from imgdiff import run
+from imgdiff import cli, run
 from imgdiff.export import parquet_files
 
 REPO = "me/pairs"

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from imgdiff import __main__ as cli
-from imgdiff import run
+from imgdiff import cli, run
 from imgdiff.language.coverage import measure
 from imgdiff.language.lexicon import load_lexicon
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from imgdiff import __main__ as cli
-from imgdiff import run
+from imgdiff import cli, run
 from imgdiff.dial import Dial, load_run, most_influential
 from imgdiff.report.review import read_review
 

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from imgdiff import __main__ as imgdiff
+from imgdiff import cli as imgdiff
 from imgdiff.models.mllm import Mllm
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.run import COMPLETE, REFUSED, STOPPED

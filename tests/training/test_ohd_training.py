@@ -16,7 +16,7 @@ from ohd_rows import FEATURES, SAVERS, row, write_rows
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoProcessor
 
-from imgdiff.__main__ import main
+from imgdiff.cli import main
 from imgdiff.models.clip import Clip
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.training.check import check_training

@@ -9,7 +9,7 @@ import torch
 import yaml
 from PIL import Image
 
-from imgdiff import __main__ as imgdiff
+from imgdiff import cli as imgdiff
 from imgdiff.run import COMPLETE, REFUSED, STOPPED
 from imgdiff.training import fitting
 from imgdiff.training.finetuning import train as finetuning
@@ -184,6 +184,19 @@ def test_a_person_stops_it_and_goes_on(folder, capsys, monkeypatch):
     assert imgdiff.main(["train", "mine.yaml"]) == COMPLETE
     log = Path("out/train.log").read_text()
     assert log.count("step 1/2: ") == log.count("step 2/2: ") == 1
+
+
+def test_check_takes_the_overrides_of_train(folder, capsys):
+    Path("more.json").write_text("[]")
+    given = ["data.0.llava=more.json", "data[0].share=2.0", "trainer.max_steps=5"]
+    assert imgdiff.main(["check", "mine.yaml", *given]) == COMPLETE
+    assert capsys.readouterr().out == "mine.yaml: fine, trains by finetune\n"
+    said = refused(capsys, "check", "mine.yaml", "data.0.llava=more.json", "data.1.run=x")
+    assert said.endswith("command line, data[1].run: no such entry. data has 1, numbered from 0\n")
+    assert imgdiff.main(["check", "mine.yaml", "data.0.llava=none.json"]) == COMPLETE
+    missing = "command line, data[0].llava: no such file: none.json"
+    assert missing in capsys.readouterr().out
+    assert missing in refused(capsys, "train", "mine.yaml", "data.0.llava=none.json")
 
 
 def test_settings_may_stand_on_the_command_line(folder, capsys):

@@ -1,50 +1,13 @@
-"""`imgdiff train RECIPE [key=value ...]`: from a training recipe to a trained model."""
+"""From a training recipe to a trained model."""
 
-import argparse
 import importlib
-import sys
-from collections.abc import Sequence
 
-from imgdiff.errors import RefusedError, StoppedError, missing_package
+from imgdiff.errors import COMPLETE, missing_package
 from imgdiff.progress import logging_to, make_console
-from imgdiff.recipe import RecipeError
-from imgdiff.run import COMPLETE, REFUSED, STOPPED
 from imgdiff.signals import stop_on_signals
-from imgdiff.training.check import TrainingPlan, check_training
+from imgdiff.training.check import TrainingPlan
 from imgdiff.training.folder import TrainingFolder, is_first, open_training
 from imgdiff.training.recipe import METHODS, TrainingRecipe
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Train; returns the exit code. Parsed apart: options may stand between overrides."""
-    parser = argparse.ArgumentParser(
-        prog="imgdiff train", description="Train a model, or go on where a training stopped."
-    )
-    parser.add_argument("recipe", help="a YAML file, for example recipes/train/finetune.yaml")
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help="a setting of the recipe: trainer.max_steps=100",
-    )
-    parser.add_argument(
-        "--restart", action="store_true", help="delete what the folder holds and begin again"
-    )
-    given = parser.parse_intermixed_args(arguments)
-    try:
-        plan = check_training(given.recipe, given.overrides)
-        if plan.missing:
-            raise RecipeError(plan.path, plan.missing)
-        return train(plan, given.restart)
-    except RefusedError as refusal:
-        print(refusal, file=sys.stderr)
-        return REFUSED
-    except StoppedError as reason:
-        print(f"stopped: {reason}", file=sys.stderr)
-        return STOPPED
-    except KeyboardInterrupt:
-        print("stopped at once. Train again to go on from the last checkpoint.", file=sys.stderr)
-        return STOPPED
 
 
 def train(plan: TrainingPlan, restart: bool) -> int:

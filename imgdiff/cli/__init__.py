@@ -1,0 +1,68 @@
+"""`imgdiff VERB`: a module per verb, each a parser and a call, imported when its verb is given."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from imgdiff import __version__
+from imgdiff.errors import COMPLETE, REFUSED, STOPPED, RefusedError, StoppedError
+
+VERBS = {
+    "run": "run a recipe; the same command resumes it",
+    "train": "train a model as a recipe says; the same command resumes it",
+    "check": "report every problem of recipes, without running",
+    "operators": "list operators, their settings and fields",
+    "export": "write a finished run as trainers read it",
+    "lexicon": "how many captions of a file a lexicon can edit",
+    "objects": "count what images show, alone and together",
+    "push": "push the dataset of a finished run to the Hub",
+    "evaluate": "POPE, CHAIR, pairs, captions, OHD",
+    "analyze": "show what each threshold keeps, without a model",
+    "diff": "compare two runs",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the verb says; returns the exit code."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parser = _parser()
+    if not given:
+        parser.print_help()
+        return COMPLETE
+    if given[0] not in VERBS:
+        parser.parse_args(given[:1])  # ends with help, the version or what is wrong
+    verb = importlib.import_module(f"imgdiff.cli.{given[0]}")
+    parsed = verb.parse(given[1:])
+    try:
+        code: int = verb.call(parsed)
+        sys.stdout.flush()
+    except RefusedError as refusal:
+        print(refusal, file=sys.stderr)
+        return REFUSED
+    except StoppedError as reason:
+        print(f"stopped: {reason}", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:  # who reads it, `head` for one, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is written last
+        return STOPPED
+    return code
+
+
+def verb_parser(verb: str) -> argparse.ArgumentParser:
+    """A parser of what follows a verb, without arguments yet."""
+    text = VERBS[verb]
+    return argparse.ArgumentParser(
+        prog=f"imgdiff {verb}", description=f"{text[0].upper()}{text[1:]}."
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="imgdiff", description="Contrastive image-pair data.")
+    version = f"%(prog)s {__version__}"
+    parser.add_argument("-V", "--version", action="version", version=version)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    for verb, text in VERBS.items():
+        verbs.add_parser(verb, help=text)
+    return parser
