@@ -1,5 +1,7 @@
 """Fixtures of small projects, whose operators need no model."""
 
+import gc
+
 import pytest
 from small_project import LIGHT_OPERATORS, Project
 
@@ -56,3 +58,13 @@ def dial(project):
     )
     project.finish()
     return project
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: a run, which frees models by collecting garbage after every
+    phase, need not look through it."""
+    gc.freeze()
+
+
+def pytest_sessionfinish():
+    gc.unfreeze()
