@@ -1,6 +1,7 @@
 """Two runs side by side."""
 
 from imgdiff import cli, run
+from imgdiff.compare import _quantiles
 
 
 def test_two_runs_are_compared(dial, capsys):
@@ -22,6 +23,10 @@ def test_two_runs_are_compared(dial, capsys):
     assert " light_length_filter: caption_long (cap-4-" in output
     assert " dial_width_filter: over_limit (cap-0-" in output
     assert output.endswith("0 samples only in outputs/other\n")
+
+
+def test_scores_are_told_as_their_10_50_and_90_percent_quantiles():
+    assert _quantiles([k / 100 for k in range(101)]) == "0.100 / 0.500 / 0.900"
 
 
 def test_another_folder_is_refused(project, capsys):

@@ -53,3 +53,4 @@ def test_thresholds_for_the_report():
 def test_range_must_not_be_upside_down():
     with pytest.raises(ValueError, match=r"min_score 0\.98 is above max_score 0\.9"):
         ImagePairSimilarityFilter.Params(min_score=0.98, max_score=0.9)
+    assert ImagePairSimilarityFilter.Params(min_score=0.9, max_score=0.9)  # one score passes

@@ -127,3 +127,7 @@ def test_a_phrase_or_mean_exactly_at_a_limit_is_in_no_set(models, row):
 def test_settings_that_cannot_be(params, message):
     with pytest.raises(ValidationError, match=message):
         PhraseRelevanceFilter.Params(**params)
+
+
+def test_limits_may_be_equal():
+    assert PhraseRelevanceFilter.Params(negative_below=0.3, positive_above=0.3)

@@ -17,7 +17,7 @@ from imgdiff.report.gallery import Group, changed_words, edited_words, page_name
 from imgdiff.report.histograms import histogram
 from imgdiff.report.page import write_report
 from imgdiff.report.pairs import steps, zoom
-from imgdiff.report.rendering import duration
+from imgdiff.report.rendering import duration, outside
 from imgdiff.rows import Region, Row
 
 
@@ -226,11 +226,21 @@ def test_changed_words_of_two_captions() -> None:
 
 
 def test_a_histogram_counts_what_passes() -> None:
-    plot = histogram("score", "filter", [0.2, 0.4, 0.6, float("nan")], [0.4, None])
-    assert (plot.count, plot.passing) == (3, 2)
+    values = [0.2, 0.4, 0.6, float("nan")]
+    plot = histogram("score", "filter", values, [0.4, None])
+    assert (plot.count, plot.passing) == (3, 2)  # a score at the limit passes, as in filters
+    assert histogram("score", "filter", values, [None, 0.4]).passing == 2
     ((place, value),) = plot.lines
     assert value == 0.4
     assert 0 < place < 1
+
+
+@pytest.mark.parametrize(
+    ("value", "marked"), [(0.39, True), (0.4, False), (0.6, False), (0.61, True)]
+)
+def test_a_score_is_marked_where_it_lies_beyond_a_limit(value: float, marked: bool) -> None:
+    assert outside(value, [0.4, 0.6]) is marked
+    assert outside(value, [None, None]) is False
 
 
 def test_a_far_threshold_does_not_squeeze_the_values() -> None:
