@@ -13,7 +13,7 @@ import pytest
 
 from imgdiff import run
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray]
+pytestmark = pytest.mark.ray
 RAY = "executor_type=ray"
 COMMAND = [sys.executable, "-m", "imgdiff.run", "mine.yaml", RAY]
 
@@ -54,6 +54,7 @@ def test_same_rows_as_the_local_engine(project):
     assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".crumb")]
 
 
+@pytest.mark.slow
 def test_selectors_decide_the_same(project):
     process = [*project.settings["process"], {"light_repeat_selector": {"most": 3}}]
     project.write_recipe(process=process)
@@ -62,6 +63,7 @@ def test_selectors_decide_the_same(project):
     assert project.rows() == local_rows(project)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_other_engine(project):
     assert run.main(["mine.yaml", "limit=12"]) == run.COMPLETE
     assert run.main(["mine.yaml", "limit=20", RAY]) == run.COMPLETE
@@ -69,6 +71,7 @@ def test_a_run_goes_on_with_the_other_engine(project):
     assert project.rows() == local_rows(project)
 
 
+@pytest.mark.slow
 def test_moved_thresholds_give_the_rows_of_the_local_engine(dial):
     changes = ["light_length_filter.min_score=0.0", "dial_width_filter.most=1"]
     assert run.main(["mine.yaml", RAY, *changes]) == run.COMPLETE
@@ -78,12 +81,14 @@ def test_moved_thresholds_give_the_rows_of_the_local_engine(dial):
     assert rows == dial.rows()
 
 
+@pytest.mark.slow
 def test_several_workers_give_the_same_rows(project):
     project.write_recipe(phases={"extra": {"num_cpus": 0.1, "concurrency": [1, 3]}})
     assert run.main(["mine.yaml", RAY]) == run.COMPLETE
     assert project.rows() == local_rows(project)
 
 
+@pytest.mark.slow
 def test_deadly_rows_cost_only_themselves(project):
     project.write_captions(records(30, deadly=(5, 17)))
     project.write_recipe(limits={"max_failed_fraction": 0.5})
@@ -105,6 +110,7 @@ def phase_workers():
     ]
 
 
+@pytest.mark.slow
 def test_killed_workers_cost_nothing(project):
     project.write_recipe(
         process=[{"light_edit_mapper": {"seconds": 0.05}}, *project.settings["process"][1:]]
@@ -128,6 +134,7 @@ def test_killed_workers_cost_nothing(project):
     assert project.rows() == local_rows(project)
 
 
+@pytest.mark.slow
 def test_one_interruption_finishes_what_is_in_hand(project, capsys):
     project.write_recipe(
         process=[{"light_edit_mapper": {"seconds": 0.2}}, *project.settings["process"][1:]]
@@ -148,6 +155,7 @@ def test_one_interruption_finishes_what_is_in_hand(project, capsys):
     assert project.rows() == local_rows(project)
 
 
+@pytest.mark.slow
 def test_pools_that_do_not_fit_together_take_turns(project):
     project.write_recipe(phases={"extra": {"num_cpus": 1.5}, "light_areas": {"num_cpus": 1.2}})
     assert run.main(["mine.yaml", RAY]) == run.COMPLETE
@@ -156,12 +164,14 @@ def test_pools_that_do_not_fit_together_take_turns(project):
     assert project.rows() == local_rows(project)
 
 
+@pytest.mark.slow
 def test_a_pool_that_never_fits_stops_the_run(project, capsys):
     project.write_recipe(phases={"extra": {"num_gpus": 64}})
     assert run.main(["mine.yaml", RAY]) == run.STOPPED
     assert "phases.extra asks for 64 GPU, the cluster has 0" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_stops_the_run(project, capsys):
     (project.folder / "needy.py").write_text(
         "from imgdiff.operator import Mapper, register\n"
@@ -181,6 +191,7 @@ def test_a_model_that_cannot_be_loaded_stops_the_run(project, capsys):
 
 
 @pytest.mark.parametrize("moment", ["00_extra/00000.json", "01_light_areas/00001.json"])
+@pytest.mark.slow
 def test_a_killed_driver_resumes_to_the_same_rows(project, moment):
     project.write_recipe(
         process=[{"light_edit_mapper": {"seconds": 0.1}}, *project.settings["process"][1:]]
@@ -208,6 +219,7 @@ def test_a_killed_driver_resumes_to_the_same_rows(project, moment):
     assert report["rows"]["total"] == 30
 
 
+@pytest.mark.slow
 def test_two_interruptions_stop_at_once(project):
     """A driver with a Ray of its own: nothing of it may be left."""
     project.write_recipe(

@@ -19,8 +19,6 @@ from imgdiff.export.formats import FORMATS
 from imgdiff.rows import Region, Row
 from imgdiff.run_dir import RunDir
 
-pytestmark = pytest.mark.slow
-
 
 def thresholds(run: RunDir) -> dict[str, list[float | None]]:
     return {k: v for step in run.info["operators"] for k, v in step["thresholds"].items()}
@@ -108,11 +106,13 @@ def test_the_report_shows_pictures_boxes_and_thresholds(replace_run: RunDir) -> 
     assert not re.search(r"(src|href)=[\"']https?://", page)
 
 
+@pytest.mark.slow
 def test_the_same_recipe_gives_the_same_rows(replace_run: RunDir, tmp_path: Path) -> None:
     again = finished("recipes/replace.yaml", tmp_path / "again", *SMALL)
     assert decisions(rows_of(again)) == decisions(rows_of(replace_run))
 
 
+@pytest.mark.slow
 def test_other_batches_and_shards_hardly_matter(replace_run: RunDir, tmp_path: Path) -> None:
     sizes = [
         f"{step['name']}.batch_size={size}"
@@ -141,6 +141,7 @@ def near_a_threshold(run: RunDir, row: Row) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_killed_three_times_it_ends_with_the_same_samples(
     replace_run: RunDir, tmp_path: Path
 ) -> None:
