@@ -1,6 +1,6 @@
+import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -181,10 +181,10 @@ def test_answers_come_without_a_model_library(project, arguments):
         "    pass\n"
         f"print(sorted(set({HEAVY!r}) & set(sys.modules)))\n"
     )
-    began = time.monotonic()
+    before = os.times().children_user
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("\n[]\n")
-    assert time.monotonic() - began < 5  # a second on an idle machine
+    assert os.times().children_user - before < 4  # of the CPU, however busy: it takes about one
 
 
 def test_a_pipe_that_is_closed_ends_in_silence():

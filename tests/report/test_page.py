@@ -251,7 +251,15 @@ def test_a_far_threshold_does_not_squeeze_the_values() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.42, "0.4 s"), (42.4, "42 s"), (185, "3 min 5 s"), (7805, "2 h 10 min")],
+    [
+        (0.42, "0.4 s"),
+        (10, "10 s"),
+        (42.4, "42 s"),
+        (60, "1 min 0 s"),
+        (185, "3 min 5 s"),
+        (3600, "1 h 0 min"),
+        (7805, "2 h 10 min"),
+    ],
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
