@@ -1,4 +1,4 @@
-"""TRL: a dataset of messages and images for SFTTrainer."""
+"""TRL: prompts, completions and images, of which SFTTrainer trains on the completions alone."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,11 +17,17 @@ from imgdiff.export.validation import Example
 from imgdiff.rows import Row
 
 Part = dict[str, str | None]  # type (image, text) and text
+Message = dict[str, Any]  # role, and content as a list of parts
 
 
 class Trl(SampleFormat):
-    """Parquet files that `load_dataset(folder, split=...)` opens: messages whose content is a list
-    of parts, images as `List(Image)` in the order of the parts of that type."""
+    """Parquet files that `load_dataset(folder, split=...)` opens: prompt and completion as lists of
+    messages, images as `List(Image)` in the order of the prompt's parts of that type.
+
+    Every answer is a record: the completion is the answer, the prompt all that was said before it.
+    As one list of messages TRL would train on every token, the questions and those that stand for
+    pictures too.
+    """
 
     name = "trl"
 
@@ -30,8 +36,8 @@ class Trl(SampleFormat):
 
         super().__init__(folder, run, validation_fraction)
         text = Value("string")
-        message = {"role": text, "content": List({"type": text, "text": text})}
-        columns = {"id": text, "messages": List(message), "images": List(Image())}
+        messages = List({"role": text, "content": List({"type": text, "text": text})})
+        columns = {"id": text, "prompt": messages, "completion": messages, "images": List(Image())}
         schema = Features(columns).arrow_schema
         self._files = {side: ParquetFiles(folder / "data", f"{side}-", schema) for side in SIDES}
         self._records: dict[Side, list[dict[str, Any]]] = {side: [] for side in SIDES}
@@ -43,16 +49,13 @@ class Trl(SampleFormat):
             records.clear()
 
     def write(self, sample: Sample, pictures: Sequence[bytes]) -> None:
-        spoken = [
-            {"role": message["role"], "content": list(_parts(message["content"]))}
-            for message in messages(sample.turns)
-        ]
         images = [
             {"bytes": content, "path": f"{sample.name}.{number}.png"}
             for number, content in enumerate(pictures, 1)
         ]
-        record = {"id": sample.id, "messages": spoken, "images": images}
-        self._records[sample.side].append(record)
+        records = list(_records(sample, images))
+        self._records[sample.side] += records
+        self.written += len(records) - 1  # beside the sample itself
 
     def close(self) -> None:
         for files in self._files.values():
@@ -69,6 +72,23 @@ class Trl(SampleFormat):
                     yield from map(_example, batch.to_pylist())
 
 
+def _records(sample: Sample, images: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One for each answer; of several the later ones have a number behind the sample's id."""
+    spoken: list[Message] = [
+        {"role": message["role"], "content": list(_parts(message["content"]))}
+        for message in messages(sample.turns)
+    ]
+    for number, end in enumerate(range(2, len(spoken) + 1, 2), 1):
+        prompt, completion = spoken[: end - 1], spoken[end - 1 : end]
+        shown = sum(part["type"] == "image" for each in prompt for part in each["content"])
+        yield {
+            "id": sample.id if number == 1 else f"{sample.id}/{number}",
+            "prompt": prompt,
+            "completion": completion,
+            "images": images[:shown],
+        }
+
+
 def _parts(text: str) -> Iterator[Part]:
     """`<image>\n<image>\nWhat differs?` as two images and a text."""
     for number, words in enumerate(text.split(IMAGE)):
@@ -81,7 +101,7 @@ def _parts(text: str) -> Iterator[Part]:
 def _example(record: dict[str, Any]) -> Example:
     turns = [
         (message["role"], "".join(map(_words, message["content"])))
-        for message in record["messages"]
+        for message in (*record["prompt"], *record["completion"])
     ]
     return Example(record["id"], turns, [image["bytes"] for image in record["images"]])
 

@@ -162,19 +162,36 @@ def test_llama_factory_finds_its_files_by_dataset_info(run: Run) -> None:
 
 
 @pytest.mark.parametrize("side", ["train", "validation"])
-def test_trl_opens_as_a_dataset_of_messages_and_images(run: Run, side: str) -> None:
+def test_trl_opens_as_a_dataset_of_prompts_completions_and_images(run: Run, side: str) -> None:
     folder = write(run, "trl")
     cache = str(folder.parent / "cache")
     data = datasets.load_dataset(str(folder), split=side, cache_dir=cache)
     assert data["id"] == expected_ids(run, side)
     assert data.features["images"] == datasets.List(datasets.Image())
     for record in data:
-        user, assistant = record["messages"]
+        (user,), (assistant,) = record["prompt"], record["completion"]
+        assert (user["role"], assistant["role"]) == ("user", "assistant")
         assert [part["type"] for part in user["content"]] == ["image", "image", "text"]
         assert user["content"][2]["text"].startswith("The first image is")
         assert assistant["content"] == [{"type": "text", "text": "A car, then a boat."}]
         for picture, shade in zip(record["images"], (40, 200), strict=True):
             assert np.array_equal(np.asarray(picture), marked(shade))
+
+
+def test_trl_has_a_record_for_every_answer(run: Run) -> None:
+    region = make_region(OWN)
+    asked = [{"from": "human", "value": "Is it red?"}, {"from": "gpt", "value": "No."}]
+    region.conversations += asked
+    run.shards = [[make_row("own", "a red car", region, make_region(OWN))]]
+    folder = write(run, "trl", 0)
+    data = datasets.load_dataset(str(folder), split="train", cache_dir=str(run.path / "cache"))
+    assert data["id"] == ["own-0", "own-0/2", "own-1"]
+    whole = data[1]["prompt"] + data[1]["completion"]
+    said = [message["content"][-1]["text"] for message in whole]
+    assert said == ["What is new?", "A car, then a boat.", "Is it red?", "No."]
+    assert [len(record["prompt"]) for record in data] == [1, 3, 1]
+    assert [len(record["images"]) for record in data] == [2, 2, 2]
+    assert json.loads((folder / "export.json").read_text())["samples"]["train"] == 3
 
 
 def test_trl_of_another_run_is_not_read_from_the_cache(run: Run, tmp_path: Path) -> None:
