@@ -14,9 +14,9 @@ from embedded.sheets import Tile, write_sheet
 
 from imgdiff.editing.edits import Edit, LocalBlend, Source, Windows, edit_to
 from imgdiff.editing.prompt_to_prompt import draw
-from imgdiff.editing.words import Span, changed_words
 from imgdiff.models import Models
 from imgdiff.models.zoo import bind
+from imgdiff.text.words import Span, changed_words
 from operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
 
 CAPTION = "a red car and a green tree on the grass"

@@ -13,9 +13,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from imgdiff.errors import RefusedError
-from imgdiff.language.lexicon import DEFAULT_LEXICON, LexiconName
 from imgdiff.models.zoo import NAMED_SETS
 from imgdiff.operator import Composite, load_operator_file, registry
+from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName
 
 MAX_BYTES = 256 * 1024
 LARGEST_VALIDATION = 0.5

@@ -10,7 +10,6 @@ import torch
 from miniatures import save_vit
 from safetensors.torch import save_file
 
-from imgdiff.answers import says_yes
 from imgdiff.models import Models
 from imgdiff.models.clip import Clip
 from imgdiff.models.diffusion import Diffusion, load_prompt_limit
@@ -22,6 +21,7 @@ from imgdiff.models.nsfw import NsfwClassifier
 from imgdiff.models.segmenter import SamConfig, Segmenter, build_sam
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, ROLES, Checkpoint, bind
 from imgdiff.prompts import EXISTS
+from imgdiff.text.answers import says_yes
 from imgdiff.toyland.scenes import draw, sample_scene
 from imgdiff.toyland.tokenizer import clip_tokenizer
 from imgdiff.toyland.vocabulary import CATEGORIES, with_article

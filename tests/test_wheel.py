@@ -26,5 +26,5 @@ def test_wheel_has_operators_recipes_and_weights(tmp_path: Path) -> None:
         weights = f"imgdiff/toyland/weights/{role}/"
         assert any(n.startswith(weights) and n.endswith(".safetensors") for n in names), role
     assert "imgdiff/report/page.html.jinja" in names
-    assert "imgdiff/language/lexicons/english.yaml" in names
+    assert "imgdiff/text/lexicons/english.yaml" in names
     assert wheel.stat().st_size < 48e6

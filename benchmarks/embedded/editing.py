@@ -11,10 +11,10 @@ from embedded.figures import Figure, mean, share
 from embedded.perception import best_mask, segments
 from imgdiff.editing.edits import Source, Windows, edit_to
 from imgdiff.editing.prompt_to_prompt import draw
-from imgdiff.editing.words import changed_spans
-from imgdiff.language.caption_edits import replace_noun
-from imgdiff.language.lexicon import load_lexicon
 from imgdiff.models.segmenter import Segmenter
+from imgdiff.text.caption_edits import replace_noun
+from imgdiff.text.lexicon import load_lexicon
+from imgdiff.text.words import changed_spans
 from imgdiff.toyland.captions import scene_caption
 from imgdiff.toyland.judge import Judge, Seen, look
 from imgdiff.toyland.scenes import generator, sample_scene

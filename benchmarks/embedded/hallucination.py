@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgdiff.language.lexicon import load_lexicon
-from imgdiff.language.negatives import negatives
-from imgdiff.language.objects import ObjectStatistics
 from imgdiff.models.clip import Clip
+from imgdiff.text.lexicon import load_lexicon
+from imgdiff.text.negatives import negatives
+from imgdiff.text.objects import ObjectStatistics
 from imgdiff.toyland.captions import phrase, scene_caption
 from imgdiff.toyland.scenes import Scene, draw, generator, sample_scene
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, SEEN, with_article

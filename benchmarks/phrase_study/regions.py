@@ -10,8 +10,8 @@ from embedded.perception import recipe_params
 from rendered import make_pairs
 
 from imgdiff import images
-from imgdiff.hallucination.scores import PHRASE
 from imgdiff.models import Models
+from imgdiff.models.phrase_scores import PHRASE
 from imgdiff.rows import Region, Row
 from imgdiff.testing import make_row, run_operator
 from imgdiff.toyland.pairs import RenderedPair

@@ -10,7 +10,9 @@ from embedded.figures import Figure, bootstrapped
 from rich.progress import track
 
 from imgdiff import images
-from imgdiff.hallucination.scores import (
+from imgdiff.models import Models
+from imgdiff.models.clip import Clip
+from imgdiff.models.phrase_scores import (
     PHRASE,
     TEMPLATE,
     Aggregate,
@@ -19,12 +21,10 @@ from imgdiff.hallucination.scores import (
     cosines,
     sliding_windows,
 )
-from imgdiff.language.lexicon import load_lexicon
-from imgdiff.language.mentions import mentions
-from imgdiff.models import Models
-from imgdiff.models.clip import Clip
 from imgdiff.rows import Row
 from imgdiff.testing import make_row, run_operator
+from imgdiff.text.lexicon import load_lexicon
+from imgdiff.text.mentions import mentions
 from imgdiff.toyland.scenes import SIZE, Picture, Scene, draw, generator, sample_scene
 from operators.scene_captions.caption_phrase_mapper import CaptionPhraseMapper
 from operators.scene_captions.scene_caption_mapper import SceneCaptionMapper

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from imgdiff.cli import verb_parser
 from imgdiff.errors import COMPLETE
 from imgdiff.input import Demand, Input
-from imgdiff.language.coverage import measure, print_coverage
-from imgdiff.language.lexicon import DEFAULT_LEXICON, LEXICON_NAMES, load_lexicon
 from imgdiff.progress import make_console
 from imgdiff.readers import find
 from imgdiff.rows import INPUT_FIELDS
+from imgdiff.text.coverage import measure, print_coverage
+from imgdiff.text.lexicon import DEFAULT_LEXICON, LEXICON_NAMES, load_lexicon
 
 NOT_CAPTIONS = frozenset(INPUT_FIELDS) - {"caption_a"}
 

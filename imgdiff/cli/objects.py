@@ -9,11 +9,11 @@ from imgdiff.engines.survey import surveyed_rows
 from imgdiff.errors import COMPLETE
 from imgdiff.files import write_atomic
 from imgdiff.input import Input
-from imgdiff.language.lexicon import DEFAULT_LEXICON, LEXICON_NAMES, load_lexicon
-from imgdiff.language.objects import ObjectStatistics, known_objects, print_objects
 from imgdiff.progress import make_console
 from imgdiff.readers import find
 from imgdiff.shard_files import to_json
+from imgdiff.text.lexicon import DEFAULT_LEXICON, LEXICON_NAMES, load_lexicon
+from imgdiff.text.objects import ObjectStatistics, known_objects, print_objects
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from imgdiff.editing.words import Span
+from imgdiff.text.words import Span
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from imgdiff.editing.words import Span, swapped_spans
+from imgdiff.text.words import Span, swapped_spans
 
 
 @dataclass(frozen=True)

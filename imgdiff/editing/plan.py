@@ -9,7 +9,7 @@ from torch import Tensor
 
 from imgdiff.editing.alignment import Alignment, refinement, replacement, token_range
 from imgdiff.editing.edits import Edit, Source
-from imgdiff.editing.words import Span
+from imgdiff.text.words import Span
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import yaml
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation.annotations import Annotated
 from imgdiff.evaluation.estimates import Estimate, mean, share
-from imgdiff.language.grammar import plural
+from imgdiff.text.grammar import plural
 
 VOCABULARIES = Path(__file__).parent / "vocabularies"
 NOTHING = ""  # the category of words that are stepped over: a hot dog is no dog

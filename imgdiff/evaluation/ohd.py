@@ -20,7 +20,7 @@ from imgdiff.errors import RefusedError, RowError
 from imgdiff.evaluation.annotations import read_json, read_lines
 from imgdiff.evaluation.estimates import Estimate, mean
 from imgdiff.images import load_rgb
-from imgdiff.language.negatives import FAMILIES
+from imgdiff.text.negatives import FAMILIES
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation.annotations import Annotated, read_lines
 from imgdiff.evaluation.estimates import Estimate, divide, estimate
-from imgdiff.language.grammar import article
+from imgdiff.text.grammar import article
 
 SETTINGS = ("random", "popular", "adversarial")
 POSITIVES = 3  # objects of an image that are asked about

@@ -7,9 +7,9 @@ import numpy as np
 from imgdiff import prompts
 from imgdiff.evaluation import ohd, pairs, zero_shot
 from imgdiff.evaluation.annotations import Annotated
-from imgdiff.language.lexicon import load_lexicon
-from imgdiff.language.negatives import negatives
-from imgdiff.language.objects import ObjectStatistics
+from imgdiff.text.lexicon import load_lexicon
+from imgdiff.text.negatives import negatives
+from imgdiff.text.objects import ObjectStatistics
 from imgdiff.toyland.captions import phrase, scene_caption
 from imgdiff.toyland.pairs import RenderedPair, replaced_pair
 from imgdiff.toyland.scenes import draw, generator, sample_scene

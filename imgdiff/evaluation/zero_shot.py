@@ -11,8 +11,8 @@ import numpy as np
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation.asking import from_folder
 from imgdiff.evaluation.estimates import Estimate, mean
-from imgdiff.language.grammar import article
 from imgdiff.readers.folder import KINDS
+from imgdiff.text.grammar import article
 
 TEMPLATES = ("a photo of {}.", "a picture of {}.", "a blurry photo of {}.", "a close-up of {}.")
 

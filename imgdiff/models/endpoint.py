@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from imgdiff.answers import says_yes
 from imgdiff.errors import RowError, StoppedError
 from imgdiff.files import write_atomic
 from imgdiff.images import encode_png
 from imgdiff.models.zoo import Endpoint
+from imgdiff.text.answers import says_yes
 
 LONGEST_WAIT = 30.0  # seconds between two tries
 WORD_TOKENS = 5  # that yes or no needs, with quotes or a blank before it

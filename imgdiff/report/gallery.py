@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from imgdiff.editing.words import word_blocks
 from imgdiff.export import FinishedRun
 from imgdiff.report.thumbnails import Thumbnail, thumbnail
 from imgdiff.rows import Region, Row
 from imgdiff.shortening import cut, shortened
+from imgdiff.text.words import word_blocks
 
 SHOWN_PAIRS = 250  # in the whole page; two thumbnails each
 KEPT_PAIRS = 150  # of them for the kept ones, even where refused ones wait

@@ -6,12 +6,12 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from imgdiff import prompts
-from imgdiff.language.answers import read_answer
-from imgdiff.language.caption_edits import EDITORS, CaptionEdit
-from imgdiff.language.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Row, derive_seed
+from imgdiff.text.caption_answers import read_answer
+from imgdiff.text.caption_edits import EDITORS, CaptionEdit
+from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 
 # kind -> reason code and message where the lexicon finds nothing, and what an answer should be
 NOTHING_FOUND = {

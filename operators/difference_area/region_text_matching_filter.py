@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from imgdiff.editing.words import changed_phrases
 from imgdiff.operator import register
 from imgdiff.region_matching import MatchingParams, RegionMatchingFilter
 from imgdiff.rows import Region, Row
+from imgdiff.text.words import changed_phrases
 
 
 class RegionTextMatchingParams(MatchingParams):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from imgdiff import images, prompts
-from imgdiff.answers import as_phrase, is_refusal
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Region, Row
+from imgdiff.text.answers import as_phrase, is_refusal
 
 
 class DifferenceCaptionParams(Params):

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pydantic import BaseModel, Field
 
 from imgdiff.boxes import area
-from imgdiff.language.agreement import agreement, exchanged
-from imgdiff.language.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 from imgdiff.models import Models
 from imgdiff.operator import Params, RegionFilter, register
 from imgdiff.rows import Region, Row
+from imgdiff.text.agreement import agreement, exchanged
+from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 
 CAPTIONS = ("caption_a", "caption_b", "regions.caption_a", "regions.caption_b")
 SIDES, DIFFERENCE = ("caption_agreement_a", "caption_agreement_b"), "difference_agreement"

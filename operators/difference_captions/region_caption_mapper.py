@@ -7,10 +7,10 @@ import numpy as np
 from pydantic import Field
 
 from imgdiff import images, prompts
-from imgdiff.answers import is_refusal
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Region, Row
+from imgdiff.text.answers import is_refusal
 
 
 class RegionCaptionParams(Params):

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pydantic import Field, field_validator
 
 from imgdiff import images
-from imgdiff.answers import as_phrase
-from imgdiff.hallucination.phrases import noun_phrases
-from imgdiff.hallucination.scores import PHRASE, TEMPLATE, PhraseScorer
-from imgdiff.language.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 from imgdiff.models import Models
+from imgdiff.models.phrase_scores import PHRASE, TEMPLATE, PhraseScorer
 from imgdiff.operator import Params, RegionFilter, register
 from imgdiff.rows import Region, Row
+from imgdiff.text.answers import as_phrase
+from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
+from imgdiff.text.phrases import noun_phrases
 
 
 class RegionHallucinationParams(Params):

@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from imgdiff import images
-from imgdiff.hallucination.scores import PHRASE, TEMPLATE, Aggregate, PhraseScorer
 from imgdiff.models import Models
+from imgdiff.models.phrase_scores import PHRASE, TEMPLATE, Aggregate, PhraseScorer
 from imgdiff.operator import Filter, Params, register
 from imgdiff.rows import Row
 

@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 from imgdiff import images
 from imgdiff.editing.candidates import Score, scores, shortened
 from imgdiff.editing.edits import Edit, LocalBlend, Source, Windows
-from imgdiff.editing.words import changed_spans, changed_words, swapped_spans
 from imgdiff.generation import GenerationParams, fits, is_finite, refuse_flat, to_pixels
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, register
 from imgdiff.rows import Row, derive_seed
+from imgdiff.text.words import changed_spans, changed_words, swapped_spans
 
 REFINED = ("attribute", "add")  # kinds of edits that leave all other words alone
 

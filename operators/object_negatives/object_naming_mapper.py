@@ -6,11 +6,11 @@ import numpy as np
 from pydantic import Field
 
 from imgdiff import images
-from imgdiff.language.lexicon import DEFAULT_LEXICON, Lexicon, LexiconName, load_lexicon
-from imgdiff.language.phrases import with_article
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Row
+from imgdiff.text.chains import with_article
+from imgdiff.text.lexicon import DEFAULT_LEXICON, Lexicon, LexiconName, load_lexicon
 
 TEMPLATES = ("{}", "a photo of {}", "a picture with {}")
 

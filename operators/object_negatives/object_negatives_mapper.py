@@ -8,19 +8,19 @@ from pydantic import BaseModel, Field, model_validator
 
 from imgdiff import prompts
 from imgdiff.errors import RefusedError
-from imgdiff.language.answers import read_negative
-from imgdiff.language.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
-from imgdiff.language.negatives import INSERTED, Negative, Task, by_rules, distinct, plan
-from imgdiff.language.objects import (
+from imgdiff.models import Models
+from imgdiff.operator import Mapper, Params, register
+from imgdiff.rows import Row, derive_seed
+from imgdiff.text.caption_answers import read_negative
+from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
+from imgdiff.text.negatives import INSERTED, Negative, Task, by_rules, distinct, plan
+from imgdiff.text.objects import (
     PER_FAMILY,
     ObjectStatistics,
     Shown,
     known_objects,
     named_objects,
 )
-from imgdiff.models import Models
-from imgdiff.operator import Mapper, Params, register
-from imgdiff.rows import Row, derive_seed
 
 NEEDED = len(INSERTED) * PER_FAMILY  # absent objects
 

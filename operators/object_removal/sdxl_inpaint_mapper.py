@@ -10,11 +10,11 @@ from pydantic import BaseModel, Field, model_validator
 from imgdiff import images
 from imgdiff.boxes import area
 from imgdiff.editing.holes import Hole, composed, dilated
-from imgdiff.editing.words import place_of
 from imgdiff.generation import GenerationParams, fits, is_finite
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, register
 from imgdiff.rows import Row, derive_seed
+from imgdiff.text.words import place_of
 
 QUOTES = re.compile(r"\{(caption_a|place)\}")
 

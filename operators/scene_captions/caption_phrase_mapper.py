@@ -6,12 +6,12 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from imgdiff import prompts
-from imgdiff.editing.words import Span
-from imgdiff.hallucination.phrases import as_records, listed_phrases, noun_phrases
-from imgdiff.language.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Row, derive_seed
+from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
+from imgdiff.text.phrases import as_records, listed_phrases, noun_phrases
+from imgdiff.text.words import Span
 
 
 class CaptionPhraseParams(Params):

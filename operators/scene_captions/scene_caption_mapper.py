@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from imgdiff import images, prompts
-from imgdiff.answers import is_refusal
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Row
+from imgdiff.text.answers import is_refusal
 
 
 class SceneCaptionParams(Params):

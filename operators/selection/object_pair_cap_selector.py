@@ -4,10 +4,10 @@ from collections import Counter
 
 from pydantic import Field
 
-from imgdiff.editing.words import changed_words
 from imgdiff.models import Models
 from imgdiff.operator import Params, Selector, register
 from imgdiff.rows import Row
+from imgdiff.text.words import changed_words
 
 
 class ObjectPairCapParams(Params):

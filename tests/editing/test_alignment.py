@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from imgdiff.editing.alignment import refinement, replacement, token_range
-from imgdiff.editing.words import Span, changed_spans
+from imgdiff.text.words import Span, changed_spans
 
 LENGTH = 40
 

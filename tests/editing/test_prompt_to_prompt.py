@@ -19,7 +19,7 @@ from imgdiff.editing.alignment import refinement, replacement, token_range
 from imgdiff.editing.attention import EditState
 from imgdiff.editing.edits import Edit, LocalBlend, Source, Windows, edit_to
 from imgdiff.editing.prompt_to_prompt import draw, draw_latents
-from imgdiff.editing.words import Span
+from imgdiff.text.words import Span
 
 STEPS = 10
 GUIDANCES = [0.0, 7.5]

@@ -7,8 +7,8 @@ import pytest
 from runs import finished
 
 from imgdiff.evaluation.ohd import read_run
-from imgdiff.language.negatives import FAMILIES
 from imgdiff.run import main as run
+from imgdiff.text.negatives import FAMILIES
 
 pytestmark = pytest.mark.slow
 

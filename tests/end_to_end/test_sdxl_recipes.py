@@ -8,12 +8,12 @@ from miniatures import SAVERS
 from runs import ROOT, finished, rows_of
 
 from imgdiff.check import check
-from imgdiff.hallucination.phrases import as_records, noun_phrases
 from imgdiff.images import load_rgb
-from imgdiff.language.lexicon import load_lexicon
 from imgdiff.models import Models
 from imgdiff.models.zoo import bind
 from imgdiff.testing import make_row, run_operator
+from imgdiff.text.lexicon import load_lexicon
+from imgdiff.text.phrases import as_records, noun_phrases
 from operators.hallucination.phrase_relevance_filter import PhraseRelevanceFilter
 
 PHOTO = ROOT / "recipes" / "data" / "scenes" / "scene-0000.png"

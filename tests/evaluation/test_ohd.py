@@ -13,7 +13,7 @@ from imgdiff.errors import RefusedError
 from imgdiff.evaluation import toyland
 from imgdiff.evaluation.ohd import Item, read_released, read_run, scores
 from imgdiff.images import encode_png
-from imgdiff.language.negatives import FAMILIES
+from imgdiff.text.negatives import FAMILIES
 
 RELEASED = Path(__file__).parent / "ohd_out_label.json"
 LABELS = [0, 3, 27, 14, 5]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from imgdiff.editing.words import Span
-from imgdiff.hallucination.phrases import as_records
 from imgdiff.testing import make_row, run_operator
+from imgdiff.text.phrases import as_records
+from imgdiff.text.words import Span
 from operators.hallucination.phrase_relevance_filter import PhraseRelevanceFilter
 
 CAPTION = "A car, a boat and a mug."

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from imgdiff.language.lexicon import load_lexicon
-from imgdiff.language.mentions import mentions
+from imgdiff.text.lexicon import load_lexicon
+from imgdiff.text.mentions import mentions
 from imgdiff.toyland import make
 from imgdiff.toyland.pairs import replaced_pair
 from imgdiff.toyland.scenes import draw, generator, sample_scene

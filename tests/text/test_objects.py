@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from imgdiff.errors import RefusedError
-from imgdiff.language.lexicon import load_lexicon
-from imgdiff.language.objects import (
+from imgdiff.text.lexicon import load_lexicon
+from imgdiff.text.objects import (
     ObjectStatistics,
     Shown,
     absent_objects,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from imgdiff.language.answers import read_answer
-from imgdiff.language.lexicon import load_lexicon
+from imgdiff.text.caption_answers import read_answer
+from imgdiff.text.lexicon import load_lexicon
 
 CAPTION = "a red car on the sand"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from imgdiff.language.lexicon import load_lexicon
-from imgdiff.language.mentions import mentions
+from imgdiff.text.lexicon import load_lexicon
+from imgdiff.text.mentions import mentions
 
 
 def found(caption):

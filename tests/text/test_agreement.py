@@ -2,8 +2,8 @@
 
 import pytest
 
-from imgdiff.language.agreement import Thing, agreement, exchanged
-from imgdiff.language.lexicon import load_lexicon
+from imgdiff.text.agreement import Thing, agreement, exchanged
+from imgdiff.text.lexicon import load_lexicon
 
 CAR, BOAT = ("car",), ("boat",)
 

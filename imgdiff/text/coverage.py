@@ -8,11 +8,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from imgdiff.editing.words import WORD
-from imgdiff.language.caption_edits import EDITORS
-from imgdiff.language.grammar import FOLLOWERS
-from imgdiff.language.lexicon import Lexicon
-from imgdiff.language.mentions import mentions
+from imgdiff.text.caption_edits import EDITORS
+from imgdiff.text.grammar import FOLLOWERS
+from imgdiff.text.lexicon import Lexicon
+from imgdiff.text.mentions import mentions
+from imgdiff.text.words import WORD
 
 VERB_ENDINGS = ("ing", "ed", "ly")
 SHOWN_NOUNS = 5  # of a group

@@ -11,17 +11,17 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from imgdiff.language.caption_edits import attribute_changes, is_replaceable, put, words_of
-from imgdiff.language.lexicon import Lexicon
-from imgdiff.language.mentions import Mention, mentions
-from imgdiff.language.objects import (
+from imgdiff.text.caption_edits import attribute_changes, is_replaceable, put, words_of
+from imgdiff.text.chains import put_in, take_out
+from imgdiff.text.lexicon import Lexicon
+from imgdiff.text.mentions import Mention, mentions
+from imgdiff.text.objects import (
     ObjectStatistics,
     Shown,
     absent_objects,
     first_name,
     named_objects,
 )
-from imgdiff.language.phrases import put_in, take_out
 
 Family = Literal["random", "popular", "adversarial", "remove", "alter"]
 INSERTED: tuple[Family, ...] = ("random", "popular", "adversarial")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from imgdiff.editing.words import ARTICLES, BOUNDARIES
+from imgdiff.text.words import ARTICLES, BOUNDARIES
 
 ONE = frozenset("a an one this that each every another".split())
 MANY = frozenset(

@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from imgdiff.answers import is_refusal
-from imgdiff.editing.words import Span
-from imgdiff.language.lexicon import Lexicon
-from imgdiff.language.mentions import first_word, mentions
+from imgdiff.text.answers import is_refusal
+from imgdiff.text.lexicon import Lexicon
+from imgdiff.text.mentions import first_word, mentions
+from imgdiff.text.words import Span
 
 MARK = re.compile(r"[,.;!?:]")  # between two of these stands a sub-sentence (EFUF, section 3.2)
 LAST_WORD = re.compile(r"[\w.]+$")

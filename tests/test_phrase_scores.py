@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imgdiff.hallucination.scores import (
+from imgdiff.models.phrase_scores import (
     PhraseScorer,
     aggregated,
     patch_scores,

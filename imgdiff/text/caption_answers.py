@@ -2,13 +2,13 @@
 
 import re
 
-from imgdiff.answers import is_refusal
-from imgdiff.editing.words import WORD, changed_phrases, changed_spans, swapped_spans, word_blocks
-from imgdiff.language.caption_edits import CaptionEdit
-from imgdiff.language.grammar import ONE
-from imgdiff.language.lexicon import Lexicon
-from imgdiff.language.negatives import INSERTED, Negative, Task
-from imgdiff.language.objects import Shown, named_objects, names
+from imgdiff.text.answers import is_refusal
+from imgdiff.text.caption_edits import CaptionEdit
+from imgdiff.text.grammar import ONE
+from imgdiff.text.lexicon import Lexicon
+from imgdiff.text.negatives import INSERTED, Negative, Task
+from imgdiff.text.objects import Shown, named_objects, names
+from imgdiff.text.words import WORD, changed_phrases, changed_spans, swapped_spans, word_blocks
 
 MOST_WORDS = 4  # of an object's name
 MOST_ADDED = 8  # words put in for an object: in front of a small brown dog

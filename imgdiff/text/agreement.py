@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from imgdiff.editing.words import WORD, Span, changed_words
-from imgdiff.language.lexicon import Alike, Lexicon
-from imgdiff.language.mentions import Mention, first_word, mentions
+from imgdiff.text.lexicon import Alike, Lexicon
+from imgdiff.text.mentions import Mention, first_word, mentions
+from imgdiff.text.words import WORD, Span, changed_words
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from imgdiff.hallucination.phrases import as_records, listed_phrases, noun_phrases, subsentence
-from imgdiff.language.agreement import agreement, exchanged
-from imgdiff.language.answers import read_answer, read_negative
-from imgdiff.language.coverage import measure
-from imgdiff.language.lexicon import load_lexicon
-from imgdiff.language.mentions import mentions
-from imgdiff.language.negatives import Task
-from imgdiff.language.objects import Shown
+from imgdiff.text.agreement import agreement, exchanged
+from imgdiff.text.caption_answers import read_answer, read_negative
+from imgdiff.text.coverage import measure
+from imgdiff.text.lexicon import load_lexicon
+from imgdiff.text.mentions import mentions
+from imgdiff.text.negatives import Task
+from imgdiff.text.objects import Shown
+from imgdiff.text.phrases import as_records, listed_phrases, noun_phrases, subsentence
 from imgdiff.training.unlearning.spans import parts
 
 LEXICON = load_lexicon("english")

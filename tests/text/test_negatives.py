@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgdiff.language.lexicon import load_lexicon
-from imgdiff.language.mentions import mentions
-from imgdiff.language.negatives import (
+from imgdiff.text.lexicon import load_lexicon
+from imgdiff.text.mentions import mentions
+from imgdiff.text.negatives import (
     INSERTED,
     Negative,
     Task,
@@ -18,7 +18,7 @@ from imgdiff.language.negatives import (
     negatives,
     plan,
 )
-from imgdiff.language.objects import ObjectStatistics, Shown, named_objects
+from imgdiff.text.objects import ObjectStatistics, Shown, named_objects
 from imgdiff.toyland.captions import scene_caption
 from imgdiff.toyland.scenes import generator, sample_scene
 

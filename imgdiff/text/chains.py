@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgdiff.language.caption_edits import BEFORE_PLACES
-from imgdiff.language.grammar import DETERMINERS, article
-from imgdiff.language.lexicon import Lexicon
-from imgdiff.language.mentions import Mention, first_word, mentions, words_before
+from imgdiff.text.caption_edits import BEFORE_PLACES
+from imgdiff.text.grammar import DETERMINERS, article
+from imgdiff.text.lexicon import Lexicon
+from imgdiff.text.mentions import Mention, first_word, mentions, words_before
 
 LISTING = frozenset([",", "and", ", and"])
 PLACING = frozenset(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from imgdiff.language.lexicon import load_lexicon
-from imgdiff.language.phrases import named, put_in, take_out
+from imgdiff.text.chains import named, put_in, take_out
+from imgdiff.text.lexicon import load_lexicon
 
 ENGLISH, TOYLAND = load_lexicon("english"), load_lexicon("toyland")
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from imgdiff.editing.words import Span
-from imgdiff.hallucination.phrases import (
+from imgdiff.text.lexicon import load_lexicon
+from imgdiff.text.phrases import (
     listed_phrases,
     noun_phrases,
     occurrences,
     subsentence,
 )
-from imgdiff.language.lexicon import load_lexicon
+from imgdiff.text.words import Span
 
 ENGLISH, TOYLAND = load_lexicon("english"), load_lexicon("toyland")
 

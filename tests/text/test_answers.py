@@ -2,7 +2,7 @@
 
 import pytest
 
-from imgdiff.answers import as_phrase, is_refusal, says_yes
+from imgdiff.text.answers import as_phrase, is_refusal, says_yes
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from imgdiff.language.lexicon import LEXICON_NAMES, NUMBERS, load_lexicon
+from imgdiff.text.lexicon import LEXICON_NAMES, NUMBERS, load_lexicon
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS
 from operators.caption_pairs.caption_edit_mapper import CaptionEditParams
 

@@ -12,11 +12,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from imgdiff.editing.words import WORD
 from imgdiff.errors import RefusedError
-from imgdiff.language.grammar import plural
-from imgdiff.language.lexicon import Lexicon
-from imgdiff.language.mentions import mentions
+from imgdiff.text.grammar import plural
+from imgdiff.text.lexicon import Lexicon
+from imgdiff.text.mentions import mentions
+from imgdiff.text.words import WORD
 
 SHOWN_BESIDE = 5  # objects together with another one, in the table
 PER_FAMILY = 3  # absent objects that a family has, in the paper

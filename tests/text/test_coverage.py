@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from imgdiff import cli, run
-from imgdiff.language.coverage import measure
-from imgdiff.language.lexicon import load_lexicon
+from imgdiff.text.coverage import measure
+from imgdiff.text.lexicon import load_lexicon
 
 PHOTOS = Path(__file__).parent / "photo_captions.jsonl"
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from imgdiff.editing.words import BOUNDARIES, WORD, Span
-from imgdiff.language.grammar import DETERMINERS, MANY, ONE, PRONOUNS, ends_phrase
-from imgdiff.language.lexicon import Lexicon, Noun
+from imgdiff.text.grammar import DETERMINERS, MANY, ONE, PRONOUNS, ends_phrase
+from imgdiff.text.lexicon import Lexicon, Noun
+from imgdiff.text.words import BOUNDARIES, WORD, Span
 
 BEFORE_BARE_NOUNS = frozenset("of with in on by".split()) | {""}
 NO_NOUN_AFTER = PRONOUNS | frozenset("that which to".split())

@@ -4,7 +4,7 @@ from difflib import SequenceMatcher
 
 import pytest
 
-from imgdiff.editing.words import (
+from imgdiff.text.words import (
     Span,
     changed_phrases,
     changed_spans,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imgdiff.language.grammar import article, fit_article, plural
+from imgdiff.text.grammar import article, fit_article, plural
 
 ARTICLES = [
     *(

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from imgdiff.editing.words import swapped_spans
-from imgdiff.language.caption_edits import add_object, change_attribute, replace_noun
-from imgdiff.language.lexicon import Group, Lexicon, load_lexicon
+from imgdiff.text.caption_edits import add_object, change_attribute, replace_noun
+from imgdiff.text.lexicon import Group, Lexicon, load_lexicon
+from imgdiff.text.words import swapped_spans
 
 # two things: the other one is the only choice
 FRUIT = Lexicon(

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from imgdiff.language.grammar import plural
+from imgdiff.text.grammar import plural
 
 LEXICONS = Path(__file__).parent / "lexicons"
 LexiconName = Literal["english", "toyland"]

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imgdiff.editing.words import WORD, Span
-from imgdiff.language.grammar import DETERMINERS, SHADES, article, fit_article
-from imgdiff.language.lexicon import Lexicon
-from imgdiff.language.mentions import Mention, mentions
+from imgdiff.text.grammar import DETERMINERS, SHADES, article, fit_article
+from imgdiff.text.lexicon import Lexicon
+from imgdiff.text.mentions import Mention, mentions
+from imgdiff.text.words import WORD, Span
 
 # what may follow a noun that something is put next to: what comes then is true of both
 BEFORE_PLACES = frozenset(

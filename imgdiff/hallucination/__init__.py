@@ -1,1 +1,0 @@
-"""Which things a caption names, and whether its image shows them."""

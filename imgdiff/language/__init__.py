@@ -1,1 +1,0 @@
-"""What captions name, and other captions made of them: no model, no rows."""

@@ -1,0 +1,1 @@
+"""Captions and answers as text: what they say, how they differ, what can be written of them."""
