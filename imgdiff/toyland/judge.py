@@ -39,10 +39,10 @@ class Seen:
 
 
 class Judge(nn.Module):
-    """[N, 3, 128, 128] in [0, 1] -> logits [N, 17, 32, 32] of category (0 is ground) and [N, 8, 32,
-    32] of colour."""
+    """[N, 3, 128, 128] in [0, 1] -> logits [N, 1 + categories, 32, 32] of category (0 is ground)
+    and [N, colours, 32, 32] of colour."""
 
-    def __init__(self) -> None:
+    def __init__(self, categories: int = len(CATEGORIES), colours: int = len(COLOURS)) -> None:
         super().__init__()
         two, four, eight, sixteen = CHANNELS
         self.stride_2 = nn.Sequential(_conv(3, two, stride=2), _Residual(two))
@@ -55,8 +55,8 @@ class Judge(nn.Module):
         self.lateral_4 = nn.Conv2d(four, sixteen, 1)
         self.mix_8 = _conv(sixteen, sixteen)
         self.mix_4 = _conv(sixteen, four)
-        self.category = nn.Conv2d(four, len(CATEGORIES) + 1, 1)
-        self.colour = nn.Conv2d(four, len(COLOURS), 1)
+        self.category = nn.Conv2d(four, categories + 1, 1)
+        self.colour = nn.Conv2d(four, colours, 1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         four = self.stride_4(self.stride_2(2 * images - 1))

@@ -48,11 +48,11 @@ def sample(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         nothing = np.zeros_like(empty)
         images.append(picture.image)
         points.append(np.stack(places)[:, ::-1] + 0.5)
-        targets.append([_shrink(mask) for mask in [*chosen, *[nothing] * BESIDE]])
+        targets.append([shrink(mask) for mask in [*chosen, *[nothing] * BESIDE]])
     return np.stack(images), np.stack(points).astype(np.float32), np.array(targets, np.float32)
 
 
-def _shrink(mask: np.ndarray) -> np.ndarray:
+def shrink(mask: np.ndarray) -> np.ndarray:
     return cv2.resize(mask.astype(np.float32), (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_AREA)
 
 

@@ -118,7 +118,7 @@ class Telling:
         if number > 1:
             look = f"{size} {thing.colour}".strip()
             return f"{NUMBERS[number]} {look} {plural(thing.category)}"
-        digit = f" with the number {thing.digit}" if thing.digit and key in self.digits else ""
+        digit = _carrying(thing) if key in self.digits else ""
         return with_article(f"{size} {thing.name}".strip()) + digit
 
     def _sentence(self, scene: Scene, kind: str, *keys: int) -> str:
@@ -174,10 +174,14 @@ def phrase(thing: Thing) -> str:
     return with_article(thing.name)
 
 
+def phrase_with_digit(thing: Thing) -> str:
+    """`a red car with the number 7`: all that a crop shows of a thing."""
+    return phrase(thing) + _carrying(thing)
+
+
 def full_phrase(thing: Thing) -> str:
     """`a small red car with the number 7`: all that can be said of a thing alone."""
-    digit = f" with the number {thing.digit}" if thing.digit else ""
-    return with_article(f"{thing.size} {thing.name}".strip()) + digit
+    return with_article(f"{thing.size} {thing.name}".strip()) + _carrying(thing)
 
 
 def nothing_but(scene: Scene) -> str:
@@ -195,6 +199,10 @@ def difference(left: str, right: str) -> str:
     if left == right:
         return f"Both images show {left}."
     return f"The left image shows {left}, while the right image shows {right}."
+
+
+def _carrying(thing: Thing) -> str:
+    return f" with the number {thing.digit}" if thing.digit else ""
 
 
 def _relation(scene: Scene, key: int, other: int) -> str:

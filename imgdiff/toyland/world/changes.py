@@ -215,8 +215,11 @@ def replaced(scene: Scene, rng: np.random.Generator) -> Scene | None:
     """Another thing of its group, in its place and of its size; its colour one that trainings have
     seen on it, the old one half of the time where that can be."""
     key = _any_alone(scene, rng)
-    if key is None:
-        return None
+    return None if key is None else replaced_in_place(scene, rng, key)
+
+
+def replaced_in_place(scene: Scene, rng: np.random.Generator, key: int) -> Scene:
+    """The scene with another thing of its group in the place of the thing of that key."""
     old, present = scene[key], {thing.category for thing in scene.things}
     group = [c for c, g in CATEGORIES.items() if g == CATEGORIES[old.category] and c not in present]
     category = str(rng.choice(group or [c for c in CATEGORIES if c not in present]))

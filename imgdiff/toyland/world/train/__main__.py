@@ -12,21 +12,40 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import CLIPModel
 
 from imgdiff.toyland.train import together
 from imgdiff.toyland.train.loop import save_curve
-from imgdiff.toyland.train.save import save_autoencoder
-from imgdiff.toyland.world.train import autoencoder
+from imgdiff.toyland.train.save import (
+    save_autoencoder,
+    save_diffusion,
+    save_judge,
+    save_segmenter,
+)
+from imgdiff.toyland.world.train import autoencoder, clip, diffusion, judge, segmenter
 
-STEPS = {"autoencoder": 1800}  # role -> steps that the weights had
+# role -> steps that the weights had
+STEPS = {"judge": 2000, "autoencoder": 1800, "segmenter": 3000, "clip": 5000, "diffusion": 40000}
 
 
-def run(role: str, steps: int, work: Path, weights: Path) -> None:
+def save_clip(model: CLIPModel, folder: Path) -> None:
+    model.half().save_pretrained(folder)
+    clip.processor().save_pretrained(folder)
+
+
+def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False) -> None:
     """Train `role` for `steps` in `work/role` and save it in `weights/role`, as safetensors with a
-    curve."""
+    curve. `compiled` is for diffusion, where torch.compile pays."""
     folder = work / role
     chosen: dict[str, tuple[Callable[[], Any], Callable[[Any, Path], None]]] = {
         "autoencoder": (lambda: autoencoder.train(folder, steps), save_autoencoder),
+        "diffusion": (
+            lambda: diffusion.train(folder, steps, weights / "autoencoder", compiled=compiled),
+            save_diffusion,
+        ),
+        "judge": (lambda: judge.train(folder, steps), save_judge),
+        "segmenter": (lambda: segmenter.train(folder, steps), save_segmenter),
+        "clip": (lambda: clip.train(folder, steps), save_clip),
     }
     train, save = chosen[role]
     model = train()
@@ -50,11 +69,18 @@ def main() -> None:
         "--weights", type=Path, default=Path("outputs/weights"), help="where finished models go"
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="diffusion: torch.compile the UNet, which takes minutes and a C++ compiler, then "
+        "makes steps a third shorter",
+    )
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(given.threads)
     together.join()
-    run(given.role, given.steps or STEPS[given.role], given.work, given.weights)
+    steps = given.steps or STEPS[given.role]
+    run(given.role, steps, given.work, given.weights, given.compile)
 
 
 if __name__ == "__main__":
