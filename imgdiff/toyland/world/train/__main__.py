@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import CLIPModel
+from transformers import BlipForImageTextRetrieval, CLIPModel
 
 from imgdiff.toyland.train import together
 from imgdiff.toyland.train.loop import save_curve
@@ -22,15 +22,27 @@ from imgdiff.toyland.train.save import (
     save_judge,
     save_segmenter,
 )
-from imgdiff.toyland.world.train import autoencoder, clip, diffusion, judge, segmenter
+from imgdiff.toyland.world.train import autoencoder, clip, diffusion, judge, matcher, segmenter
 
 # role -> steps that the weights had
-STEPS = {"judge": 2000, "autoencoder": 1800, "segmenter": 3000, "clip": 5000, "diffusion": 40000}
+STEPS = {
+    "judge": 2000,
+    "autoencoder": 1800,
+    "segmenter": 3000,
+    "matcher": 3000,
+    "clip": 5000,
+    "diffusion": 40000,
+}
 
 
 def save_clip(model: CLIPModel, folder: Path) -> None:
     model.half().save_pretrained(folder)
     clip.processor().save_pretrained(folder)
+
+
+def save_matcher(model: BlipForImageTextRetrieval, folder: Path) -> None:
+    model.half().save_pretrained(folder)
+    matcher.processor().save_pretrained(folder)
 
 
 def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False) -> None:
@@ -45,6 +57,7 @@ def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False
         ),
         "judge": (lambda: judge.train(folder, steps), save_judge),
         "segmenter": (lambda: segmenter.train(folder, steps), save_segmenter),
+        "matcher": (lambda: matcher.train(folder, steps), save_matcher),
         "clip": (lambda: clip.train(folder, steps), save_clip),
     }
     train, save = chosen[role]
