@@ -13,6 +13,7 @@ DIFFERENCE = (
     "The red box in the left image shows {caption_a}, and the red box in the right image shows "
     "{caption_b}. Describe the difference between the two areas in a few concise sentences."
 )
+DIFFERENCES = "List everything that differs between the two images."
 PHRASES = (
     "List every visible object that a caption names, each in the caption's own words, with commas "
     "between. No actions, places or moods, and nothing else in your answer.\n"

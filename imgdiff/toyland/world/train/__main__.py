@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import BlipForImageTextRetrieval, CLIPModel
+from transformers import BlipForImageTextRetrieval, CLIPModel, LlavaForConditionalGeneration
 
 from imgdiff.toyland.train import together
 from imgdiff.toyland.train.loop import save_curve
@@ -22,7 +22,15 @@ from imgdiff.toyland.train.save import (
     save_judge,
     save_segmenter,
 )
-from imgdiff.toyland.world.train import autoencoder, clip, diffusion, judge, matcher, segmenter
+from imgdiff.toyland.world.train import (
+    autoencoder,
+    clip,
+    diffusion,
+    judge,
+    matcher,
+    mllm,
+    segmenter,
+)
 
 # role -> steps that the weights had
 STEPS = {
@@ -31,6 +39,7 @@ STEPS = {
     "segmenter": 3000,
     "matcher": 3000,
     "clip": 5000,
+    "mllm": 10000,
     "diffusion": 40000,
 }
 
@@ -45,6 +54,11 @@ def save_matcher(model: BlipForImageTextRetrieval, folder: Path) -> None:
     matcher.processor().save_pretrained(folder)
 
 
+def save_mllm(model: LlavaForConditionalGeneration, folder: Path) -> None:
+    model.half().save_pretrained(folder)
+    mllm.processor().save_pretrained(folder)
+
+
 def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False) -> None:
     """Train `role` for `steps` in `work/role` and save it in `weights/role`, as safetensors with a
     curve. `compiled` is for diffusion, where torch.compile pays."""
@@ -57,6 +71,7 @@ def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False
         ),
         "judge": (lambda: judge.train(folder, steps), save_judge),
         "segmenter": (lambda: segmenter.train(folder, steps), save_segmenter),
+        "mllm": (lambda: mllm.train(folder, steps, weights / "clip"), save_mllm),
         "matcher": (lambda: matcher.train(folder, steps), save_matcher),
         "clip": (lambda: clip.train(folder, steps), save_clip),
     }

@@ -2,9 +2,9 @@
 px.
 
 Data: crops of things and of empty ground with nouns (`car`, `a car`) and phrases (`a red car`),
-right and nearly right. Loss: sigmoid contrastive over the batch, where a noun fits every crop of its
-kind; cross-entropy for the matching head, on the right text and on one that errs in category, in
-colour, or in both; and a label for every patch (category, colour), which teaches a small tower
+right and nearly right. Loss: sigmoid contrastive over the batch, where a noun fits every crop of
+its kind; cross-entropy for the matching head, on the right text and on one that errs in category,
+in colour, or in both; and a label for every patch (category, colour), which teaches a small tower
 shapes far sooner than texts alone.
 """
 
