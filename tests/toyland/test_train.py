@@ -14,7 +14,7 @@ from torch import nn
 from imgdiff.toyland.conversations import Conversation
 from imgdiff.toyland.scenes import SIZE, draw, generator, sample_scene
 from imgdiff.toyland.train import clip, diffusion, loop, matcher, mllm
-from imgdiff.toyland.train.loop import Schedule, fit, save_curve
+from imgdiff.toyland.train.loop import Schedule, fit, pack, save_curve
 from imgdiff.toyland.train.save import save_card
 from imgdiff.toyland.views import CATEGORY_INDEX, COLOUR_INDEX, View, whole
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, GROUNDS
@@ -295,6 +295,18 @@ class TestFit:
         with pytest.raises(KeyboardInterrupt):
             Training(tmp_path).run(steps=12, killed_at=7)
         assert Training(tmp_path).run(steps=12).batches == list(range(12))
+
+    def test_packed_goes_on_from_its_average(self, tmp_path):
+        training = Training(tmp_path / "there")
+        training.run(20)
+        pack(tmp_path / "there", tmp_path / "here")
+        kept = load_file(tmp_path / "here" / "state.safetensors")
+        assert all(name.startswith("average/") for name in kept)
+        assert {value.dtype for value in kept.values()} == {torch.float16}
+        again = Training(tmp_path / "here")
+        again.run(20)  # nothing is left to do
+        for name, value in again.model.state_dict().items():
+            torch.testing.assert_close(value, training.model.state_dict()[name], atol=1e-3, rtol=0)
 
     def test_finished_training_does_nothing_again(self, tmp_path):
         first = Training(tmp_path).run(steps=8)

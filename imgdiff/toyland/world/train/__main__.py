@@ -1,12 +1,15 @@
 """`python -m imgdiff.toyland.world.train ROLE`: train a model of the toy world, or go on, and put
 it in place.
 
+A training that was packed (`--pack`) goes on from there on another machine.
+
 With several processes:
 `torchrun --nproc-per-node 2 -m imgdiff.toyland.world.train ROLE --threads 1`.
 """
 
 import argparse
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ import torch
 from transformers import BlipForImageTextRetrieval, CLIPModel, LlavaForConditionalGeneration
 
 from imgdiff.toyland.train import together
-from imgdiff.toyland.train.loop import save_curve
+from imgdiff.toyland.train.loop import pack, save_curve
 from imgdiff.toyland.train.save import (
     save_autoencoder,
     save_diffusion,
@@ -32,6 +35,7 @@ from imgdiff.toyland.world.train import (
     segmenter,
 )
 
+PACKED = Path("benchmarks/weights/world")  # trainings under way, and models of the world
 # role -> steps that the weights had
 STEPS = {
     "judge": 2000,
@@ -93,9 +97,7 @@ def main() -> None:
     parser.add_argument(
         "--work", type=Path, default=Path("outputs/training"), help="checkpoints and curves"
     )
-    parser.add_argument(
-        "--weights", type=Path, default=Path("outputs/weights"), help="where finished models go"
-    )
+    parser.add_argument("--weights", type=Path, default=PACKED, help="where finished models go")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument(
         "--compile",
@@ -103,7 +105,16 @@ def main() -> None:
         help="diffusion: torch.compile the UNet, which takes minutes and a C++ compiler, then "
         "makes steps a third shorter",
     )
+    parser.add_argument(
+        "--pack", action="store_true", help=f"train nothing; put the training's state into {PACKED}"
+    )
     given = parser.parse_args()
+    folder, packed = given.work / given.role, PACKED / "training" / given.role
+    if given.pack:
+        pack(folder, packed)
+        return
+    if packed.exists() and not folder.exists():
+        shutil.copytree(packed, folder)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(given.threads)
     together.join()
