@@ -28,6 +28,7 @@ from imgdiff.toyland.train.save import (
 from imgdiff.toyland.world.train import (
     autoencoder,
     clip,
+    decoder,
     diffusion,
     judge,
     matcher,
@@ -40,6 +41,7 @@ PACKED = Path("benchmarks/weights/world")  # trainings under way, and models of 
 STEPS = {
     "judge": 2000,
     "autoencoder": 1800,
+    "decoder": 3000,
     "segmenter": 3000,
     "matcher": 3000,
     "clip": 5000,
@@ -69,6 +71,10 @@ def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False
     folder = work / role
     chosen: dict[str, tuple[Callable[[], Any], Callable[[Any, Path], None]]] = {
         "autoencoder": (lambda: autoencoder.train(folder, steps), save_autoencoder),
+        "decoder": (
+            lambda: decoder.train(folder, steps, weights / "autoencoder"),
+            save_autoencoder,
+        ),
         "diffusion": (
             lambda: diffusion.train(folder, steps, weights / "autoencoder", compiled=compiled),
             save_diffusion,
