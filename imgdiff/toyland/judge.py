@@ -42,8 +42,11 @@ class Judge(nn.Module):
     """[N, 3, 128, 128] in [0, 1] -> logits [N, 1 + categories, 32, 32] of category (0 is ground)
     and [N, colours, 32, 32] of colour."""
 
-    def __init__(self, categories: int = len(CATEGORIES), colours: int = len(COLOURS)) -> None:
+    def __init__(
+        self, categories: Sequence[str] = tuple(CATEGORIES), colours: Sequence[str] = tuple(COLOURS)
+    ) -> None:
         super().__init__()
+        self.categories, self.colours = tuple(categories), tuple(colours)
         two, four, eight, sixteen = CHANNELS
         self.stride_2 = nn.Sequential(_conv(3, two, stride=2), _Residual(two))
         self.stride_4 = nn.Sequential(_conv(two, four, stride=2), _Residual(four), _Residual(four))
@@ -55,8 +58,8 @@ class Judge(nn.Module):
         self.lateral_4 = nn.Conv2d(four, sixteen, 1)
         self.mix_8 = _conv(sixteen, sixteen)
         self.mix_4 = _conv(sixteen, four)
-        self.category = nn.Conv2d(four, categories + 1, 1)
-        self.colour = nn.Conv2d(four, colours, 1)
+        self.category = nn.Conv2d(four, len(categories) + 1, 1)
+        self.colour = nn.Conv2d(four, len(colours), 1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         four = self.stride_4(self.stride_2(2 * images - 1))
@@ -82,9 +85,9 @@ def _conv(inward: int, outward: int, stride: int = 1) -> nn.Sequential:
     )
 
 
-def load(folder: Path = EMBEDDED_WEIGHTS / "judge") -> Judge:
-    """The trained judge."""
-    judge = Judge()
+def load(folder: Path = EMBEDDED_WEIGHTS / "judge", judge: Judge | None = None) -> Judge:
+    """The trained judge; into `judge`, if it is one of another world."""
+    judge = judge or Judge()
     judge.load_state_dict(load_file(folder / "model.safetensors"))
     return judge.float().eval()
 
@@ -100,17 +103,17 @@ def look(judge: Judge, images: Sequence[np.ndarray]) -> list[list[Seen]]:
         batch = np.stack(images[start : start + 32]).astype(np.float32) / 255
         category, colour = judge(torch.from_numpy(batch).permute(0, 3, 1, 2))
         pairs = zip(category.argmax(1).numpy(), colour.numpy(), strict=True)
-        result += [_things(*pair) for pair in pairs]
+        result += [_things(judge, *pair) for pair in pairs]
     return result
 
 
-def _things(category: np.ndarray, colour: np.ndarray) -> list[Seen]:
+def _things(judge: Judge, category: np.ndarray, colour: np.ndarray) -> list[Seen]:
     things = []
-    for number, name in enumerate(CATEGORIES, start=1):
+    for number, name in enumerate(judge.categories, start=1):
         count, parts = cv2.connectedComponents((category == number).astype(np.uint8))
         for part in range(1, count):
             cells = parts == part
             if cells.sum() >= LEAST_CELLS:
                 best = int(colour[:, cells].sum(1).argmax())
-                things.append(Seen(name, list(COLOURS)[best], cells))
+                things.append(Seen(name, judge.colours[best], cells))
     return things

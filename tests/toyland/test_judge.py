@@ -15,6 +15,8 @@ PICTURE = np.zeros((SIZE, SIZE, 3), np.uint8)
 class Cells:
     """Stands in for the network: logits made by hand, of ground where nothing is put."""
 
+    categories, colours = tuple(CATEGORIES), tuple(COLOURS)
+
     def __init__(self):
         self.category = torch.zeros(len(CATEGORIES) + 1, GRID, GRID)
         self.category[0] = 1

@@ -23,7 +23,7 @@ THING_WEIGHT = 3.0
 
 
 def new_model() -> Judge:
-    return Judge(len(CATEGORIES), len(COLOURS))
+    return Judge(tuple(CATEGORIES), tuple(COLOURS))
 
 
 def train(folder: Path, steps: int) -> Judge:
