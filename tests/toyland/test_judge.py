@@ -122,30 +122,32 @@ class TestThings:
 
 
 class TestLook:
-    def test_network_sees_rgb_from_0_to_1(self, cells):
+    def test_network_sees_rgb_from_0_to_1(self):
         seen = []
 
-        def judge(images):
-            seen.append(images)
-            return cells(images)
+        class Judge(Cells):
+            def __call__(self, images):
+                seen.append(images)
+                return super().__call__(images)
 
         picture = PICTURE.copy()
         picture[5, 7] = 255, 51, 0
-        look(judge, [picture])
+        look(Judge(), [picture])
         (images,) = seen
         assert images.shape == (1, 3, SIZE, SIZE)
         torch.testing.assert_close(images[0, :, 5, 7], torch.tensor([1, 0.2, 0]))
         assert images.sum().item() == pytest.approx(1.2)
 
-    def test_many_pictures_in_order(self, cells):
+    def test_many_pictures_in_order(self):
         """In several batches; only the bright ones show something."""
-        cells.put("tent", "red", slice(0, 4), slice(0, 4))
+        class Judge(Cells):
+            def __call__(self, images):
+                category, colour = super().__call__(images)
+                bright = images.amax((1, 2, 3)) > 0.5
+                return category * bright[:, None, None, None], colour
 
-        def judge(images):
-            category, colour = cells(images)
-            bright = images.amax((1, 2, 3)) > 0.5
-            return category * bright[:, None, None, None], colour
-
+        judge = Judge()
+        judge.put("tent", "red", slice(0, 4), slice(0, 4))
         bright = [k % 3 == 0 for k in range(70)]
         things = look(judge, [np.full_like(PICTURE, 255 * value) for value in bright])
         assert [len(found) for found in things] == bright
