@@ -40,7 +40,7 @@ PACKED = Path("benchmarks/weights/world")  # trainings under way, and models of 
 # role -> steps that the weights had
 STEPS = {
     "judge": 2000,
-    "autoencoder": 1800,
+    "autoencoder": 4500,
     "decoder": 3000,
     "segmenter": 3000,
     "matcher": 3000,

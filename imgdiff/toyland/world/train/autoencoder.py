@@ -22,6 +22,7 @@ CELL = 4  # pixels of a latent
 CROP, CROPS = 64, 24
 AROUND = 0.85  # of the crops are around a thing, the others anywhere
 WHOLE = 6  # whole scenes of a batch
+KL_WEIGHT = 3e-5  # of the nats of a latent's four channels
 WHOLE_SHARE = 0.15  # of all steps, the last ones, see whole scenes
 
 
@@ -83,7 +84,7 @@ def train(folder: Path, steps: int) -> AutoencoderKL:
             "l1": error.abs().mean(),
             "l2": 4 * error.square().mean(),
             "gradient": 0.5 * sum(slopes),
-            "kl": 1e-4 * latents.kl().mean() / latents.mean[0, 0].numel(),
+            "kl": KL_WEIGHT * latents.kl().mean() / latents.mean[0, 0].numel(),
         }
 
     fit(model, losses, Schedule(steps=steps, lr=2e-3, ema=0.998, bfloat16=False), folder)
