@@ -140,6 +140,7 @@ class TestLook:
 
     def test_many_pictures_in_order(self):
         """In several batches; only the bright ones show something."""
+
         class Judge(Cells):
             def __call__(self, images):
                 category, colour = super().__call__(images)
