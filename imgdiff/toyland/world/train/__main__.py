@@ -30,6 +30,7 @@ from imgdiff.toyland.world.train import (
     clip,
     decoder,
     diffusion,
+    few_steps,
     judge,
     matcher,
     mllm,
@@ -47,6 +48,7 @@ STEPS = {
     "clip": 5000,
     "mllm": 10000,
     "diffusion": 40000,
+    "few_steps": 4000,
 }
 
 
@@ -77,6 +79,12 @@ def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False
         ),
         "diffusion": (
             lambda: diffusion.train(folder, steps, weights / "autoencoder", compiled=compiled),
+            save_diffusion,
+        ),
+        "few_steps": (
+            lambda: few_steps.train(
+                folder, steps, weights / "diffusion", work / "diffusion" / "pool"
+            ),
             save_diffusion,
         ),
         "judge": (lambda: judge.train(folder, steps), save_judge),

@@ -30,6 +30,7 @@ from imgdiff.toyland.world.vocabulary import CATEGORIES, COLOURS
 
 # what the diffusion model draws: one to three things, in all sizes, places and looks
 DRAWN = Mix(counts=(0.34, 0.42, 0.24), alike=0.0, behind=0.0, on=0.0, digit=0.0)
+DRAWN_POOL = 24_576  # scenes that are encoded
 BATCH = 32
 DROPPED = 0.1
 THING_WEIGHT = 4.0  # of a latent that a thing covers, added to the 1 that every one weighs
@@ -138,7 +139,7 @@ def drawn_scene(seed: int, split: str = "train") -> Scene:
 
 
 def train(
-    folder: Path, steps: int, autoencoder: Path, scenes: int = 24_576, compiled: bool = False
+    folder: Path, steps: int, autoencoder: Path, scenes: int = DRAWN_POOL, compiled: bool = False
 ) -> StableDiffusionXLPipeline:
     """Train on the autoencoder in that folder.
 
