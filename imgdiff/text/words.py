@@ -29,13 +29,20 @@ Block = tuple[str, int, int, int, int]  # difflib's: equal or not, words [from, 
 
 @dataclass(frozen=True)
 class Span:
-    """Part of a text: characters [start, end)."""
+    """A stretch of a text: characters [start, end), counted as Python counts them. Empty where
+    both are equal: a place between two characters."""
 
     start: int
     end: int
 
     def of(self, text: str) -> str:
         return text[self.start : self.end]
+
+    def stripped(self, text: str) -> "Span":
+        """Without the blanks that it begins and ends with in a text."""
+        inside = self.of(text)
+        end = self.start + len(inside.rstrip())
+        return Span(min(self.start + len(inside) - len(inside.lstrip()), end), end)
 
 
 def changed_spans(caption_a: str, caption_b: str) -> tuple[Span, Span] | None:

@@ -9,7 +9,8 @@ from imgdiff.text.lexicon import load_lexicon
 from imgdiff.text.mentions import mentions
 from imgdiff.text.negatives import Task
 from imgdiff.text.objects import Shown
-from imgdiff.text.phrases import as_records, listed_phrases, noun_phrases, subsentence
+from imgdiff.text.phrases import as_records, listed_phrases, noun_phrases
+from imgdiff.text.sub_sentences import sub_sentence
 from imgdiff.training.unlearning.spans import parts
 
 LEXICON = load_lexicon("english")
@@ -28,7 +29,7 @@ def test_mentions():
 def test_phrases_and_their_sub_sentences():
     spans = noun_phrases(CATS, LEXICON)
     assert [span.of(CATS) for span in spans[-3:]] == ["A red cat", "a dog", "a sofa"]
-    assert {subsentence(CATS, span).of(CATS) for span in spans} == {CATS[:29]}
+    assert {sub_sentence(CATS, span).of(CATS) for span in spans} == {CATS[:29]}
     sorted_ones = [phrase | {"set": "positive"} for phrase in as_records(CATS, spans)]
     scored = [phrase | {"score": 0.4} for phrase in sorted_ones]
     assert len(parts(CATS, scored, "sub_sentence")) == COUNT

@@ -1,4 +1,4 @@
-"""Object phrases, their places, and the sub-sentences that hold them."""
+"""Object phrases and their places."""
 
 import pytest
 
@@ -7,7 +7,6 @@ from imgdiff.text.phrases import (
     listed_phrases,
     noun_phrases,
     occurrences,
-    subsentence,
 )
 from imgdiff.text.words import Span
 
@@ -77,30 +76,3 @@ def test_a_sentence_is_no_phrase():
     caption = "a b c d e f g h i j k"
     assert listed_phrases(caption, caption) == []
     assert len(listed_phrases(caption, "a b c d e f g h i j")) == 1
-
-
-PARTS = [
-    ("There is a car, a boat and a tent on the sand.", "boat", "a boat and a tent on the sand"),
-    ("A car. A boat! A tent?", "boat", "A boat"),
-    ("Seen: a boat; far away", "boat", "a boat"),
-    ("A boat", "boat", "A boat"),
-    ("A mast of 2.5 m, a boat of 1,000 kg at 10:30.", "boat", "a boat of 1,000 kg at 10:30"),
-    ("It is 2.5. A boat is there.", "boat", "A boat is there"),
-    ("Dr. Lee, e.g. with a boat, waves.", "Lee", "Dr. Lee"),
-    ("Dr. Lee, e.g. with a boat, waves.", "boat", "e.g. with a boat"),
-    ("A U.S. flag on a boat. Sea.", "boat", "A U.S. flag on a boat"),
-    ("A big, red boat... far away", "big, red boat", "A big, red boat"),
-]
-
-
-@pytest.mark.parametrize(("caption", "phrase", "expected"), PARTS)
-def test_subsentence(caption, phrase, expected):
-    start = caption.index(phrase)
-    span = subsentence(caption, Span(start, start + len(phrase)))
-    assert span.of(caption) == expected
-
-
-def test_subsentence_of_the_second_occurrence():
-    caption = "A cat sits, and a cat sleeps."
-    second = list(occurrences(caption, "cat"))[1]
-    assert subsentence(caption, second).of(caption) == "and a cat sleeps"

@@ -1,18 +1,20 @@
 """The sets of a run as tokens and labels."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 from chat_miniatures import save_llava, save_qwen_vl
 from transformers import AutoProcessor
-from unlearning_run import write_run
+from unlearning_run import CAPTIONS, write_run
 
 from imgdiff.errors import RefusedError, RowError
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS
+from imgdiff.text.words import Span
 from imgdiff.training.answers import IGNORED
 from imgdiff.training.conversations import TrainingExample
 from imgdiff.training.unlearning.data import SETS, Triples, UnlearningSets, batches_of
-from imgdiff.training.unlearning.spans import Span
 from imgdiff.training.unlearning.tokens import encode_part
 
 SAID = "The left image shows a red cup, no. A cup, a red cup!"
@@ -79,7 +81,7 @@ class TestSets:
     def test_every_caption_is_sorted(self, sets):
         samples = {
             name: [
-                (sets.rows[s.row]["id"], s.part and sets.rows[s.row]["caption_a"][slice(*s.part)])
+                (sets.rows[s.row]["id"], s.part and s.part.of(sets.rows[s.row]["caption_a"]))
                 for s in found
             ]
             for name, found in sets.samples.items()
@@ -98,7 +100,7 @@ class TestSets:
         triples = Triples(sets, processors["embedded"], seed=0, epochs=6)
         assert len(triples) == 6  # one negative, six times
         met = [sample.part for k in range(6) for number, sample, _ in triples[k] if number == 0]
-        assert sorted(met) == sorted(3 * [sample.part for sample in sets.samples["positive"]])
+        assert Counter(met) == {sample.part: 3 for sample in sets.samples["positive"]}
 
     def test_a_batch_says_which_set_each_is_from(self, sets, processors):
         triples = Triples(sets, processors["embedded"], seed=0, epochs=1, count=2)
@@ -110,8 +112,36 @@ class TestSets:
         assert torch.equal(ends, torch.tensor([0, 0, 1] * 2))
 
 
+WEIGHED = "It weighs 2.5 kilos, Dr. Smith says. A red cat sits here; no dog"
+SORTED = [("2.5 kilos", 0.9), ("Dr. Smith", 0.1), ("A red cat", 0.8), ("dog", 0.1)]
+TAUGHT = {
+    "sub_sentence": {
+        "positive": ["It weighs 2.5 kilos", "A red cat sits here"],
+        "negative": ["Dr. Smith says", "no dog"],
+    },
+    "phrase": {
+        "positive": ["It weighs 2.5 kilos", "A red cat"],
+        "negative": ["Dr. Smith", "no dog"],
+    },
+}
+
+
+@pytest.mark.parametrize("unit", TAUGHT)
+def test_a_number_and_a_title_are_not_cut(tmp_path, processors, unit):
+    """What a model is taught, token by token: no part begins or ends at the point of 2.5 or Dr."""
+    write_run(tmp_path, {"weighed": (WEIGHED, SORTED), "clean": CAPTIONS["clean"]})
+    sets, processor = UnlearningSets(tmp_path, unit, []), processors["qwen_vl"]
+    triples = Triples(sets, processor, seed=0, epochs=len(sets.samples["positive"]))
+    taught = {name: set() for name in ("positive", "negative")}
+    for number, sample, encoded in (one for k in range(len(triples)) for one in triples[k]):
+        labels = encoded.tokens["labels"]
+        if sets.rows[sample.row]["id"] == "weighed":
+            taught[SETS[number]].add(spoken(processor, labels[labels != IGNORED]))
+    assert taught == {name: set(texts) for name, texts in TAUGHT[unit].items()}
+
+
 def test_an_empty_set_is_refused(tmp_path):
-    write_run(tmp_path, only="clean")
+    write_run(tmp_path, {"clean": CAPTIONS["clean"]})
     with pytest.raises(RefusedError, match=r"has no negative samples\. Move the thresholds"):
         UnlearningSets(tmp_path, "sub_sentence", [])
 

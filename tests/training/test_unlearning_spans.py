@@ -1,8 +1,6 @@
-"""Sub-sentences and phrases of captions, by their offsets."""
+"""The parts of captions that are learned and unlearned."""
 
-import pytest
-
-from imgdiff.training.unlearning.spans import parts, sub_sentence
+from imgdiff.training.unlearning.spans import parts
 
 CAPTION = "A cat, a catfish and a cat; the cat sleeps."
 
@@ -15,26 +13,7 @@ def phrase(text, nth=0, score=0.5, which=""):
 
 
 def said(found):
-    return [(CAPTION[slice(*part.span)], part.set, part.score) for part in found]
-
-
-@pytest.mark.parametrize(
-    ("nth", "wanted"),
-    [(0, "A cat"), (1, "a catfish and a cat"), (2, "a catfish and a cat"), (3, "the cat sleeps")],
-)
-def test_a_sub_sentence_holds_the_very_phrase(nth, wanted):
-    one = phrase("cat", nth)
-    assert CAPTION[slice(*sub_sentence(CAPTION, one["start"], one["end"]))] == wanted
-
-
-def test_marks_inside_a_phrase_part_nothing():
-    caption = "It is 3:30 on the U.S. clock, or so."
-    start = caption.index("U.S.")
-    assert caption[slice(*sub_sentence(caption, start, start + 10))] == "30 on the U.S. clock"
-
-
-def test_without_marks_it_is_the_whole_caption():
-    assert sub_sentence("a cat ", 2, 5) == (0, 5)
+    return [(part.span.of(CAPTION), part.set, part.score) for part in found]
 
 
 def test_parts_are_of_phrases_in_a_set():

@@ -8,15 +8,16 @@ import numpy as np
 from imgdiff import prompts
 from imgdiff.images import encode_png
 
-CAPTIONS = {
+Captions = dict[str, tuple[str, list[tuple[str, float]]]]  # caption, phrases with scores
+CAPTIONS: Captions = {
     "clean": ("A red car, a blue mug on the sand.", [("A red car", 0.9), ("a blue mug", 0.7)]),
     "wrong": ("A red house, a green duck on the snow.", [("a green duck", 0.1)]),
 }
 
 
-def write_run(folder: Path, only: str | None = None, leave_out: str | None = None) -> None:
+def write_run(folder: Path, captions: Captions = CAPTIONS, leave_out: str | None = None) -> None:
     rows = []
-    for name, (caption, scored) in CAPTIONS.items():
+    for name, (caption, scored) in captions.items():
         phrases = [
             {
                 "text": text,
@@ -35,8 +36,7 @@ def write_run(folder: Path, only: str | None = None, leave_out: str | None = Non
             "phrases": phrases,
             "sentence_set": "positive" if name == "clean" else "",
         }
-        if only in (None, name):
-            rows.append({key: value for key, value in row.items() if key != leave_out})
+        rows.append({key: value for key, value in row.items() if key != leave_out})
     place = folder / "data" / "pairs"
     place.mkdir(parents=True)
     datasets.Dataset.from_list(rows).to_parquet(str(place / "train-00000.parquet"))

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from imgdiff.errors import RefusedError, RowError
 from imgdiff.images import load_rgb
+from imgdiff.text.words import Span
 from imgdiff.training.answers import Encoded, collate
 from imgdiff.training.conversations import TrainingExample
-from imgdiff.training.unlearning.spans import Span, Unit, parts
+from imgdiff.training.unlearning.spans import Unit, parts
 from imgdiff.training.unlearning.tokens import encode_part
 
 log = logging.getLogger("imgdiff.train")

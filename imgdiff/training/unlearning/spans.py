@@ -1,22 +1,14 @@
 """Which part of a caption a phrase is unlearned or learned with (EFUF, section 3.2), by character
 offsets: a phrase that occurs twice, or inside another word, is never taken for another one."""
 
-import re
-from bisect import bisect_left
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-PUNCTUATION = re.compile(r"[,.;!?:]")
+from imgdiff.text.sub_sentences import sub_sentence
+from imgdiff.text.words import Span
+
 Unit = Literal["sub_sentence", "phrase"]
 Phrase = dict[str, Any]  # text, start, end, score, set
-
-
-class Span(NamedTuple):
-    """Characters [start, end) of a caption."""
-
-    start: int
-    end: int
 
 
 class Part(NamedTuple):
@@ -44,9 +36,9 @@ def parts(caption: str, phrases: Sequence[Phrase], unit: Unit) -> list[Part]:
     found: dict[Span, list[Phrase]] = {}
     before = 0  # where the phrases so far end
     for phrase in ordered:
-        span = sub_sentence(caption, phrase["start"], phrase["end"])
+        span = sub_sentence(caption, Span(phrase["start"], phrase["end"]))
         if unit == "phrase":
-            span = _trimmed(caption, max(span.start, before), phrase["end"])
+            span = Span(max(span.start, before), phrase["end"]).stripped(caption)
         before = max(before, phrase["end"])
         found.setdefault(span, []).append(phrase)
     made = []
@@ -57,25 +49,3 @@ def parts(caption: str, phrases: Sequence[Phrase], unit: Unit) -> list[Part]:
             part = ("negative", min(low)) if low else ("positive", max(high))
             made.append(Part(span, *part))
     return made
-
-
-def sub_sentence(caption: str, start: int, end: int) -> Span:
-    """The characters between the punctuation marks around [start, end), without blanks at the
-    ends; a mark inside [start, end) parts nothing."""
-    marks = _marks(caption)
-    before, behind = bisect_left(marks, start), bisect_left(marks, end)
-    first = marks[before - 1] + 1 if before else 0
-    last = marks[behind] if behind < len(marks) else len(caption)
-    return _trimmed(caption, first, last)
-
-
-@lru_cache(maxsize=8)  # its phrases are looked up one after another
-def _marks(caption: str) -> list[int]:
-    """Places of the punctuation marks, in order."""
-    return [match.start() for match in PUNCTUATION.finditer(caption)]
-
-
-@lru_cache(maxsize=8)
-def _trimmed(caption: str, start: int, end: int) -> Span:
-    text = caption[start:end]
-    return Span(start + len(text) - len(text.lstrip()), end - len(text) + len(text.rstrip()))

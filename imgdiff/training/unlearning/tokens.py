@@ -3,9 +3,9 @@
 from typing import Any
 
 from imgdiff.errors import RowError
+from imgdiff.text.words import Span
 from imgdiff.training.answers import IGNORED, Encoded, encode
 from imgdiff.training.conversations import TrainingExample
-from imgdiff.training.unlearning.spans import Span
 
 
 def encode_part(processor: Any, example: TrainingExample, part: Span | None) -> Encoded:
@@ -33,7 +33,7 @@ def encode_part(processor: Any, example: TrainingExample, part: Span | None) -> 
         if answer[max(start, part.start) : min(end, part.end)].strip()
     ]
     if not inside:
-        raise RowError("no_token", f"{example.id}: no token in {answer[slice(*part)]!r}")
+        raise RowError("no_token", f"{example.id}: no token in {part.of(answer)!r}")
     labels[: inside[0]] = labels[inside[-1] + 1 :] = IGNORED
     tokens = encoded.tokens | {"labels": labels}
     cut = {name: value[: inside[-1] + 1] for name, value in tokens.items()}
