@@ -22,8 +22,8 @@ from rich.progress import track
 from imgdiff.editing.edits import Windows
 from imgdiff.models import Models
 from imgdiff.models.zoo import bind
+from imgdiff.operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
 from imgdiff.toyland.judge import load
-from operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
 
 SWEEPS: dict[str, tuple[float, ...]] = {
     "cross_steps": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),

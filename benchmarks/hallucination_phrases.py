@@ -35,10 +35,10 @@ from rich.table import Table
 from imgdiff.check import check
 from imgdiff.models import Models
 from imgdiff.models.zoo import bind
-from operators.difference_captions.region_caption_matching_filter import (
+from imgdiff.operators.difference_captions.region_caption_matching_filter import (
     RegionCaptionMatchingFilter,
 )
-from operators.hallucination.phrase_relevance_filter import PhraseRelevanceFilter
+from imgdiff.operators.hallucination.phrase_relevance_filter import PhraseRelevanceFilter
 
 RECIPE, PAIRS_RECIPE = "recipes/efuf_data.yaml", "recipes/pairs.yaml"
 WRONG = 0.02  # share of phrases in a set that may not belong there, where thresholds are chosen

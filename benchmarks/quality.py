@@ -27,8 +27,8 @@ from imgdiff.editing.edits import Windows
 from imgdiff.models import Models
 from imgdiff.models.mllm import Mllm
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint, bind
+from imgdiff.operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
 from imgdiff.toyland.judge import Judge, load
-from operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
 
 
 @dataclass

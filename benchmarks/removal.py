@@ -22,9 +22,9 @@ from rendered import run_on
 
 from imgdiff import images
 from imgdiff.check import check
+from imgdiff.operators.difference_captions.region_erasure_filter import RegionErasureFilter
 from imgdiff.rows import Region, Row
 from imgdiff.toyland.judge import GRID, LEAST_CELLS, Seen, load, look
-from operators.difference_captions.region_erasure_filter import RegionErasureFilter
 
 RECIPE = Path("recipes/remove.yaml")
 OPEN = ("region_erasure_filter.min_before=-1.0", "region_erasure_filter.max_after=1.0")

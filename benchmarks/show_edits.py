@@ -16,8 +16,8 @@ from imgdiff.editing.edits import Edit, LocalBlend, Source, Windows, edit_to
 from imgdiff.editing.prompt_to_prompt import draw
 from imgdiff.models import Models
 from imgdiff.models.zoo import bind
+from imgdiff.operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
 from imgdiff.text.words import Span, changed_words
-from operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
 
 CAPTION = "a red car and a green tree on the grass"
 SWAPPED = "a red boat and a green tree on the grass"

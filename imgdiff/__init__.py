@@ -1,4 +1,4 @@
 """Contrastive image-pair data for multimodal models: the engine behind the operators in
-`operators`."""
+`imgdiff.operators`."""
 
 __version__ = "0.1.0"

@@ -234,7 +234,7 @@ def _address(cls: Registered) -> str:
 
 def registry() -> dict[str, Registered]:
     """Every known operator by name; imports the operator set (which imports no model library)."""
-    importlib.import_module("operators")
+    importlib.import_module("imgdiff.operators")
     return _REGISTRY
 
 

@@ -15,8 +15,8 @@ from imgdiff.errors import RowError, StoppedError
 from imgdiff.models import Models
 from imgdiff.models.endpoint import ChatClient, EndpointMllm, user_message
 from imgdiff.models.zoo import Endpoint, bind
+from imgdiff.operators.caption_pairs.caption_edit_mapper import CaptionEditMapper
 from imgdiff.testing import make_row, run_operator
-from operators.caption_pairs.caption_edit_mapper import CaptionEditMapper
 
 POLL = 0.005  # seconds after which a shutdown is noticed; half a second by default
 

@@ -12,14 +12,14 @@ from embedded.figures import Figure, bootstrapped, plain, ratio, share
 from embedded.perception import object_crops, recipe_params
 from imgdiff import images, prompts
 from imgdiff.models.mllm import Mllm
+from imgdiff.operators.difference_captions.difference_caption_mapper import DifferenceCaptionMapper
+from imgdiff.operators.difference_captions.region_caption_mapper import RegionCaptionMapper
 from imgdiff.rows import Region
 from imgdiff.testing import make_row
 from imgdiff.toyland.captions import phrase
 from imgdiff.toyland.pairs import replaced_pair
 from imgdiff.toyland.scenes import Scene, draw, generator, sample_scene
 from imgdiff.toyland.vocabulary import CATEGORIES, USUAL_PARTNER, with_article
-from operators.difference_captions.difference_caption_mapper import DifferenceCaptionMapper
-from operators.difference_captions.region_caption_mapper import RegionCaptionMapper
 
 BATCH = 16
 MAX_NEW_TOKENS = 48  # no true answer is longer

@@ -17,12 +17,12 @@ from imgdiff.models.clip import Clip
 from imgdiff.models.matcher import Matcher
 from imgdiff.models.segmenter import Segmenter
 from imgdiff.operator import Operator
+from imgdiff.operators.difference_area.image_segment_mapper import ImageSegmentMapper
 from imgdiff.toyland.captions import phrase
 from imgdiff.toyland.judge import CELL, Judge, Seen, look
 from imgdiff.toyland.scenes import SceneObject, draw, generator, sample_scene
 from imgdiff.toyland.views import shaken
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, with_article
-from operators.difference_area.image_segment_mapper import ImageSegmentMapper
 
 RECIPE = "recipes/replace.yaml"
 BATCH = 64

@@ -12,16 +12,18 @@ from rendered import make_pairs
 from imgdiff import images
 from imgdiff.models import Models
 from imgdiff.models.phrase_scores import PHRASE
+from imgdiff.operators.difference_captions.region_caption_mapper import RegionCaptionMapper
+from imgdiff.operators.difference_captions.region_caption_matching_filter import (
+    RegionCaptionMatchingFilter,
+)
+from imgdiff.operators.difference_captions.region_hallucination_filter import (
+    RegionHallucinationFilter,
+)
 from imgdiff.rows import Region, Row
 from imgdiff.testing import make_row, run_operator
 from imgdiff.toyland.pairs import RenderedPair
 from imgdiff.toyland.scenes import generator
 from imgdiff.toyland.views import shaken
-from operators.difference_captions.region_caption_mapper import RegionCaptionMapper
-from operators.difference_captions.region_caption_matching_filter import (
-    RegionCaptionMatchingFilter,
-)
-from operators.difference_captions.region_hallucination_filter import RegionHallucinationFilter
 from phrase_study.scenes import area
 
 KEPT_RIGHT = 0.95  # of regions with right captions, by the threshold of the phrase scores

@@ -21,13 +21,13 @@ from imgdiff.models.phrase_scores import (
     cosines,
     sliding_windows,
 )
+from imgdiff.operators.scene_captions.caption_phrase_mapper import CaptionPhraseMapper
+from imgdiff.operators.scene_captions.scene_caption_mapper import SceneCaptionMapper
 from imgdiff.rows import Row
 from imgdiff.testing import make_row, run_operator
 from imgdiff.text.lexicon import load_lexicon
 from imgdiff.text.mentions import mentions
 from imgdiff.toyland.scenes import SIZE, Picture, Scene, draw, generator, sample_scene
-from operators.scene_captions.caption_phrase_mapper import CaptionPhraseMapper
-from operators.scene_captions.scene_caption_mapper import SceneCaptionMapper
 
 Truth = Literal["shown", "other colour", "made up"]
 WHOLE, BOXES = "whole image", "true boxes"

@@ -10,7 +10,9 @@ from imgdiff.testing import make_row, run_operator
 
 BOX, OTHER = (8.0, 8.0, 24.0, 24.0), (40.0, 40.0, 60.0, 60.0)
 OBJECTS = ("tree", "mug", "ball", "fish", "duck", "house", "tent", "flower", "rocket", "snowman")
-OURS = {name: cls for name, cls in registry().items() if cls.__module__.startswith("operators.")}
+OURS = {
+    name: cls for name, cls in registry().items() if cls.__module__.startswith("imgdiff.operators.")
+}
 STEPS = {name: cls for name, cls in OURS.items() if not issubclass(cls, Composite)}
 # these need a pipeline and have tests of their own
 DRAW = {"sdxl_prompt2prompt_mapper", "sdxl_text2image_mapper", "sdxl_inpaint_mapper"}

@@ -3,8 +3,8 @@
 import pytest
 
 from imgdiff import prompts
+from imgdiff.operators.caption_pairs.caption_edit_mapper import CaptionEditMapper
 from imgdiff.testing import make_row, run_operator
-from operators.caption_pairs.caption_edit_mapper import CaptionEditMapper
 
 
 def edit(captions, models, lexicon="toyland", **params):

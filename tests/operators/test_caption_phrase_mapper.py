@@ -2,8 +2,8 @@
 
 import pytest
 
+from imgdiff.operators.scene_captions.caption_phrase_mapper import CaptionPhraseMapper
 from imgdiff.testing import make_row, run_operator
-from operators.scene_captions.caption_phrase_mapper import CaptionPhraseMapper
 
 
 class FakeLlm:

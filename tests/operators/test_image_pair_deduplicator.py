@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from imgdiff.engines.selection import Selection
+from imgdiff.operators.image_pairs.image_pair_hash_mapper import ImagePairHashMapper
+from imgdiff.operators.selection.image_pair_deduplicator import ImagePairDeduplicator
 from imgdiff.testing import make_row, run_operator
 from imgdiff.toyland.pairs import replaced_pair
-from operators.image_pairs.image_pair_hash_mapper import ImagePairHashMapper
-from operators.selection.image_pair_deduplicator import ImagePairDeduplicator
 
 
 def saved(picture, side=128, kind="PNG", **settings):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from imgdiff.operators.image_pairs.image_pair_similarity_filter import ImagePairSimilarityFilter
 from imgdiff.testing import make_row, run_operator
-from operators.image_pairs.image_pair_similarity_filter import ImagePairSimilarityFilter
 
 
 @pytest.mark.parametrize(

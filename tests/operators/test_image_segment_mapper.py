@@ -2,8 +2,8 @@
 
 import pytest
 
+from imgdiff.operators.difference_area.image_segment_mapper import ImageSegmentMapper
 from imgdiff.testing import make_row, run_operator
-from operators.difference_area.image_segment_mapper import ImageSegmentMapper
 
 ONE, TWO = (4.0, 4.0, 20.0, 20.0), (30.0, 30.0, 50.0, 60.0)
 

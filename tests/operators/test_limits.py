@@ -26,7 +26,9 @@ def made(name):
 FILTERS = [
     name
     for name, cls in registry().items()
-    if cls.__module__.startswith("operators.") and issubclass(cls, Filter) and name not in OPEN
+    if cls.__module__.startswith("imgdiff.operators.")
+    and issubclass(cls, Filter)
+    and name not in OPEN
 ]
 LIMITS = [
     pytest.param(name, score, limit, beyond, id=f"{name}-{score}-{'above' if end else 'below'}")

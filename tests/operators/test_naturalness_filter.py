@@ -3,8 +3,8 @@
 import pytest
 
 from imgdiff import prompts
+from imgdiff.operators.image_pairs.naturalness_filter import NaturalnessFilter
 from imgdiff.testing import make_row, run_operator
-from operators.image_pairs.naturalness_filter import NaturalnessFilter
 
 REJECTED = "naturalness_filter: "
 

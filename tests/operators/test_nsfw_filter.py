@@ -10,8 +10,8 @@ from imgdiff.check import check
 from imgdiff.engines import withhold
 from imgdiff.images import encode_png
 from imgdiff.models import Models
+from imgdiff.operators.image_pairs.nsfw_filter import NsfwFilter
 from imgdiff.testing import make_row, run_operator
-from operators.image_pairs.nsfw_filter import NsfwFilter
 
 
 @pytest.mark.parametrize(("levels", "ok"), [((20, 50), True), ((20, 51), False), ((99, 0), False)])

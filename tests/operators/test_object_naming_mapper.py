@@ -2,9 +2,9 @@
 
 import pytest
 
+from imgdiff.operators.object_negatives.object_naming_mapper import ObjectNamingMapper
 from imgdiff.rows import Region
 from imgdiff.testing import make_row, run_operator
-from operators.object_negatives.object_naming_mapper import ObjectNamingMapper
 
 BOXES = [(8.0, 8.0, 24.0, 24.0), (40.0, 40.0, 60.0, 60.0), (8.0, 40.0, 24.0, 60.0)]
 

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from imgdiff.errors import RefusedError
+from imgdiff.operators.object_negatives.object_negatives_mapper import ObjectNegativesMapper
 from imgdiff.testing import make_row, run_operator
 from imgdiff.text.lexicon import load_lexicon
 from imgdiff.text.negatives import FAMILIES, INSERTED
 from imgdiff.text.objects import named_objects
-from operators.object_negatives.object_negatives_mapper import ObjectNegativesMapper
 
 TOYLAND = load_lexicon("toyland")
 # fourteen kinds of things, the house beside the car twice

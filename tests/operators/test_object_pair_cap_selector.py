@@ -3,8 +3,8 @@
 import pytest
 
 from imgdiff.engines.selection import Selection
+from imgdiff.operators.selection.object_pair_cap_selector import ObjectPairCapSelector
 from imgdiff.testing import make_row
-from operators.selection.object_pair_cap_selector import ObjectPairCapSelector
 
 
 def selected(captions, max_count, edits=None):

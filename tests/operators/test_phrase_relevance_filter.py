@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from imgdiff.operators.hallucination.phrase_relevance_filter import PhraseRelevanceFilter
 from imgdiff.testing import make_row, run_operator
 from imgdiff.text.phrases import as_records
 from imgdiff.text.words import Span
-from operators.hallucination.phrase_relevance_filter import PhraseRelevanceFilter
 
 CAPTION = "A car, a boat and a mug."
 SPANS = [Span(0, 5), Span(7, 13), Span(18, 23)]

@@ -2,11 +2,11 @@
 
 import pytest
 
-from imgdiff.rows import Region
-from imgdiff.testing import run_operator
-from operators.difference_captions.region_caption_agreement_filter import (
+from imgdiff.operators.difference_captions.region_caption_agreement_filter import (
     RegionCaptionAgreementFilter,
 )
+from imgdiff.rows import Region
+from imgdiff.testing import run_operator
 
 NAME = "region_caption_agreement_filter"
 

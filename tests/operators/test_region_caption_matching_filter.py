@@ -2,10 +2,10 @@
 
 import pytest
 
-from imgdiff.testing import run_operator
-from operators.difference_captions.region_caption_matching_filter import (
+from imgdiff.operators.difference_captions.region_caption_matching_filter import (
     RegionCaptionMatchingFilter,
 )
+from imgdiff.testing import run_operator
 
 A, B = (10, "A car."), (70, "A boat.")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from imgdiff.operators.difference_area.region_difference_filter import RegionDifferenceFilter
 from imgdiff.testing import run_operator
-from operators.difference_area.region_difference_filter import RegionDifferenceFilter
 
 # 16 x 16 boxes in a 64 x 64 picture: a sixteenth of it each
 CORNERS = [(0, 0, 16, 16), (32, 0, 48, 16), (0, 32, 16, 48), (32, 32, 48, 48)]

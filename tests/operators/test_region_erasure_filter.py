@@ -2,8 +2,8 @@
 
 import pytest
 
+from imgdiff.operators.difference_captions.region_erasure_filter import RegionErasureFilter
 from imgdiff.testing import run_operator
-from operators.difference_captions.region_erasure_filter import RegionErasureFilter
 
 NAME = "region_erasure_filter"
 BEFORE, AFTER = (10, "A car."), (70, "A car.")

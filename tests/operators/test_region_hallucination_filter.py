@@ -3,9 +3,11 @@
 import pytest
 from pydantic import ValidationError
 
+from imgdiff.operators.difference_captions.region_hallucination_filter import (
+    RegionHallucinationFilter,
+)
 from imgdiff.rows import Region
 from imgdiff.testing import run_operator
-from operators.difference_captions.region_hallucination_filter import RegionHallucinationFilter
 
 BOX = (8.0, 8.0, 24.0, 24.0)
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from imgdiff.operators.difference_area.region_text_matching_filter import RegionTextMatchingFilter
 from imgdiff.rows import Region
 from imgdiff.testing import run_operator
-from operators.difference_area.region_text_matching_filter import RegionTextMatchingFilter
 
 BOX = (8.0, 8.0, 24.0, 24.0)
 A, B = (10, "car"), (70, "boat")  # (level of the crop, noun): what fits

@@ -3,8 +3,8 @@
 import pytest
 
 from imgdiff import images, prompts
+from imgdiff.operators.scene_captions.scene_caption_mapper import SceneCaptionMapper
 from imgdiff.testing import make_row, run_operator
-from operators.scene_captions.scene_caption_mapper import SceneCaptionMapper
 
 
 def test_each_image_gets_its_caption_and_the_prompt(models, paint):

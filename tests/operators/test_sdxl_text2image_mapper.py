@@ -7,9 +7,9 @@ import pytest
 
 from imgdiff.editing import prompt_to_prompt
 from imgdiff.images import load_rgb
+from imgdiff.operators.image_pairs.sdxl_text2image_mapper import SdxlText2ImageMapper
 from imgdiff.rows import derive_seed
 from imgdiff.testing import make_row, run_operator
-from operators.image_pairs.sdxl_text2image_mapper import SdxlText2ImageMapper
 
 NAME = "sdxl_text2image_mapper"
 

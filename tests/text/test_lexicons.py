@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
+from imgdiff.operators.caption_pairs.caption_edit_mapper import CaptionEditParams
 from imgdiff.text.lexicon import LEXICON_NAMES, NUMBERS, load_lexicon
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS
-from operators.caption_pairs.caption_edit_mapper import CaptionEditParams
 
 both = pytest.mark.parametrize("name", LEXICON_NAMES)
 
