@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pyarrow import Table
     from pyarrow.parquet import ParquetWriter
 
 FILE_BYTES = 500 << 20  # a file that has grown past it is followed by another one
@@ -18,24 +19,29 @@ class ParquetFiles:
     def __init__(self, folder: Path, prefix: str, schema: Any) -> None:
         self.folder, self.prefix, self.schema = folder, prefix, schema
         self.files: list[Path] = []
-        self._waiting = schema.empty_table()
+        self._waiting: list[Table] = []  # joined once a row group, not with every one that comes
+        self._waiting_bytes = 0
         self._writer: ParquetWriter | None = None
 
     def add(self, records: Sequence[dict[str, Any]]) -> None:
         """Add records; of each the schema picks what it names."""
         import pyarrow as pa
 
+        if not records:
+            return
         more = pa.Table.from_pylist(records, schema=self.schema)
-        self._waiting = pa.concat_tables([self._waiting, more])
-        if self._waiting.nbytes >= ROW_GROUP_BYTES:
+        self._waiting.append(more)
+        self._waiting_bytes += more.nbytes
+        if self._waiting_bytes >= ROW_GROUP_BYTES:
             self._write_row_group()
 
     def close(self) -> None:
-        if self._waiting.num_rows:
+        if self._waiting:
             self._write_row_group()
         self._close_file()
 
     def _write_row_group(self) -> None:
+        import pyarrow as pa
         from pyarrow.parquet import ParquetWriter
 
         if self.files and self.files[-1].stat().st_size >= FILE_BYTES:
@@ -44,8 +50,8 @@ class ParquetFiles:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.files.append(self.folder / f"{self.prefix}{len(self.files):05d}.parquet")
             self._writer = ParquetWriter(self.files[-1], self.schema)
-        self._writer.write_table(self._waiting)
-        self._waiting = self.schema.empty_table()
+        self._writer.write_table(pa.concat_tables(self._waiting))
+        self._waiting, self._waiting_bytes = [], 0
 
     def _close_file(self) -> None:
         if self._writer is None:
