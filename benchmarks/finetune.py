@@ -25,7 +25,7 @@ from finetuning import data, models, questions
 from rich.console import Console
 from rich.table import Table
 
-from imgdiff.evaluation.estimates import Estimate, mean
+from imgdiff.statistics.estimates import Estimate, mean
 
 FOLDER = Path("outputs/finetune-benchmark")
 ARMS = ("before", "after", "both", "control")

@@ -33,7 +33,13 @@ from imgdiff.progress import Progress, logging_to, make_console
 from imgdiff.readers import pinned_input
 from imgdiff.run_dir import RunDir, open_run, read_begun, recorded_input, recorded_revisions
 from imgdiff.signals import stop_on_signals
-from imgdiff.summary import build_report, hints, print_forecast, print_plan, print_summary
+from imgdiff.statistics.summary import (
+    build_report,
+    hints,
+    print_forecast,
+    print_plan,
+    print_summary,
+)
 
 SHOWN_CHANGES = 5
 SHOWN_NAMES = 12

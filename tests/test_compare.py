@@ -1,7 +1,7 @@
 """Two runs side by side."""
 
 from imgdiff import cli, run
-from imgdiff.compare import _quantiles
+from imgdiff.report.compare import _quantiles
 
 
 def test_two_runs_are_compared(dial, capsys):

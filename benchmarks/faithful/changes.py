@@ -6,8 +6,8 @@ import numpy as np
 from embedded.figures import Figure
 
 from faithful.scenes import Said
-from imgdiff.evaluation.estimates import Estimate, divide, estimate
 from imgdiff.evaluation.pope import STATISTICS
+from imgdiff.statistics.estimates import Estimate, divide, estimate
 
 Statistic = Callable[[np.ndarray], np.ndarray]  # sums of counts [..., C] -> values [...]
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imgdiff.cli import verb_parser
-from imgdiff.compare import compare
 from imgdiff.errors import COMPLETE
+from imgdiff.report.compare import compare
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -11,7 +11,7 @@ from imgdiff.export.formats import FORMATS, export, print_exports
 from imgdiff.progress import make_console
 from imgdiff.recipe import LARGEST_VALIDATION, did_you_mean
 from imgdiff.run_dir import open_complete
-from imgdiff.summary import build_report
+from imgdiff.statistics.summary import build_report
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from imgdiff.errors import RefusedError, missing_package
-from imgdiff.evaluation.estimates import Estimate, estimate, mean
+from imgdiff.statistics.estimates import Estimate, estimate, mean
 
 WORD = re.compile(r"[a-z0-9]+(?:['-][a-z0-9]+)*")
 ORDER = 4  # BLEU-4

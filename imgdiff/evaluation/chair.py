@@ -17,7 +17,7 @@ import yaml
 
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation.annotations import Annotated
-from imgdiff.evaluation.estimates import Estimate, mean, share
+from imgdiff.statistics.estimates import Estimate, mean, share
 from imgdiff.text.grammar import plural
 
 VOCABULARIES = Path(__file__).parent / "vocabularies"

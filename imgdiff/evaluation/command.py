@@ -15,10 +15,10 @@ from imgdiff import prompts
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation import annotations, asking, captions, chair, ohd_command, pairs, pope
 from imgdiff.evaluation.asking import Prompt
-from imgdiff.evaluation.estimates import Estimate
 from imgdiff.models import Models
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Binding, bind
 from imgdiff.progress import make_console
+from imgdiff.statistics.estimates import Estimate
 
 Scores = Mapping[str, Mapping[str, Estimate]]  # row of the table -> metric -> value
 

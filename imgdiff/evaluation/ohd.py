@@ -18,8 +18,8 @@ import numpy as np
 
 from imgdiff.errors import RefusedError, RowError
 from imgdiff.evaluation.annotations import read_json, read_lines
-from imgdiff.evaluation.estimates import Estimate, mean
 from imgdiff.images import load_rgb
+from imgdiff.statistics.estimates import Estimate, mean
 from imgdiff.text.negatives import FAMILIES
 
 

@@ -12,8 +12,8 @@ from rich.progress import track
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation import ohd, zero_shot
 from imgdiff.evaluation.asking import from_folder
-from imgdiff.evaluation.estimates import Estimate
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint, bind
+from imgdiff.statistics.estimates import Estimate
 
 if TYPE_CHECKING:
     from imgdiff.evaluation.image_text import Scorer

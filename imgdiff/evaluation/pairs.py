@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from imgdiff.errors import RefusedError
-from imgdiff.evaluation.estimates import Estimate, mean
+from imgdiff.statistics.estimates import Estimate, mean
 
 COLUMNS = ("Question", "Options", "Correct Answer")
 PROMPT = "{question} {options} Answer with the letter of the option."

@@ -15,7 +15,7 @@ import numpy as np
 
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation.annotations import Annotated, read_lines
-from imgdiff.evaluation.estimates import Estimate, divide, estimate
+from imgdiff.statistics.estimates import Estimate, divide, estimate
 from imgdiff.text.grammar import article
 
 SETTINGS = ("random", "popular", "adversarial")

@@ -10,8 +10,8 @@ import numpy as np
 
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation.asking import from_folder
-from imgdiff.evaluation.estimates import Estimate, mean
 from imgdiff.readers.folder import KINDS
+from imgdiff.statistics.estimates import Estimate, mean
 from imgdiff.text.grammar import article
 
 TEMPLATES = ("a photo of {}.", "a picture of {}.", "a blurry photo of {}.", "a close-up of {}.")

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from imgdiff.images import draw_box, join, load_rgb
-from imgdiff.report.histograms import Histogram, Scores
 from imgdiff.rows import Row
+from imgdiff.statistics.histograms import Histogram, Scores
 
 EXAMPLES = 8  # pairs in the grid; the card lists their captions under the same numbers
 COLUMNS, SIDE = 2, 256  # of the grid; pixels of a picture's longer side

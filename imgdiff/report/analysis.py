@@ -9,11 +9,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from imgdiff.dial import Curve, Dial, Joint, Point, StoredRun, load_run, most_influential
 from imgdiff.files import write_atomic
 from imgdiff.progress import make_console
 from imgdiff.report.rendering import render
 from imgdiff.report.review import REVIEW, Ratings, graded, read_review
+from imgdiff.statistics.dial import (
+    Curve,
+    Dial,
+    Joint,
+    Point,
+    StoredRun,
+    load_run,
+    most_influential,
+)
 
 PAGE = "analysis.html"
 SHOWN_VALUES = 5  # of a curve, in tables

@@ -7,9 +7,9 @@ import yaml
 from imgdiff.export import FinishedRun
 from imgdiff.files import write_atomic
 from imgdiff.report.gallery import Group, gallery, groups
-from imgdiff.report.histograms import Scores
 from imgdiff.report.pairs import thresholds, write_pairs
 from imgdiff.report.rendering import render
+from imgdiff.statistics.histograms import Scores
 
 STYLES = ("page.css", "review.css")
 SCRIPTS = ("keys.js", "filters.js", "review.js")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from imgdiff.evaluation.estimates import divide, estimate, mean, share
+from imgdiff.statistics.estimates import divide, estimate, mean, share
 
 
 def test_the_value_is_that_of_the_summed_counts():

@@ -11,8 +11,8 @@ from imgdiff.export.card import public
 from imgdiff.export.licences import UNKNOWN, licence_of
 from imgdiff.export.pictures import EXAMPLES, SIDE, draw_histograms, draw_samples
 from imgdiff.images import RED, encode_png
-from imgdiff.report.histograms import histogram
 from imgdiff.rows import Region
+from imgdiff.statistics.histograms import histogram
 from imgdiff.testing import make_row
 
 DATA = Path("outputs/try/data")

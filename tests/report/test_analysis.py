@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from imgdiff import cli, run
-from imgdiff.dial import Dial, load_run, most_influential
 from imgdiff.report.review import read_review
+from imgdiff.statistics.dial import Dial, load_run, most_influential
 
 TIGHTER = [
     ("light_length_filter.max_score", 0.25),

@@ -14,11 +14,11 @@ from toy_run import Run, make_run, too_similar, toy_row, unreadable
 
 from imgdiff.report import gallery
 from imgdiff.report.gallery import Group, changed_words, edited_words, page_name
-from imgdiff.report.histograms import histogram
 from imgdiff.report.page import write_report
 from imgdiff.report.pairs import steps, zoom
 from imgdiff.report.rendering import duration, outside
 from imgdiff.rows import Region, Row
+from imgdiff.statistics.histograms import histogram
 
 
 def page_of(run: Run) -> str:

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from imgdiff.evaluation.estimates import Estimate
 from imgdiff.evaluation.ohd import Item, scores
+from imgdiff.statistics.estimates import Estimate
 from imgdiff.training.ohd.data import Collator, distinct_negatives
 from imgdiff.training.ohd.scoring import scored
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from transformers import AutoModel, AutoProcessor, PreTrainedModel, Trainer, TrainerControl
 
 from imgdiff.errors import RefusedError
-from imgdiff.evaluation.estimates import Estimate
 from imgdiff.models.loading import device_of, hide_bars, place, weights
 from imgdiff.progress import make_console
+from imgdiff.statistics.estimates import Estimate
 from imgdiff.training import fitting
 from imgdiff.training.folder import TrainingFolder, is_first
 from imgdiff.training.ohd.accuracy import ALL, measure

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from imgdiff.dial import StoredRun, load_run
 from imgdiff.identity import changes
 from imgdiff.progress import make_console
 from imgdiff.rows import Row
+from imgdiff.statistics.dial import StoredRun, load_run
 
 SHOWN_IDS = 5
 

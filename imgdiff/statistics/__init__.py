@@ -1,0 +1,1 @@
+"""Runs in numbers: summaries, histograms, what each threshold keeps, intervals."""
