@@ -195,7 +195,7 @@ def test_pictures_go_as_data_urls_without_loss(server):
 
 
 def test_yes_counts_one_and_no_counts_none(server):
-    server.script = [completion("Yes."), completion("No, it is odd."), completion("Perhaps.")]
+    server.script = [completion(text) for text in ("**Yes**", "No, it is odd.", "Perhaps.")]
     picture = np.zeros((4, 6, 3), np.uint8)
     mllm = EndpointMllm(client(server, concurrent_requests=1))
     answers = mllm.yes_probability([picture] * 3, ["a?", "b?", "c?"])

@@ -21,7 +21,7 @@ from imgdiff.models.nsfw import NsfwClassifier
 from imgdiff.models.segmenter import SamConfig, Segmenter, build_sam
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, ROLES, Checkpoint, bind
 from imgdiff.prompts import EXISTS
-from imgdiff.text.answers import says_yes
+from imgdiff.text.answers import read_yes_no
 from imgdiff.toyland.scenes import draw, sample_scene
 from imgdiff.toyland.tokenizer import clip_tokenizer
 from imgdiff.toyland.vocabulary import CATEGORIES, with_article
@@ -353,8 +353,8 @@ class TestMllm:
         asked = [EXISTS.format(thing=with_article(thing)) for thing in things]
         answers = mllm.answer(pictures, asked, 4)
         found = mllm.yes_probability(pictures, asked)
-        assert {says_yes(answer) for answer in answers} == {True, False}
-        assert [says_yes(answer) for answer in answers] == (found > 0.5).tolist()
+        assert {read_yes_no(answer) for answer in answers} == {True, False}
+        assert [read_yes_no(answer) for answer in answers] == (found > 0.5).tolist()
         assert mllm.yes_probability(pictures[:1], asked[:1]) == pytest.approx(found[:1], abs=1e-4)
 
 

@@ -16,6 +16,7 @@ from imgdiff.operators.difference_captions.difference_caption_mapper import Diff
 from imgdiff.operators.difference_captions.region_caption_mapper import RegionCaptionMapper
 from imgdiff.rows import Region
 from imgdiff.testing import make_row
+from imgdiff.text.answers import read_yes_no
 from imgdiff.toyland.captions import phrase
 from imgdiff.toyland.pairs import replaced_pair
 from imgdiff.toyland.scenes import Scene, draw, generator, sample_scene
@@ -99,9 +100,11 @@ def question_figures(mllm: Mllm, count: int) -> list[Figure]:
     partners = [USUAL_PARTNER[scene.objects[0].category] for scene in scenes]
     apart = [k for k, scene in enumerate(scenes) if partners[k] not in _categories(scene)]
 
-    affirmed = _answered(mllm, scenes, present, "yes")
-    denied = _answered(mllm, scenes, absent, "no")
-    denied_partner = _answered(mllm, [scenes[k] for k in apart], [partners[k] for k in apart], "no")
+    affirmed = _answered(mllm, scenes, present, True)
+    denied = _answered(mllm, scenes, absent, False)
+    denied_partner = _answered(
+        mllm, [scenes[k] for k in apart], [partners[k] for k in apart], False
+    )
     # [N, 3]: random thing denied, partner denied, partner asked about
     cases = np.zeros((count, 3))
     cases[:, 0], cases[apart, 1], cases[apart, 2] = denied, denied_partner, 1
@@ -169,13 +172,11 @@ def _categories(scene: Scene) -> set[str]:
     return {thing.category for thing in scene.objects}
 
 
-def _answered(
-    mllm: Mllm, scenes: Sequence[Scene], things: Sequence[str], answer: str
-) -> list[bool]:
-    """Whether the answer to "is there a thing?" begins with `answer`, for each scene and thing."""
+def _answered(mllm: Mllm, scenes: Sequence[Scene], things: Sequence[str], yes: bool) -> list[bool]:
+    """Whether "is there a thing?" is answered by yes, or by no, for each scene and thing."""
     asked = [prompts.EXISTS.format(thing=with_article(thing)) for thing in things]
     said = _answers(mllm, [draw(scene).image for scene in scenes], asked)
-    return [words.lower().startswith(answer) for words in said]
+    return [read_yes_no(words) is yes for words in said]
 
 
 def _answers(mllm: Mllm, pictures: Sequence[np.ndarray], questions: Sequence[str]) -> list[str]:

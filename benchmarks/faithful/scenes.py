@@ -110,7 +110,7 @@ class HeldOutScenes:
         said = dict(zip(asked, self._ask(mllm, images, texts, 3, "questions"), strict=True))
         counts = {name: np.zeros((len(self.annotated), 4)) for name in self.settings}
         for question in self.questions:
-            yes = pope.says_yes(said[question.image, question.text], question.truth)
+            yes = pope.official_rule(said[question.image, question.text], question.truth)
             place = (0 if question.truth else 1) if yes else (2 if question.truth else 3)
             counts[question.setting][self.numbers[question.image], place] += 1
         return counts

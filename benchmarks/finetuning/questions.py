@@ -139,5 +139,5 @@ def pope_right(questions: Sequence[pope.Question], answers: dict[str, str]) -> n
     """[images] share of an image's questions that are answered rightly."""
     right: dict[str, list[bool]] = {}
     for q in questions:
-        right.setdefault(q.image, []).append(pope.says_yes(answers[q.id], q.truth) == q.truth)
+        right.setdefault(q.image, []).append(pope.official_rule(answers[q.id], q.truth) == q.truth)
     return np.array([np.mean(each) for each in right.values()])

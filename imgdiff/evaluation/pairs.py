@@ -15,6 +15,7 @@ import numpy as np
 
 from imgdiff.errors import RefusedError
 from imgdiff.statistics.estimates import Estimate, mean
+from imgdiff.text.answers import read_yes_no
 
 COLUMNS = ("Question", "Options", "Correct Answer")
 PROMPT = "{question} {options} Answer with the letter of the option."
@@ -66,8 +67,11 @@ def read_mmvp(path: Path) -> list[Question]:
 def chosen(answer: str, options: Mapping[str, str]) -> str | None:
     """The letter of the option that an answer names: `(b)`, `B.`, `b`, or the option's words alone.
 
-    None where it names none, or several.
+    None where it names none, or several. Where the options are yes and no, `read_yes_no` decides.
     """
+    if set(options) == {"yes", "no"}:
+        said = read_yes_no(answer)
+        return None if said is None else "yes" if said else "no"
     plain = answer.strip().lower()
     letters = "|".join(options)
     found = set(re.findall(rf"\(({letters})\)", plain))

@@ -16,6 +16,7 @@ import numpy as np
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation.annotations import Annotated, read_lines
 from imgdiff.statistics.estimates import Estimate, divide, estimate
+from imgdiff.text.answers import read_yes_no
 from imgdiff.text.grammar import article
 
 SETTINGS = ("random", "popular", "adversarial")
@@ -96,23 +97,31 @@ def read_questions(path: Path, setting: str | None = None) -> list[Question]:
     return questions
 
 
-def says_yes(answer: str, _truth: bool) -> bool:
-    """The official rule, which OHD-Caps uses too: no if the first sentence has the word No, no or
-    not; everything else is yes."""
+def official_rule(answer: str, _truth: bool) -> bool:
+    """Whether an answer says yes, by the official rule, which OHD-Caps uses too: no if its first
+    sentence has the word No, no or not; everything else is yes."""
     words = answer.split(".")[0].replace(",", "").split(" ")
     return not {"No", "no", "not"} & set(words)
 
 
-def says_yes_by_substring(answer: str, truth: bool) -> bool:
-    """VCD's rule: right where the wanted word occurs anywhere in the answer (so `nothing` says no,
-    and an answer with both words is always right)."""
+def vcd_rule(answer: str, truth: bool) -> bool:
+    """Whether an answer says yes, by VCD's rule: right where the wanted word occurs anywhere in it,
+    so `nothing` says no, and an answer with both words is always right."""
     wanted = "yes" if truth else "no"
     return truth if wanted in answer.lower() else not truth
 
 
+def first_word_rule(answer: str, truth: bool) -> bool:
+    """Whether an answer says yes, read as everywhere else in imgdiff; one that says neither yes nor
+    no is wrong."""
+    said = read_yes_no(answer)
+    return not truth if said is None else said
+
+
 PARSERS: dict[str, Callable[[str, bool], bool]] = {
-    "official": says_yes,
-    "vcd": says_yes_by_substring,
+    "official": official_rule,
+    "vcd": vcd_rule,
+    "first_word": first_word_rule,
 }
 
 

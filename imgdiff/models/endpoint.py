@@ -20,7 +20,7 @@ from imgdiff.errors import RowError, StoppedError
 from imgdiff.files import write_atomic
 from imgdiff.images import encode_png
 from imgdiff.models.zoo import Endpoint
-from imgdiff.text.answers import says_yes
+from imgdiff.text.answers import read_yes_no
 
 LONGEST_WAIT = 30.0  # seconds between two tries
 WORD_TOKENS = 5  # that yes or no needs, with quotes or a blank before it
@@ -154,7 +154,7 @@ class EndpointMllm:
     ) -> np.ndarray:
         """[N] float32: 1 where the answer is yes, 0 for no, NaN for neither. What a server makes of
         a token's probability differs from one to the next, so the word alone counts."""
-        said = [says_yes(text) for text in self.answer(pictures, questions, WORD_TOKENS)]
+        said = [read_yes_no(text) for text in self.answer(pictures, questions, WORD_TOKENS)]
         return np.array([np.nan if yes is None else yes for yes in said], np.float32)
 
 

@@ -6,6 +6,12 @@ _REFUSAL = re.compile(
     r"^\s*(i('?m| am) (sorry|unable)|sorry\b|i (can't|cannot)|as an ai\b|unfortunately, i\b)",
     re.IGNORECASE,
 )
+_YES_NO = re.compile(
+    r"[\W_]*+(?:(?:the\s+)?(?:final\s+|correct\s+)?answer\b[\W_]*+(?:is\b[\W_]*+)?)?"
+    r"(?:(?:(?P<yes>yes)|no)(?![^\W_]|['\u2019-])(?!\W*(?:or|and|/)\W*(?:yes|no)\b)"
+    r"|not\s+(?:that\s+i|really|at\s+all)\b)",
+    re.IGNORECASE,
+)
 _NOT_PROSE = re.compile(r"https?://|</?\|?[a-z_]+\|?>|\b(USER|ASSISTANT):", re.IGNORECASE)
 
 
@@ -15,10 +21,16 @@ def is_refusal(answer: str) -> bool:
     return not plain.strip() or bool(_REFUSAL.search(plain) or _NOT_PROSE.search(plain))
 
 
-def says_yes(answer: str) -> bool | None:
-    """Whether an answer begins with yes or no; None if with neither."""
-    first = re.match(r"\W*(yes|no)\b", answer, re.IGNORECASE)
-    return first[1].lower() == "yes" if first else None
+def read_yes_no(answer: str) -> bool | None:
+    """Whether an answer says yes (True) or no (False), by the word that it begins with.
+
+    Case, blanks, quotes, markup and `The answer is` before it do not count: `**Yes**`, `"no"`.
+    What follows does not either: `Yes, but it is small` says yes. `Not that I can see`, `Not
+    really` and `Not at all` say no. None where an answer begins otherwise (`I cannot tell`, `Not
+    sure`, `There is no car`, `Nothing`), and for `yes or no` and `yes and no`.
+    """
+    found = _YES_NO.match(answer)
+    return found["yes"] is not None if found else None
 
 
 def as_phrase(caption: str) -> str:

@@ -31,6 +31,38 @@ def test_kept_answers_are_scored_without_a_model(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("parser", "right"),
+    [("official", 0.25), ("vcd", 1.0), ("first_word", 0.75)],
+)
+def test_how_yes_is_read_in_pope(tmp_path, parser, right):
+    """No in bold and in capitals, a denial without either word, and an answer of both words."""
+    said = {
+        "**No**": "no",
+        "NO": "no",
+        "There is not any.": "no",
+        "Yes, there is no doubt.": "yes",
+    }
+    asked = "Is there a cup in the image?"
+    questions, answers = tmp_path / "coco_pope_random.json", tmp_path / "answers.jsonl"
+    lines = [
+        {"question_id": k, "image": f"{k}.jpg", "text": asked, "label": label}
+        for k, label in enumerate(said.values())
+    ]
+    questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    kept = [
+        {"id": f"random-{k}", "question": asked, "answer": answer} for k, answer in enumerate(said)
+    ]
+    answers.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    figures = tmp_path / "figures.json"
+    code = evaluate(
+        *("pope", "--questions", questions, "--answers", answers),
+        *("--parser", parser, "--json", figures),
+    )
+    assert code == 0
+    assert json.loads(figures.read_text())["random"]["accuracy"]["value"] == right
+
+
+@pytest.mark.parametrize(
     ("arguments", "problem"),
     [
         (["pope"], "give --instances FILE or --toyland N"),

@@ -44,7 +44,14 @@ def test_the_option_that_an_answer_names(answer, letter):
 
 
 @pytest.mark.parametrize(
-    ("answer", "word"), [("Yes.", "yes"), ("no, it is not", "no"), ("Maybe", None)]
+    ("answer", "word"),
+    [
+        ("Yes.", "yes"),
+        ("no, it is not", "no"),
+        ("**No**, but a yes would do", "no"),
+        ("Maybe", None),
+        ("There is no cup.", None),
+    ],
 )
 def test_yes_and_no_are_options_too(answer, word):
     assert chosen(answer, {"yes": "yes", "no": "no"}) == word

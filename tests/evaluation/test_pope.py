@@ -5,12 +5,14 @@ import pytest
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation.annotations import Annotated
 from imgdiff.evaluation.pope import (
+    PARSERS,
     Question,
     build,
+    first_word_rule,
+    official_rule,
     read_questions,
-    says_yes,
-    says_yes_by_substring,
     scores,
+    vcd_rule,
 )
 
 # cup stands in three images, apple beside it in two; orange in one, alone with others
@@ -82,7 +84,7 @@ def test_images_without_three_objects_are_refused():
     ],
 )
 def test_the_official_parser(answer, yes):
-    assert says_yes(answer, True) is yes
+    assert official_rule(answer, True) is yes
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,22 @@ def test_the_official_parser(answer, yes):
     [("Nothing.", False, False), ("Nothing.", True, False), ("Yes and no", True, True)],
 )
 def test_the_parser_of_vcd(answer, truth, yes):
-    assert says_yes_by_substring(answer, truth) is yes
+    assert vcd_rule(answer, truth) is yes
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth", "yes"),
+    [
+        ("**No**", True, False),  # yes by the official rule, as NO and `Not that I can see` are
+        ("NO.", True, False),
+        ("Yes, there is no doubt.", False, True),  # no by the official rule
+        ("I cannot tell.", True, False),  # wrong, whatever is there
+        ("I cannot tell.", False, True),
+    ],
+)
+def test_the_parser_by_the_first_word(answer, truth, yes):
+    assert first_word_rule(answer, truth) is yes
+    assert PARSERS["first_word"] is first_word_rule
 
 
 def test_scores_by_hand():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imgdiff.text.answers import as_phrase, is_refusal, says_yes
+from imgdiff.text.answers import as_phrase, is_refusal, read_yes_no
 
 
 @pytest.mark.parametrize(
@@ -68,17 +68,70 @@ def test_caption_within_a_sentence(caption, phrase):
     assert as_phrase(caption) == phrase
 
 
+YES = [
+    "Yes.",
+    "yes",
+    "YES",
+    " yes, it is",
+    "Yes, but it is small.",
+    "Yes, there is no doubt.",
+    "**Yes**",
+    "_Yes_",
+    "- Yes",
+    "<answer>Yes</answer>",
+    "The answer is yes.",
+    "Answer: **Yes**, it is.",
+    "The correct answer is: yes",
+]
+NO = [
+    "No.",
+    "no\n",
+    " no\n",
+    "NO",
+    '"No"',
+    "“No,” it says",
+    "No, there is not.",
+    "No there is none",
+    "No—it is a boat.",
+    "No people are there.",
+    "Not that I can see.",
+    "Not really, no.",
+    "not at all",
+    "Final answer: no",
+]
+NEITHER = [
+    "",
+    "  ",
+    "I cannot tell.",
+    "I'm not sure.",
+    "Not sure.",
+    "Not every car is red.",
+    "Nothing is odd.",
+    "None.",
+    "Nope-like things",
+    "No-parking sign",
+    "North of it, no.",
+    "Yesterday, yes.",
+    "It is natural, yes.",
+    "There is no car.",
+    "Perhaps.",
+    "Yes or no?",
+    "yes/no",
+    "Yes and no.",
+    "The answer depends.",
+    "Answer",
+]
+
+
 @pytest.mark.parametrize(
     ("answer", "yes"),
-    [
-        ("Yes.", True),
-        (" yes, it is", True),
-        ('"No"', False),
-        ("NO", False),
-        ("", None),
-        ("Nothing is odd.", None),
-        ("It is natural, yes.", None),
-    ],
+    [*((a, True) for a in YES), *((a, False) for a in NO), *((a, None) for a in NEITHER)],
 )
 def test_yes_and_no(answer, yes):
-    assert says_yes(answer) is yes
+    assert read_yes_no(answer) is yes
+
+
+@pytest.mark.timeout(20)
+def test_an_answer_of_any_length_is_read_at_once():
+    for part in (".", "_ ", "the answer is ", "yes ", "**"):
+        read_yes_no(part * 200_000)

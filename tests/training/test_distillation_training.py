@@ -23,7 +23,7 @@ from imgdiff.training.answers import encode
 from imgdiff.training.check import check_training
 from imgdiff.training.conversations import LlavaExamples, TrainingExample
 from imgdiff.training.distillation.data import Questions, described, held_back, question_of
-from imgdiff.training.distillation.guards import Behaviour, behaviour, says
+from imgdiff.training.distillation.guards import Behaviour, behaviour
 from imgdiff.training.distillation.recipe import Guards, Recipe
 from imgdiff.training.distillation.train import train
 from imgdiff.training.distillation.trainer import distillation_terms
@@ -282,15 +282,8 @@ class TestTerms:
 
 
 class TestGuards:
-    @pytest.mark.parametrize(
-        ("answer", "verdict"),
-        [("Yes.", True), ("no, it is not", False), ("A red car.", None), ("", None)],
-    )
-    def test_says(self, answer, verdict):
-        assert says(answer) is verdict
-
     def test_behaviour(self):
-        answers = ["Yes.", "No.", "A boat.", "A red car on the sand.", "A mug."]
+        answers = ["**Yes**", "No.", "A boat.", "A red car on the sand.", "A mug."]
         found = behaviour(answers, [True, True, True, False, False])
         assert found == Behaviour(words=4.0, yes_rate=pytest.approx(1 / 3))
 

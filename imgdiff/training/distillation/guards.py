@@ -11,6 +11,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from imgdiff.errors import StoppedError
 from imgdiff.models.mllm import Mllm
+from imgdiff.text.answers import read_yes_no
 from imgdiff.training.distillation import adapter
 from imgdiff.training.distillation.data import Question
 from imgdiff.training.distillation.recipe import Guards
@@ -37,12 +38,6 @@ class Behaviour:
         return found
 
 
-def says(answer: str) -> bool | None:
-    """Whether an answer begins with yes, or with no; None if it is a description."""
-    first = answer.split(maxsplit=1)[:1]
-    return {"yes": True, "no": False}.get("".join(first).strip(".,!").lower())
-
-
 def behaviour(answers: Sequence[str], asked_yes_no: Sequence[bool]) -> Behaviour:
     """
     Args:
@@ -50,7 +45,7 @@ def behaviour(answers: Sequence[str], asked_yes_no: Sequence[bool]) -> Behaviour
     """
     pairs = list(zip(answers, asked_yes_no, strict=True))
     words = [len(answer.split()) for answer, asked in pairs if not asked]
-    affirmed = [says(answer) is True for answer, asked in pairs if asked]
+    affirmed = [read_yes_no(answer) is True for answer, asked in pairs if asked]
     return Behaviour(
         words=float(np.mean(words)) if words else math.nan,
         yes_rate=float(np.mean(affirmed)) if affirmed else math.nan,
@@ -67,7 +62,7 @@ class Watch:
     def __init__(self, bounds: Guards, questions: Sequence[Question], mllm: Mllm) -> None:
         self.bounds, self._questions, self._processor = bounds, questions, mllm.processor
         answers = self._ask(mllm)
-        self._asked_yes_no = [says(answer) is not None for answer in answers]
+        self._asked_yes_no = [read_yes_no(answer) is not None for answer in answers]
         self.before = behaviour(answers, self._asked_yes_no)
 
     def now(self, model: Any) -> Behaviour:
