@@ -59,6 +59,7 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
         needed=needed,
         made=made,
         advice=advice(source, recipe, steps, models),
+        lines=source.lines,
     )
 
 

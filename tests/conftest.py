@@ -29,6 +29,20 @@ def project(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def model_hub(tmp_path, monkeypatch):
+    """A server in the place of the Hub, for models to be published on and loaded from."""
+    from hub_server import HubServer  # most tests need none of the Hub's library
+
+    server = HubServer()
+    server.take_the_place_of_the_hub(monkeypatch, tmp_path / "hub-cache")
+    # transformers' own client, which keeps to the address that it first had
+    monkeypatch.setattr("transformers.utils.hub._hf_api", None, raising=False)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    yield server
+    server.close()
+
+
+@pytest.fixture
 def light():
     """The light operators by name."""
     load_operator_file(LIGHT_OPERATORS)

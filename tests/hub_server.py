@@ -1,4 +1,5 @@
-"""A server that speaks as much of the Hub's protocol as pushing and loading a dataset takes.
+"""A server that speaks as much of the Hub's protocol as pushing and loading a dataset takes, and
+loading a model.
 
 It keeps repositories in memory, one commit after the other, answers as the Hub does where a
 commit's parent has moved on, and misbehaves on demand.
@@ -11,20 +12,29 @@ import re
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from huggingface_hub import constants, hf_api
+
 TOKEN = "hf_only_for_this_test"
-LARGE = (".parquet", ".png")  # what the Hub keeps in LFS
+LARGE = (".parquet", ".png", ".safetensors", ".bin")  # what the Hub keeps in LFS
+PLACE = r"(?:(?:/api)?/datasets|/api/models)?/(\w+/[\w-]+?)(?:\.git)?(?:/(.*))?"
 POLL = 0.005  # seconds after which `close` is noticed; half a second by default
 Files = dict[str, bytes]
 
 
 class Repo:
-    """commits: (id, files), oldest first; the first one holds what the Hub puts there."""
+    """commits: (id, files), oldest first; the first one holds what the Hub puts there. requests:
+    pull requests as the Hub lists them. proposed: reference -> the commit of one. public: read
+    without a token."""
 
-    def __init__(self, private: bool = False) -> None:
-        self.private = private
+    def __init__(self, private: bool = False, public: bool = False) -> None:
+        self.private, self.public = private, public
         self.commits: list[tuple[str, Files]] = []
+        self.requests: list[dict] = []
+        self.proposed: dict[str, tuple[str, Files]] = {}
         self.commit({".gitattributes": b"*.parquet filter=lfs\n"})
 
     def commit(self, files: Files) -> str:
@@ -32,10 +42,21 @@ class Repo:
         self.commits.append((name, files))
         return name
 
+    def propose(self, number: int, commit: str, files: Files, author: str, status: str) -> None:
+        """A pull request with one commit."""
+        self.proposed[f"refs/pr/{number}"] = commit, files
+        facts = {"num": number, "status": status, "author": {"name": author}}
+        facts |= {"title": "Adding `safetensors` variant of this model", "isPullRequest": True}
+        facts |= {"createdAt": "2024-03-01T10:00:00.000Z", "repo": {"name": "", "type": "model"}}
+        self.requests.append(facts)
+
     def at(self, revision: str) -> tuple[str, Files] | None:
         if revision == "main":
             return self.commits[-1]
-        return next((each for each in self.commits if each[0] == revision), None)
+        if revision in self.proposed:
+            return self.proposed[revision]
+        known = [*self.commits, *self.proposed.values()]
+        return next((each for each in known if each[0] == revision), None)
 
 
 class HubServer:
@@ -59,6 +80,28 @@ class HubServer:
         self.http.handle_error = lambda *_: None  # clients that go away in the middle
         self.url = f"http://127.0.0.1:{self.http.server_port}"
         threading.Thread(target=self.http.serve_forever, args=(POLL,), daemon=True).start()
+
+    def take_the_place_of_the_hub(self, monkeypatch: Any, cache: Path) -> None:
+        """Let the Hub's library ask this server in a test, and keep what it loads in `cache`."""
+        address = self.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", self.url)
+        monkeypatch.setattr(hf_api.api, "endpoint", self.url)  # what its functions ask
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(cache / "no-token"))
+
+    def publish(self, name: str, folder: Path, converted: str, author: str, status: str) -> None:
+        """A saved model as it is often published: pickled weights on main, safetensors in a pull
+        request whose commit is `converted`."""
+        files = {path.name: path.read_bytes() for path in folder.iterdir()}
+        weights = files.pop("model.safetensors")
+        files |= {"pytorch_model.bin": b"pickled", "README.md": b"# A model"}
+        self.repos[name] = Repo(public=True)
+        self.repos[name].commit(files)
+        proposed = files | {"model.safetensors": weights}
+        self.repos[name].propose(66, converted, proposed, author, status)
 
     def close(self) -> None:
         self.http.shutdown()
@@ -112,19 +155,23 @@ class Handler(BaseHTTPRequestHandler):
             self.hub.blobs[path.removeprefix("/lfs/")] = body
             self.hub.uploaded.append(path.removeprefix("/lfs/"))
             return 200, b"", {}
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+        found = re.fullmatch(PLACE, path)
+        repo = self.hub.repos.get(found[1]) if found else None
+        allowed = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+        if not allowed and not (repo and repo.public):
             return failure(401, "Invalid credentials in Authorization header")
         if path == "/api/validate-yaml":
             return success({"errors": [], "warnings": []})
         if path == "/api/repos/create":
             return self.create(json.loads(body))
-        found = re.fullmatch(r"(?:/api)?/datasets/(\w+/[\w-]+?)(?:\.git)?(?:/(.*))?", path)
-        if not found or found[1] not in self.hub.repos:
+        if repo is None:
             return failure(404, "Repository not found", "RepoNotFound")
-        repo, rest = self.hub.repos[found[1]], found[2] or "revision/main"
-        kind, _, rest = rest.partition("/")
+        kind, _, rest = (found[2] or "revision/main").partition("/")
+        if kind == "discussions":
+            listed = {"start": 0, "count": len(repo.requests), "discussions": repo.requests}
+            return success(listed)
         if kind in ("resolve", "tree", "revision", "paths-info"):
-            revision, _, inner = rest.partition("/")
+            revision, inner = re.fullmatch(r"(refs/pr/\d+|[^/]*)/?(.*)", rest).groups()
             if (commit := repo.at(revision)) is None:
                 return failure(404, "Revision not found", "RevisionNotFound")
             return getattr(self, kind.replace("-", "_"))(found[1], commit, inner, body)

@@ -46,8 +46,9 @@ class TestProblem:
         (folder / "model.safetensors").rename(folder / "unet" / "model.safetensors")
         assert Checkpoint(name=str(folder)).problem() is None
 
-    def test_hub_name(self):
-        checkpoint = Checkpoint(name="openai/clip-vit-base-patch32")
+    def test_of_a_hub_name_nothing_can_be_told_here(self):
+        """What the Hub has of it is asked where a run begins: `test_hub_models.py`."""
+        checkpoint = Checkpoint(name="owner/name")
         assert checkpoint.folder is None
         assert checkpoint.problem() is None
 

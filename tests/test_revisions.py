@@ -3,6 +3,7 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import huggingface_hub.constants
 import pytest
@@ -15,7 +16,10 @@ COMMIT, OTHER = "1" * 40, "2" * 40
 KNOWN = {
     "/api/models/a/b/revision/main": COMMIT,
     "/api/models/a/b/revision/v1": OTHER,
+    f"/api/models/a/b/revision/{COMMIT}": COMMIT,
+    f"/api/models/a/b/revision/{OTHER}": OTHER,
 }
+WEIGHTS = [{"rfilename": "model.safetensors"}]
 
 
 @pytest.fixture
@@ -26,8 +30,9 @@ def hub(monkeypatch):
     class Hub(BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append(self.path)
-            commit = KNOWN.get(self.path)
-            body = json.dumps({"id": "a/b", "modelId": "a/b", "sha": commit} if commit else {})
+            commit = KNOWN.get(urlsplit(self.path).path)
+            facts = {"id": "a/b", "modelId": "a/b", "sha": commit, "siblings": WEIGHTS}
+            body = json.dumps(facts if commit else {})
             self.send_response(200 if commit else 404)
             if not commit:
                 self.send_header("X-Error-Code", "RevisionNotFound")
@@ -53,8 +58,21 @@ def no_hub(monkeypatch, tmp_path):
     """A Hub that does not answer, and an empty cache in the folder that is given back."""
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def downloads(monkeypatch, tmp_path):
+    """Puts files of a commit into the cache, which is empty else."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+
+    def put(commit, *names):
+        for name in names:
+            path = tmp_path / "models--a--b" / "snapshots" / commit / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    return put
 
 
 def revision(name="a/b", wanted=None, recorded=None):
@@ -66,15 +84,17 @@ def test_branch_or_tag_becomes_its_commit(hub):
     assert (revision(), revision(wanted="v1")) == (COMMIT, OTHER)
 
 
-def test_commit_and_folder_need_no_hub(hub, tmp_path):
-    assert revision(wanted=OTHER) == OTHER
+def test_downloaded_commit_and_folder_need_no_hub(hub, downloads, tmp_path):
+    downloads(OTHER, "unet/model.safetensors")
+    assert revision(wanted=OTHER) == revision(recorded=OTHER) == OTHER
     assert revision(name=str(tmp_path)) is None
     assert hub == []
 
 
-def test_recorded_commit_is_kept(hub):
-    assert revision(recorded=OTHER) == OTHER
-    assert hub == []
+def test_of_another_commit_the_hub_is_asked_whether_it_has_safetensors(hub, downloads):
+    downloads(OTHER, "config.json")
+    assert revision(wanted=OTHER) == revision(recorded=OTHER) == OTHER
+    assert hub == [f"/api/models/a/b/revision/{OTHER}?blobs=true"] * 2
 
 
 def test_unknown_revision_is_refused_by_name(hub):
@@ -82,18 +102,16 @@ def test_unknown_revision_is_refused_by_name(hub):
         revision(wanted="v9")
 
 
-def test_without_the_hub_the_downloaded_commit_counts(no_hub):
-    snapshot = no_hub / "models--a--b" / "snapshots" / COMMIT
-    snapshot.mkdir(parents=True)
-    (snapshot / "config.json").write_text("{}")
+def test_without_the_hub_the_downloaded_commit_counts(no_hub, downloads):
+    downloads(COMMIT, "config.json", "model.safetensors")
     refs = no_hub / "models--a--b" / "refs"
     refs.mkdir()
     (refs / "main").write_text(COMMIT)
     assert revision() == COMMIT
 
 
-def test_without_hub_and_copy_the_run_is_refused(no_hub):
-    with pytest.raises(
-        RefusedError, match="cannot be reached, and a/b at main is not on this disk"
-    ):
-        revision()
+@pytest.mark.parametrize("wanted", [None, COMMIT])
+def test_without_hub_and_copy_the_run_is_refused(no_hub, wanted):
+    name = f"a/b at {wanted or 'main'}"
+    with pytest.raises(RefusedError, match=f"cannot be reached, and {name} is not on this disk"):
+        revision(wanted=wanted)

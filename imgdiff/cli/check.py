@@ -2,13 +2,18 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imgdiff.check import check
 from imgdiff.cli import verb_parser
+from imgdiff.engines import Plan
 from imgdiff.errors import COMPLETE, REFUSED, RefusedError
-from imgdiff.training.check import check_training, is_training
+from imgdiff.models.hub import UnreachableError
+from imgdiff.models.revisions import at_commit
+from imgdiff.models.zoo import Binding
+from imgdiff.recipe import Key, RecipeError, Source
+from imgdiff.training.check import TrainingPlan, check_training, is_training
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -45,7 +50,31 @@ def _checked(path: str, overrides: Sequence[str]) -> list[str]:
     """What a recipe without problems is, in words, and what may not be meant."""
     if not is_training(path):
         plan = check(path, overrides)
-        return [f"{path}: fine, {len(plan.operators)} operators", *plan.advice]
+        bound: dict[Key, Binding] = {
+            ("models", role): binding for role, binding in plan.models.items()
+        }
+        facts = [f"{len(plan.operators)} operators", *_looked_up(plan, bound)]
+        return [f"{path}: fine, {'; '.join(facts)}", *plan.advice]
     trained = check_training(path, overrides)
     facts = [f"trains by {trained.recipe.method}", *map(str, trained.missing)]
+    facts += _looked_up(trained, {("model",): trained.recipe.checkpoint()})
     return [f"{path}: fine, {'; '.join(facts)}"]
+
+
+def _looked_up(plan: Plan | TrainingPlan, models: Mapping[Key, Binding]) -> list[str]:
+    """Ask the Hub for the models of a recipe; gives what is to be said where it does not answer.
+
+    Raises:
+        RecipeError: the Hub does not have one of them, or no safetensors of it.
+    """
+    source = Source(plan.path, lines=dict(plan.lines))
+    for key, binding in models.items():
+        try:
+            at_commit(binding)
+        except UnreachableError:
+            return ["its models were not looked up: the Hub cannot be reached"]
+        except RefusedError as refusal:
+            source.add(key, str(refusal))
+    if source.problems:
+        raise RecipeError(source.path, source.problems)
+    return []

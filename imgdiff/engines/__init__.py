@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgdiff.input import Demand
 from imgdiff.operator import Filter, Operator, RegionFilter, Selector
-from imgdiff.recipe import Recipe
+from imgdiff.recipe import Key, Recipe
 from imgdiff.rows import FIELDS, Row
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Plan:
     recipe: as resolved, `process` with every operator and every setting.
     models: role -> checkpoint, for the roles that the operators need.
     needed, made: fields, see `imgdiff.input.Demand`.
-    advice: what can be run, but may not be meant.
+    advice: what can be run, but may not be meant. lines: of the settings, for messages.
     """
 
     path: Path
@@ -59,6 +59,7 @@ class Plan:
     needed: frozenset[str]
     made: frozenset[str]
     advice: tuple[str, ...] = ()
+    lines: Mapping[Key, int] = field(default_factory=dict)
 
     @property
     def demand(self) -> Demand:

@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -15,8 +14,8 @@ from imgdiff import prompts
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation import annotations, asking, captions, chair, ohd_command, pairs, pope
 from imgdiff.evaluation.asking import Prompt
+from imgdiff.evaluation.naming import named_model
 from imgdiff.models import Models
-from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Binding, bind
 from imgdiff.progress import make_console
 from imgdiff.statistics.estimates import Estimate
 
@@ -179,21 +178,9 @@ def _answers(given: argparse.Namespace, asked: Sequence[Prompt]) -> dict[str, st
     settings["max_new_tokens"] = given.max_new_tokens
     if not given.model:
         return asking.ask(None, asked, load, **settings)
-    with closing(Models({"mllm": _binding(given.model)})) as models:
+    named = named_model(given.model, "mllm", {"embedded": "mllm"})
+    with closing(Models({"mllm": named})) as models:
         return asking.ask(models.mllm().answer, asked, load, **settings)
-
-
-def _binding(name: str) -> Binding:
-    """The model that a command line names."""
-    if name == "embedded":
-        name = str(EMBEDDED_WEIGHTS / "mllm")
-    try:
-        bound = bind({"mllm": yaml.safe_load(name)})["mllm"]
-    except (ValueError, yaml.YAMLError) as error:
-        raise RefusedError(f"--model {name}: {error}") from None
-    if problem := bound.problem():
-        raise RefusedError(f"--model: {problem}")
-    return bound
 
 
 def _print(console: Console, scores: Scores) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import yaml
 from rich.progress import track
 
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation import ohd, zero_shot
 from imgdiff.evaluation.asking import from_folder
-from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint, bind
+from imgdiff.evaluation.naming import named_model
+from imgdiff.models.zoo import Checkpoint
 from imgdiff.statistics.estimates import Estimate
 
 if TYPE_CHECKING:
@@ -90,14 +90,7 @@ def _classes(given: argparse.Namespace) -> zero_shot.Classes:
 def _scorer(name: str) -> "Scorer":
     from imgdiff.evaluation.image_text import load_scorer
 
-    if name in EMBEDDED:
-        name = str(EMBEDDED_WEIGHTS / EMBEDDED[name])
-    try:
-        checkpoint = bind({"clip": yaml.safe_load(name)})["clip"]
-    except (ValueError, yaml.YAMLError) as error:
-        raise RefusedError(f"--model {name}: {error}") from None
-    if problem := checkpoint.problem():
-        raise RefusedError(f"--model: {problem}")
+    checkpoint = named_model(name, "clip", EMBEDDED)
     assert isinstance(checkpoint, Checkpoint)  # a server plays no clip
     return load_scorer(checkpoint)
 

@@ -1,16 +1,26 @@
-"""Which commit of the Hub a run uses: looked up once, recorded, and the same when it goes on."""
+"""Which commit of the Hub a run uses: looked up once, recorded, and the same when it goes on.
 
-import re
-from collections.abc import Mapping
-from pathlib import Path
+Only safetensors are loaded, so it is a commit that has them. Where a model was published as pickled
+weights alone, that is the commit of the pull request in which the Hub's own bot converted them.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from imgdiff.errors import RefusedError
+from imgdiff.models.hub import UnreachableError, ask, commit_of, has_downloaded, listing
 from imgdiff.models.zoo import Binding, Checkpoint
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
-SECONDS = 10.0  # that the Hub gets to answer
-# files that a pipeline has, a model, or anything
-USUAL_FILES = ("model_index.json", "config.json", "README.md")
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import ModelInfo
+
+CONVERTER = "SFconvertbot"  # the Hub's bot; weights that others propose may be anything
+SAFE = ".safetensors"
+PICKLED = (".bin", ".ckpt", ".pt", ".pth")
+PROSE = (".md", ".gitattributes")  # files that no model is loaded from
+log = logging.getLogger(__name__)
+_Bound = TypeVar("_Bound", Binding, Checkpoint)
 
 
 def pinned(models: Mapping[str, Binding], recorded: Mapping[str, str | None]) -> dict[str, Binding]:
@@ -21,58 +31,91 @@ def pinned(models: Mapping[str, Binding], recorded: Mapping[str, str | None]) ->
         recorded: role -> the commit that the run has used so far; None for folders.
 
     Raises:
-        RefusedError: the Hub does not have it, or cannot be reached and the machine has no copy.
+        RefusedError: as of `at_commit`; a line for each role.
     """
-    return {
-        role: binding.model_copy(
-            update={
-                "revision": recorded.get(role)
-                or commit_of(binding.name, binding.revision, f"models.{role}", "model")
-            }
-        )
-        if isinstance(binding, Checkpoint) and binding.folder is None
-        else binding
-        for role, binding in models.items()
-    }
+    found: dict[str, Binding] = {}
+    problems = []
+    for role, binding in models.items():
+        try:
+            found[role] = at_commit(binding, recorded.get(role))
+        except RefusedError as error:
+            problems.append(f"models.{role}: {error}")
+    if problems:
+        raise RefusedError("\n".join(problems))
+    return found
 
 
-def commit_of(repo: str, revision: str | None, key: str, repo_type: str) -> str:
-    """The commit that a branch, a tag or nothing stands for now.
+def at_commit(binding: _Bound, recorded: str | None = None) -> _Bound:
+    """The same binding; a checkpoint of the Hub at a commit that has safetensors.
 
     Args:
-        key: the recipe's, for messages. repo_type: model or dataset, in the Hub's words.
+        recorded: the commit that has been used so far.
 
     Raises:
-        RefusedError: the Hub does not have it, or cannot be reached and the machine has no copy.
+        RefusedError: the Hub does not have it, or no safetensors of it, or cannot be reached and
+            the machine has no copy.
     """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
+    if not isinstance(binding, Checkpoint) or binding.folder is not None:
+        return binding
+    commit = recorded or commit_of(binding.name, binding.revision, "model")
+    if not has_downloaded(binding.name, commit, SAFE):
+        commit = _with_safetensors(binding, commit)
+    return binding.model_copy(update={"revision": commit})
 
-    wanted = revision or "main"
-    if COMMIT.fullmatch(wanted):
-        return wanted
-    name = f"{repo} at {wanted}"
+
+def _with_safetensors(checkpoint: Checkpoint, commit: str) -> str:
+    """The commit itself, or that of the conversion of its weights."""
+    repo = checkpoint.name
+    wanted = listing(repo, commit)
+    if wanted is None:
+        raise UnreachableError(f"{repo} at {commit}")
+    if _is_safe(wanted):
+        return commit
+    pickled = [name for name in _files(wanted) if name.endswith(PICKLED)]
+    only = f" (only {pickled[0]})" if pickled else ""
+    problem = f"{repo} at {checkpoint.revision or 'main'} has no safetensors weights{only}"
+    for reference, converted in _conversions(repo):
+        if _is_same_model(wanted, converted):
+            log.warning("%s: taking those of %s, commit %s", problem, reference, converted.sha)
+            return str(converted.sha)
+        problem += f"; {reference} adds them to other files: for these, revision: {converted.sha}"
+    advice = "imgdiff loads no pickled weights. Convert them, or name another model."
+    raise RefusedError(f"{problem}. {advice}")
+
+
+def _conversions(repo: str) -> Iterator[tuple[str, "ModelInfo"]]:
+    """Pull requests of the Hub's bot that have safetensors, and their files."""
     try:
-        info = HfApi().repo_info(repo, revision=wanted, timeout=SECONDS, repo_type=repo_type)
-        found = info.sha
-    except HfHubHTTPError as error:
-        if error.response.status_code < 500:
-            reason = error.server_message or f"HTTP {error.response.status_code}"
-            raise RefusedError(f"{key}: the Hub refuses {name}: {reason}") from None
-        found = None
-    except Exception:  # no connection: which errors say so depends on the Hub library's HTTP client
-        found = None
-    if found := found or _downloaded(repo, wanted, repo_type):
-        return found
-    raise RefusedError(f"{key}: the Hub cannot be reached, and {name} is not on this disk")
+        requests = ask(
+            repo,
+            lambda hub: list(
+                hub.get_repo_discussions(repo, author=CONVERTER, discussion_type="pull_request")
+            ),
+        )
+    except RefusedError:  # discussions may be switched off
+        return
+    for request in requests or ():
+        reference = request.git_reference
+        if request.author == CONVERTER and request.status in ("open", "merged") and reference:
+            converted = listing(repo, reference)
+            if converted is not None and _is_safe(converted):
+                yield reference, converted
 
 
-def _downloaded(name: str, revision: str, repo_type: str) -> str | None:
-    """The commit that the cache of the Hub's files has for a branch or tag."""
-    from huggingface_hub import try_to_load_from_cache
+def _is_same_model(wanted: "ModelInfo", converted: "ModelInfo") -> bool:
+    """Whether every file of the wanted commit stands unchanged beside the converted weights."""
+    there = _files(converted)
+    return all(
+        there.get(name) == content
+        for name, content in _files(wanted).items()
+        if not name.endswith(PROSE)
+    )
 
-    for file in USUAL_FILES:
-        path = try_to_load_from_cache(name, file, revision=revision, repo_type=repo_type)
-        if isinstance(path, str):
-            return next(part for part in Path(path).parts if COMMIT.fullmatch(part))
-    return None
+
+def _files(info: "ModelInfo") -> dict[str, str | None]:
+    """Path -> id of its content."""
+    return {each.rfilename: each.blob_id for each in info.siblings or ()}
+
+
+def _is_safe(info: "ModelInfo") -> bool:
+    return any(name.endswith(SAFE) for name in _files(info))

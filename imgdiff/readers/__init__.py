@@ -4,7 +4,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from imgdiff.models.revisions import commit_of
+from imgdiff.errors import RefusedError
+from imgdiff.models.hub import commit_of
 from imgdiff.readers.base import Address, InputError, Reader
 
 FILES = (".jsonl", ".csv", ".parquet")
@@ -45,7 +46,10 @@ def pinned_input(address: Address, recorded: str | None) -> Address:
     match = HUB.fullmatch(address.name)
     if address.place is not None or match is None:
         return address
-    found = recorded or commit_of(match["name"], match["revision"], "dataset_path", "dataset")
+    try:
+        found = recorded or commit_of(match["name"], match["revision"], "dataset")
+    except RefusedError as refusal:
+        raise RefusedError(f"dataset_path: {refusal}") from None
     return replace(address, revision=found)
 
 

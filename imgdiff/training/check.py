@@ -2,11 +2,12 @@
 imported."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from imgdiff.recipe import (
+    Key,
     Problem,
     RecipeError,
     Source,
@@ -25,6 +26,7 @@ class TrainingPlan:
     path: Path
     recipe: TrainingRecipe
     missing: Sequence[Problem]  # data that has to be made before
+    lines: Mapping[Key, int]  # of the settings, for messages
 
 
 def is_training(path: str | Path) -> bool:
@@ -58,7 +60,7 @@ def check_training(path: str | Path, overrides: Sequence[str] = ()) -> TrainingP
     missing = Source(source.path, lines=source.lines)
     for key, text in recipe.missing():
         missing.add(key, text)
-    return TrainingPlan(source.path, recipe, missing.problems)
+    return TrainingPlan(source.path, recipe, missing.problems, source.lines)
 
 
 def _recipe(source: Source) -> TrainingRecipe | None:

@@ -47,7 +47,7 @@ def arguments(recipe: TrainingRecipe, folder: TrainingFolder, **more: Any) -> Tr
         "logging_nan_inf_filter": False,
         "dataloader_pin_memory": torch.cuda.is_available(),
         "log_level": "error",
-        "use_cpu": device_of(recipe.checkpoint()).type == "cpu",
+        "use_cpu": device_of(folder.checkpoint).type == "cpu",
     }
     return TrainingArguments(**settings | more)
 

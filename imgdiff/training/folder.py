@@ -12,6 +12,8 @@ from typing import Any
 from imgdiff.errors import RefusedError
 from imgdiff.files import locked, swap_folder, write_atomic
 from imgdiff.identity import WAY_OUT, differences, package_version
+from imgdiff.models.revisions import at_commit
+from imgdiff.models.zoo import Checkpoint
 from imgdiff.shard_files import read_json, to_json
 from imgdiff.training.recipe import TrainingRecipe
 
@@ -23,11 +25,13 @@ PACKAGES = ("imgdiff", "accelerate", "datasets", "peft", "torch", "transformers"
 class TrainingFolder:
     """`training.json`, `checkpoints/`, `model/`, `curve.csv`, `curve.png` and `train.log`.
 
+    checkpoint: the model that the training starts from; of the Hub at a commit.
     stop: set when a person asked to stop; the training then writes a checkpoint and ends.
     """
 
     path: Path
     record: dict[str, Any]
+    checkpoint: Checkpoint
     stop: threading.Event
 
     @property
@@ -71,9 +75,12 @@ def open_training(
     """The folder at `export_path`, begun or resumed, locked until the context ends.
 
     Raises:
-        RefusedError: another process holds it, or it was begun with another recipe or model.
+        RefusedError: another process holds it, it was begun with another recipe or model, or the
+            Hub does not have the model.
     """
-    path, record = Path(recipe.export_path), _describe(recipe)
+    path = Path(recipe.export_path)
+    checkpoint = _checkpoint(recipe, None if restart else read_json(path / RECORD))
+    record = _describe(recipe, checkpoint)
     try:
         path.mkdir(parents=True, exist_ok=True)
         file = (path / LOCK).open("a+")
@@ -89,14 +96,28 @@ def open_training(
         elif is_first():
             _clear(path)
             write_atomic(path / RECORD, to_json(record))
-        yield TrainingFolder(path, record, stop)
+        yield TrainingFolder(path, record, checkpoint, stop)
 
 
-def _describe(recipe: TrainingRecipe) -> dict[str, Any]:
-    checkpoint = recipe.checkpoint()
+def _checkpoint(recipe: TrainingRecipe, begun: dict[str, Any] | None) -> Checkpoint:
+    """The recipe's; of the Hub at the commit that the training was begun with."""
+    recorded = None
+    if begun is not None and begun["recipe"]["model"] == recipe.model:
+        recorded = begun["model"].get("revision")
+    try:
+        return at_commit(recipe.checkpoint(), recorded)
+    except RefusedError as refusal:
+        raise RefusedError(f"model: {refusal}") from None
+
+
+def _describe(recipe: TrainingRecipe, checkpoint: Checkpoint) -> dict[str, Any]:
     return {
         "recipe": recipe.model_dump(mode="json"),
-        "model": {"name": checkpoint.name, "fingerprint": checkpoint.fingerprint()},
+        "model": {
+            "name": checkpoint.name,
+            "revision": None if checkpoint.folder else checkpoint.revision,
+            "fingerprint": checkpoint.fingerprint(),
+        },
         "versions": {name: package_version(name) for name in PACKAGES},
     }
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import datasets
 import pytest
 from hub_server import TOKEN, HubServer
-from huggingface_hub import constants
 from PIL import Image
 from small_project import Project
 
@@ -30,12 +29,7 @@ AGAIN = "Run again: imgdiff push outputs/try me/pairs\n"
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     server = HubServer()
-    monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    address = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    server.take_the_place_of_the_hub(monkeypatch, tmp_path / "hub-cache")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     yield server
     server.close()

@@ -293,6 +293,42 @@ def test_weights_of_zero_leave_the_contrastive_loss():
     assert weighted(scored, all_three).item() == pytest.approx(expected.item())
 
 
+class TestHub:
+    COMMIT = "c" * 40
+
+    @pytest.fixture
+    def name(self, model_hub, miniatures):
+        """A CLIP with pickled weights, whose safetensors are in a pull request."""
+        model_hub.publish("owner/clip", miniatures / "clip", self.COMMIT, "SFconvertbot", "open")
+        return "owner/clip"
+
+    def test_a_model_is_trained_and_recorded_at_its_commit(self, name, model_hub, write, tmp_path):
+        recipe, record = write(name, {"max_steps": 2}), tmp_path / "out" / "training.json"
+        assert main(["train", str(recipe)]) == 0
+        done = json.loads(record.read_text())
+        fingerprint = f"{name}@{self.COMMIT}"
+        assert done["model"] == {
+            "name": name,
+            "revision": self.COMMIT,
+            "fingerprint": fingerprint,
+        }
+        del done["figures"]  # as if it had been stopped
+        record.write_text(json.dumps(done))
+        model_hub.repos[name].commit({"model.safetensors": b"other"})
+        assert main(["train", str(recipe)]) == 0
+        assert json.loads(record.read_text())["model"]["fingerprint"] == fingerprint
+
+    @pytest.mark.parametrize("verb", ["check", "train"])
+    def test_without_safetensors_it_is_refused(
+        self, name, model_hub, write, tmp_path, capsys, verb
+    ):
+        model_hub.repos[name].requests.clear()
+        assert main([verb, str(write(name))]) == 2
+        said = f"model: {name} at main has no safetensors weights (only pytorch_model.bin). "
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+
 class TestRecipes:
     @pytest.mark.parametrize("name", ["ohd_clip", "ohd_clip_paper", "ohd_clip_scripts"])
     def test_they_pass_the_check(self, name):

@@ -35,7 +35,7 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
         StoppedError: the training ended early; what is done is safe.
     """
     hide_bars()
-    checkpoint = recipe.checkpoint()
+    checkpoint = folder.checkpoint
     model, processor = model_and_processor(checkpoint)
     model.to(arguments(recipe, folder).device)
     opened = [source.training() for source in recipe.data]

@@ -28,7 +28,7 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
         StoppedError: the training ended early; what is done is safe.
     """
     hide_bars()
-    checkpoint = recipe.checkpoint()
+    checkpoint = folder.checkpoint
     model, processor = model_and_processor(checkpoint)
     limit = recipe.max_length or model.config.get_text_config().max_position_embeddings
     training, validation = _data(recipe, processor, limit)

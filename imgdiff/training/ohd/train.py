@@ -12,6 +12,7 @@ from transformers import AutoModel, AutoProcessor, PreTrainedModel, Trainer, Tra
 
 from imgdiff.errors import RefusedError
 from imgdiff.models.loading import device_of, hide_bars, place, weights
+from imgdiff.models.zoo import Checkpoint
 from imgdiff.progress import make_console
 from imgdiff.statistics.estimates import Estimate
 from imgdiff.training import fitting
@@ -39,7 +40,7 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
         StoppedError: as `fitting.fit`.
     """
     rows, held_back = load_rows(recipe)
-    model, collator = load(recipe)
+    model, collator = load(folder.checkpoint)
     trainer = OhdTrainer(
         model=model,
         args=fitting.arguments(
@@ -73,14 +74,13 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
     )
 
 
-def load(recipe: Recipe) -> tuple[PreTrainedModel, Collator]:
+def load(checkpoint: Checkpoint) -> tuple[PreTrainedModel, Collator]:
     """The model that is trained, and what makes its batches, with all negatives.
 
     Raises:
         RefusedError: the model has no image and text towers with a temperature.
     """
     hide_bars()
-    checkpoint = recipe.checkpoint()
     model = AutoModel.from_pretrained(**weights(checkpoint))
     if not hasattr(model, "logit_scale"):
         kind = type(model).__name__

@@ -23,7 +23,7 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
         RefusedError: the data or the model does not fit the recipe.
         StoppedError: as `fitting.fit`.
     """
-    checkpoint = recipe.checkpoint()
+    checkpoint = folder.checkpoint
     hide_bars()
     processor = AutoProcessor.from_pretrained(**place(checkpoint))
     special = processor.tokenizer.all_special_tokens
