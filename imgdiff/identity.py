@@ -7,9 +7,9 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from imgdiff.engines import Plan, region_scores, row_scores
+from imgdiff.engines import Plan
 from imgdiff.input import Input
-from imgdiff.operator import INHERITED, Filter, Operator, Selector
+from imgdiff.operator import INHERITED, Filter, Operator
 from imgdiff.rows import FIELDS, INPUT_FIELDS
 
 PACKAGES = (
@@ -148,7 +148,7 @@ def _scorings(plan: Plan, source: Input, phases: list[dict[str, Any]]) -> list[s
 
 def _thresholds(operator: Operator) -> dict[str, Any]:
     """The settings that can be moved without scoring again."""
-    names = set(operator.decided_by) if isinstance(operator, Filter) else set()
+    names = set(operator.movable) if isinstance(operator, Filter) else set()
     return dict(operator.params.model_dump(mode="json", include=names))
 
 
@@ -163,9 +163,9 @@ def _describe_operator(operator: Operator, phase: str) -> dict[str, Any]:
         "roles": list(operator.roles),
         "reads": list(operator.reads),
         "writes": list(operator.writes),
-        "scores": list(row_scores(operator)),
-        "region_scores": list(region_scores(operator)),
-        "thresholds": operator.thresholds() if isinstance(operator, Filter | Selector) else {},
+        "scores": list(operator.scores),
+        "region_scores": list(operator.region_scores),
+        "thresholds": operator.thresholds(),
     }
 
 

@@ -8,7 +8,7 @@ alone, and keeps the rest.
 import importlib.util
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -52,10 +52,14 @@ class Operator(ABC):
     version: ClassVar[str] = "1"  # raised when the same settings give other results
     stage: ClassVar[str] = ""  # what it is part of: operators of one stage run as one phase
     Params: ClassVar[type[Params]] = Params
-    # settings may change these three
+    # settings may change these four
     reads: tuple[str, ...] = ()  # fields it needs
     writes: tuple[str, ...] = ()  # fields it makes
     roles: tuple[str, ...] = ()  # models it needs
+    region_scores: tuple[str, ...] = ()  # names of the numbers it leaves in `region.scores`
+    scores: ClassVar[tuple[str, ...]] = ()  # and in `row.scores`
+    # score -> the setting that is the lowest value which passes, and the one that is the highest
+    limits: ClassVar[Mapping[str, tuple[str | None, str | None]]] = {}
     surveyed: Any = None  # what `survey` found
 
     def __init__(self, params: BaseModel) -> None:
@@ -71,6 +75,20 @@ class Operator(ABC):
 
     def setup(self, models: "Models") -> None:  # noqa: B027 (an operator without models needs none)
         """Take the models of `roles`. Called once per worker."""
+
+    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
+        """Score -> (lowest, highest) value that passes, from `limits`: None where the setting is
+        null or there is none, and no score that it does not leave or that has no limit at all."""
+        left = {*self.scores, *self.region_scores}
+        found = {
+            score: (self._limit(lowest), self._limit(highest))
+            for score, (lowest, highest) in self.limits.items()
+            if score in left
+        }
+        return {score: both for score, both in found.items() if both != (None, None)}
+
+    def _limit(self, setting: str | None) -> float | None:
+        return None if setting is None else getattr(self.params, setting)
 
     @abstractmethod
     def run(self, rows: Sequence[Row]) -> list[Row]:
@@ -94,10 +112,7 @@ class Filter(Operator):
     """Scores rows with a model, then decides by thresholds alone, so that these can be moved
     afterwards."""
 
-    # settings that only `decide` reads: where one is moved, stored scores are decided again
-    decided_by: ClassVar[tuple[str, ...]] = ()
-    scores: ClassVar[tuple[str, ...]] = ()  # names of the numbers it leaves in `row.scores`
-    region_scores: tuple[str, ...] = ()  # and in `region.scores`
+    decided_by: ClassVar[tuple[str, ...]] = ()  # settings that only `decide` reads, beside limits
     screens: tuple[str, ...] = ()  # fields that are stored of no row but those it let pass
 
     @abstractmethod
@@ -108,10 +123,12 @@ class Filter(Operator):
     def decide(self, row: Row) -> None:
         """Reject the row, or regions of it, by its scores: no model, no random numbers."""
 
-    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
-        """Score name -> (lowest, highest) value that passes, None where there is no limit; for the
-        report."""
-        return {}
+    @property
+    def movable(self) -> tuple[str, ...]:
+        """The settings that only `decide` reads: where one is moved, stored scores are decided
+        again."""
+        names = _limiting(type(self)) | {*self.decided_by}
+        return tuple(name for name in type(self.params).model_fields if name in names)
 
     def run(self, rows: Sequence[Row]) -> list[Row]:
         self.score(rows)
@@ -125,9 +142,11 @@ class RowRangeFilter(Filter):
     """A filter with one score per row that must lie in [min_score, max_score]."""
 
     Params: ClassVar[type[Params]] = Range
-    decided_by = ("min_score", "max_score")
     too_low: ClassVar[str]  # reason codes
     too_high: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        cls.limits = dict.fromkeys(cls.scores, ("min_score", "max_score"))
 
     def decide(self, row: Row) -> None:
         (name,) = self.scores
@@ -135,9 +154,6 @@ class RowRangeFilter(Filter):
         if not low <= value <= high:
             code = self.too_low if value < low else self.too_high
             row.reject(self.name, code, f"{name} is {value:.3f}, wanted {low:g} to {high:g}")
-
-    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
-        return {self.scores[0]: (self.params.min_score, self.params.max_score)}
 
 
 class RegionFilter(Filter):
@@ -167,7 +183,6 @@ class Selector(Operator):
     """
 
     stage = "selection"  # of every selector: they decide together
-    scores: ClassVar[tuple[str, ...]] = ()  # names of the numbers it leaves in `row.scores`
 
     @abstractmethod
     def decide(self, row: Row) -> None:
@@ -176,10 +191,6 @@ class Selector(Operator):
     @abstractmethod
     def keep(self, row: Row) -> None:
         """Remember a row that every selector of the recipe has let pass."""
-
-    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
-        """As of a `Filter`."""
-        return {}
 
     def run(self, rows: Sequence[Row]) -> list[Row]:
         for row in rows:
@@ -204,12 +215,14 @@ def register(name: str) -> Callable[[_T], _T]:
     """Class decorator: the operator (or composite) is called `name` in recipes.
 
     Raises:
-        ValueError: another class has that name, or its stage cannot name a folder.
+        ValueError: another class has that name, its stage cannot name a folder, or a fact names
+            a setting or score that it has not.
     """
 
     def put(cls: _T) -> _T:
         if issubclass(cls, Operator):
             _check_stage(name, cls)
+            _check_limits(name, cls)
         known = _REGISTRY.get(name, cls)
         if _address(known) != _address(cls):  # a file that is read again replaces its own
             raise ValueError(f"operator {name} is in both {_address(known)} and {_address(cls)}")
@@ -226,6 +239,20 @@ def _check_stage(name: str, cls: type[Operator]) -> None:
         raise ValueError(f"{name}: stage {cls.stage!r}, expected a word such as image_pairs")
     if issubclass(cls, Selector) and cls.stage != Selector.stage:
         raise ValueError(f"{name}: stage {cls.stage!r}, but selectors are all of {Selector.stage}")
+
+
+def _check_limits(name: str, cls: type[Operator]) -> None:
+    scores, settings = {*cls.scores, *cls.region_scores}, {*cls.Params.model_fields}
+    for score in cls.limits:
+        if score not in scores:
+            raise ValueError(f"{name}: limits name {score!r}, but it leaves no such score")
+    others = {*cls.decided_by} if issubclass(cls, Filter) else set()
+    for setting in sorted((_limiting(cls) | others) - settings):
+        raise ValueError(f"{name}: decided by {setting!r}, but it has no such setting")
+
+
+def _limiting(cls: type[Operator]) -> set[str]:
+    return {setting for pair in cls.limits.values() for setting in pair if setting is not None}
 
 
 def _address(cls: Registered) -> str:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from imgdiff.operator import INHERITED, Composite, Filter, Registered, Selector
+from imgdiff.operator import INHERITED, Composite, Registered
 
 BOUNDS = {
     "minimum": "at least",
@@ -29,10 +29,7 @@ def _lines(operator: Registered) -> Iterator[str]:
     facts = {"reads": operator.reads, "writes": operator.writes, "models": operator.roles}
     if operator.stage:
         facts = {"stage": (operator.stage,), **facts}
-    if issubclass(operator, Filter):
-        facts["scores"] = (*operator.scores, *operator.region_scores)
-    elif issubclass(operator, Selector):
-        facts["scores"] = operator.scores
+    facts["scores"] = (*operator.scores, *operator.region_scores)
     yield from (f"  {fact}: {', '.join(names)}" for fact, names in facts.items() if names)
     schema = operator.Params.model_json_schema()
     required = schema.get("required", ())

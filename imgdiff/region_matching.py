@@ -30,7 +30,6 @@ class RegionMatchingFilter(RegionFilter):
     """Keeps regions whose crop of A fits a text, and (or) whose crop of B fits another."""
 
     roles = ("matcher",)
-    decided_by: ClassVar[tuple[str, ...]] = ("rule", "min_itc", "min_itm")
     prefix: ClassVar[str]  # of the four scores: {prefix}_itc_a, ...
     too_low: ClassVar[str]  # reason code
 
@@ -73,12 +72,3 @@ class RegionMatchingFilter(RegionFilter):
             for name, (limit, _) in self.thresholds().items()
             if limit is not None and name.endswith(f"_{side}")
         )
-
-    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
-        limits = (("itc", self.params.min_itc), ("itm", self.params.min_itm))
-        return {
-            f"{self.prefix}_{kind}_{side}": (limit, None)
-            for kind, limit in limits
-            if limit is not None
-            for side in "ab"
-        }

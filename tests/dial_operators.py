@@ -1,6 +1,7 @@
 """Operators of three phases that note the rows they run on, for tests of moved thresholds."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from imgdiff.operator import Mapper, Params, Range, RegionFilter, RowRangeFilter, register
 from imgdiff.rows import Region
@@ -38,8 +39,9 @@ class Width(RegionFilter):
     stage = "dial_areas"
     Params = WidthParams
     reads = ("regions",)
-    decided_by = ("min_width", "most", "min_shape")
     region_scores = ("width", "shape")
+    limits: ClassVar = {"width": ("min_width", None), "shape": ("min_shape", None)}
+    decided_by = ("most",)
     nothing_left = "no_width"
 
     def score(self, rows):
@@ -82,8 +84,8 @@ class NameLength(RegionFilter):
     stage = "dial_names"
     Params = WidthParams
     reads = ("regions.caption_a",)
-    decided_by = ("min_width",)
     region_scores = ("name_length",)
+    limits: ClassVar = {"name_length": ("min_width", None)}
     nothing_left = "no_name"
 
     def score(self, rows):

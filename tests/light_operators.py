@@ -3,6 +3,7 @@
 import os
 import time
 from collections import Counter
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -118,9 +119,9 @@ class LightAreaFilter(RegionFilter, Filter):
 
     stage = "light_areas"
     Params = Range
-    decided_by = ("min_score", "max_score")
     reads = ("regions",)
     region_scores = ("area_width",)
+    limits: ClassVar = {"area_width": ("min_score", "max_score")}
     nothing_left = "no_area"
 
     def score(self, rows):
@@ -131,9 +132,6 @@ class LightAreaFilter(RegionFilter, Filter):
         for region in regions:
             if not self.params.min_score <= region.scores["area_width"] <= self.params.max_score:
                 region.reject(self.name, "width_out_of_range")
-
-    def thresholds(self):
-        return {"area_width": (self.params.min_score, self.params.max_score)}
 
 
 @register("light_conversation_mapper")

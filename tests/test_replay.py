@@ -11,7 +11,6 @@ import pytest
 
 from imgdiff import run
 from imgdiff.engines.crumbs import Crumb
-from imgdiff.operator import Filter
 
 
 def calls(project):
@@ -227,10 +226,3 @@ class CarefulCrumb(Crumb):
     def __init__(self, path):
         super().__init__(path)
         self.careful, self.blamed = True, {"cap-1": "dial_find_mapper"}
-
-
-def test_every_threshold_is_a_setting(light):
-    filters = [cls for cls in light.values() if issubclass(cls, Filter)]
-    assert len(filters) > 5
-    for cls in filters:
-        assert set(cls.decided_by) <= set(cls.Params.model_fields), cls.name

@@ -242,11 +242,11 @@ class Dial:
         if not isinstance(operator, Filter):
             return []
         found = []
-        for setting in operator.decided_by:
+        for setting in operator.movable:
             now = getattr(operator.params, setting)
             kinds = _numbers(operator, setting)
             if kinds:
-                scores = _limited(operator, setting)
+                scores = tuple(name for name, pair in operator.limits.items() if setting in pair)
                 values = self._values(operator, setting, now, scores, kinds)
                 found.append(Threshold(number, operator.name, setting, now, scores, values))
         return [threshold for threshold in found if len(threshold.values) > 1]
@@ -313,14 +313,6 @@ def _numbers(operator: Filter, setting: str) -> type | None:
     if "integer" in kinds:
         return int
     return float if "number" in kinds else None
-
-
-def _limited(operator: Filter, setting: str) -> tuple[str, ...]:
-    """The scores whose limits follow a setting: those that move when it is moved."""
-    before = operator.thresholds()
-    params = operator.params.model_copy(update={setting: 0.123456})
-    after = type(operator)(params).thresholds()
-    return tuple(name for name, limits in after.items() if limits != before.get(name))
 
 
 def _bounds(operator: Filter, setting: str, now: float | None) -> tuple[float, float]:

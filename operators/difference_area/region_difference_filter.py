@@ -1,6 +1,7 @@
 """Keep the boxes whose two crops really differ, the most different first."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -32,8 +33,12 @@ class RegionDifferenceFilter(RegionFilter):
     stage = "difference_area"
     Params = RegionDifferenceParams
     reads = ("image_a", "image_b", "regions")
-    decided_by = ("max_similarity", "nms_iou", "max_regions", "min_area", "max_area")
     region_scores = ("crop_similarity", "area")
+    limits: ClassVar = {
+        "crop_similarity": (None, "max_similarity"),
+        "area": ("min_area", "max_area"),
+    }
+    decided_by = ("nms_iou", "max_regions")
     roles = ("clip",)
     nothing_left = "no_difference_area"
 
@@ -72,9 +77,3 @@ class RegionDifferenceFilter(RegionFilter):
                 region.reject(self.name, "over_limit")
             else:
                 kept.append(region)
-
-    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
-        return {
-            "crop_similarity": (None, self.params.max_similarity),
-            "area": (self.params.min_area, self.params.max_area),
-        }

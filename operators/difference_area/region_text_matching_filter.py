@@ -1,7 +1,7 @@
 """Keep the boxes that hold what the captions say was changed."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -37,6 +37,13 @@ class RegionTextMatchingFilter(RegionMatchingFilter):
     Params = RegionTextMatchingParams
     reads = ("image_a", "image_b", "caption_a", "caption_b", "regions")
     region_scores = ("noun_itc_a", "noun_itc_b", "noun_itm_a", "noun_itm_b")
+    limits: ClassVar = {
+        "noun_itc_a": ("min_itc", None),
+        "noun_itc_b": ("min_itc", None),
+        "noun_itm_a": ("min_itm", None),
+        "noun_itm_b": ("min_itm", None),
+    }
+    decided_by = ("rule",)
     prefix = "noun"
     too_low = "noun_absent"
     nothing_left = "no_changed_object"

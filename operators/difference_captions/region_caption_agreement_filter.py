@@ -1,6 +1,7 @@
 """Keep the boxes whose captions name what the caption pair says was exchanged."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
@@ -45,7 +46,8 @@ class RegionCaptionAgreementFilter(RegionFilter):
     Params = RegionCaptionAgreementParams
     reads: tuple[str, ...] = (*CAPTIONS, "regions.difference")
     region_scores: tuple[str, ...] = (*SIDES, DIFFERENCE)
-    decided_by = ("min_agreement", "max_regions")
+    limits: ClassVar = dict.fromkeys((*SIDES, DIFFERENCE), ("min_agreement", None))
+    decided_by = ("max_regions",)
     nothing_left = "no_agreement"
 
     def __init__(self, params: BaseModel) -> None:
@@ -82,6 +84,3 @@ class RegionCaptionAgreementFilter(RegionFilter):
                 region.reject(self.name, "over_limit")
             else:
                 kept += 1
-
-    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
-        return dict.fromkeys(self.region_scores, (self.params.min_agreement, None))

@@ -1,6 +1,6 @@
 """Keep the boxes whose captions fit what they describe."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,13 @@ class RegionCaptionMatchingFilter(RegionMatchingFilter):
     Params = RegionCaptionMatchingParams
     reads = ("image_a", "image_b", "regions.caption_a", "regions.caption_b")
     region_scores = ("caption_itc_a", "caption_itc_b", "caption_itm_a", "caption_itm_b")
+    limits: ClassVar = {
+        "caption_itc_a": ("min_itc", None),
+        "caption_itc_b": ("min_itc", None),
+        "caption_itm_a": ("min_itm", None),
+        "caption_itm_b": ("min_itm", None),
+    }
+    decided_by = ("rule",)
     prefix = "caption"
     too_low = "caption_unfit"
     nothing_left = "no_fitting_caption"

@@ -1,6 +1,7 @@
 """Keep the boxes whose two captions say different things."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -22,8 +23,8 @@ class RegionCaptionSimilarityFilter(RegionFilter):
     stage = "difference_captions"
     Params = RegionCaptionSimilarityParams
     reads = ("regions.caption_a", "regions.caption_b")
-    decided_by = ("max_similarity",)
     region_scores = ("caption_similarity",)
+    limits: ClassVar = {"caption_similarity": (None, "max_similarity")}
     roles = ("clip",)
     nothing_left = "no_different_captions"
 
@@ -45,6 +46,3 @@ class RegionCaptionSimilarityFilter(RegionFilter):
         for region in regions:
             if region.scores["caption_similarity"] > self.params.max_similarity:
                 region.reject(self.name, "captions_alike")
-
-    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
-        return {"caption_similarity": (None, self.params.max_similarity)}

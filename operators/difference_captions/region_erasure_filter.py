@@ -1,5 +1,7 @@
 """Keep the boxes whose object is there in A and gone in B."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from imgdiff.operator import Params, register
@@ -28,7 +30,10 @@ class RegionErasureFilter(RegionMatchingFilter):
     Params = RegionErasureParams
     reads = ("image_a", "image_b", "regions.caption_a")
     region_scores = ("erasure_itc_a", "erasure_itc_b", "erasure_itm_a", "erasure_itm_b")
-    decided_by = ("min_before", "max_after")
+    limits: ClassVar = {
+        "erasure_itc_a": ("min_before", None),
+        "erasure_itc_b": (None, "max_after"),
+    }
     prefix = "erasure"
     nothing_left = "nothing_erased"
 
@@ -41,9 +46,3 @@ class RegionErasureFilter(RegionMatchingFilter):
                 region.reject(self.name, "caption_unfit")
             elif region.scores["erasure_itc_b"] > self.params.max_after:
                 region.reject(self.name, "still_there")
-
-    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
-        return {
-            "erasure_itc_a": (self.params.min_before, None),
-            "erasure_itc_b": (None, self.params.max_after),
-        }

@@ -1,6 +1,7 @@
 """Keep the boxes whose captions name nothing that is not there."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field, field_validator
 
@@ -44,7 +45,7 @@ class RegionHallucinationFilter(RegionFilter):
     reads = ("image_a", "image_b", "regions.caption_a", "regions.caption_b")
     roles = ("clip",)
     region_scores = ("phrase_a", "phrase_b")  # the lowest cosine of a side's phrases
-    decided_by = ("min_score",)
+    limits: ClassVar = dict.fromkeys(region_scores, ("min_score", None))
     nothing_left = "no_faithful_caption"
 
     def setup(self, models: Models) -> None:
@@ -73,6 +74,3 @@ class RegionHallucinationFilter(RegionFilter):
         for region in regions:
             if min(region.scores[name] for name in self.region_scores) < self.params.min_score:
                 region.reject(self.name, "caption_hallucinates")
-
-    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
-        return dict.fromkeys(self.region_scores, (self.params.min_score, None))

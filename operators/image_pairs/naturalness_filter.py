@@ -1,6 +1,7 @@
 """Keep the pairs whose images look natural to an MLLM."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -27,8 +28,8 @@ class NaturalnessFilter(Filter):
     stage = "image_pairs"
     Params = NaturalnessParams
     reads = ("image_a", "image_b")
-    decided_by = ("min_score",)
     scores = ("naturalness",)  # in [0, 1], the smaller one of the two images
+    limits: ClassVar = {"naturalness": ("min_score", None)}
     roles = ("mllm",)
 
     def setup(self, models: Models) -> None:
@@ -48,6 +49,3 @@ class NaturalnessFilter(Filter):
         if value < least:
             text = f"naturalness is {value:.3f}, wanted at least {least:g}"
             row.reject(self.name, "unnatural", text)
-
-    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
-        return {"naturalness": (self.params.min_score, None)}

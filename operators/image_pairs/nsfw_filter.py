@@ -1,7 +1,7 @@
 """Refuse images that are not safe for work, and do not store them."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
@@ -30,8 +30,8 @@ class NsfwFilter(Filter):
     stage = "image_pairs"
     Params = NsfwParams
     reads: tuple[str, ...] = ("image_a", "image_b")
-    decided_by = ("max_score",)
     scores = ("nsfw_probability",)  # in [0, 1], the larger one of the two images
+    limits: ClassVar = {"nsfw_probability": (None, "max_score")}
     screens: tuple[str, ...] = ("image_a", "image_b")
     roles = ("nsfw",)
 
@@ -59,6 +59,3 @@ class NsfwFilter(Filter):
         if not probability <= most:  # nor is NaN safe
             text = f"nsfw_probability is {probability:.3f}, wanted at most {most:g}"
             row.reject(self.name, "image_unsafe", text)
-
-    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
-        return {"nsfw_probability": (None, self.params.max_score)}

@@ -55,6 +55,7 @@ class ImagePairDeduplicator(Selector):
             kept.append(value)
 
     def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
+        # a distance of max_distance is refused, and bits are whole numbers
         return {"nearest_distance": (self.params.max_distance + 1, None)}
 
     def _hashes(self, row: Row) -> tuple[int, ...]:

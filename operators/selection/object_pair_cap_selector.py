@@ -1,6 +1,7 @@
 """Let no exchange of two objects fill the data."""
 
 from collections import Counter
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -28,6 +29,7 @@ class ObjectPairCapSelector(Selector):
     Params = ObjectPairCapParams
     reads = ("caption_a", "caption_b")
     scores = ("object_pair_count",)  # how many there are with the row, from 1 on
+    limits: ClassVar = {"object_pair_count": (None, "max_count")}
 
     def setup(self, models: Models) -> None:
         self._kept = Counter[tuple[str, str]]()
@@ -42,9 +44,6 @@ class ObjectPairCapSelector(Selector):
 
     def keep(self, row: Row) -> None:
         self._kept[self._objects(row)] += 1
-
-    def thresholds(self) -> dict[str, tuple[float | None, float | None]]:
-        return {"object_pair_count": (None, self.params.max_count)}
 
     def _objects(self, row: Row) -> tuple[str, str]:
         edit = row.values.get("edit")

@@ -66,9 +66,18 @@ def test_a_score_at_the_limit_passes_and_the_next_one_beyond_does_not(name, scor
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_every_limit_among_the_settings_is_one_of_the_thresholds(name):
+def test_every_setting_that_sounds_like_a_limit_is_one(name):
     """So that the test above, the report and `imgdiff analyze` know it."""
     operator = made(name)
-    settings = {key for key in operator.decided_by if key.startswith(("min_", "max_"))}
-    values = {getattr(operator.params, key) for key in settings - {"max_regions"}}
-    assert values == {limit for each in operator.thresholds().values() for limit in each} - {None}
+    sounding = {key for key in operator.Params.model_fields if key.startswith(("min_", "max_"))}
+    stated = {setting for pair in operator.limits.values() for setting in pair} - {None}
+    assert sounding - {"max_regions"} == stated
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_limit_that_is_null_is_none(name):
+    operator = made(name)
+    null = {key: None for pair in operator.limits.values() for key in pair if key is not None}
+    operator.params = operator.params.model_copy(update=null)
+    assert operator.thresholds() == {}
+    assert set(operator.movable) >= set(null)
