@@ -13,6 +13,8 @@ from rich.console import Console
 
 from imgdiff.check import check
 from imgdiff.cli.run import parse
+from imgdiff.console.progress import Progress, logging_to, make_console
+from imgdiff.console.signals import stop_on_signals
 from imgdiff.engines import Plan
 from imgdiff.engines.forecast import forecast
 from imgdiff.engines.selection import select
@@ -29,10 +31,8 @@ from imgdiff.export.formats import ALWAYS, Exported, export, print_exports
 from imgdiff.identity import changes, describe
 from imgdiff.input import Input
 from imgdiff.models.revisions import pinned
-from imgdiff.progress import Progress, logging_to, make_console
 from imgdiff.readers import pinned_input
 from imgdiff.run_dir import RunDir, open_run, read_begun, recorded_input, recorded_revisions
-from imgdiff.signals import stop_on_signals
 from imgdiff.statistics.summary import (
     build_report,
     hints,

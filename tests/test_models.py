@@ -20,8 +20,8 @@ from imgdiff.models.mllm import Mllm
 from imgdiff.models.nsfw import NsfwClassifier
 from imgdiff.models.segmenter import SamConfig, Segmenter, build_sam
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, ROLES, Checkpoint, bind
-from imgdiff.prompts import EXISTS
 from imgdiff.text.answers import read_yes_no
+from imgdiff.text.prompts import EXISTS
 from imgdiff.toyland.scenes import draw, sample_scene
 from imgdiff.toyland.tokenizer import clip_tokenizer
 from imgdiff.toyland.vocabulary import CATEGORIES, with_article

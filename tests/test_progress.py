@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from imgdiff.progress import Progress, logging_to
+from imgdiff.console.progress import Progress, logging_to
 
 MANIFEST = {
     "counts": {"ok": 5, "rejected": 2, "failed": 1},

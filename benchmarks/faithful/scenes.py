@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from imgdiff import prompts
 from imgdiff.evaluation import pope, toyland
 from imgdiff.evaluation.chair import load_vocabulary
 from imgdiff.models.mllm import Mllm
+from imgdiff.text import prompts
 from imgdiff.training.answers import collate, encode
 from imgdiff.training.conversations import TrainingExample
 from imgdiff.training.unlearning.losses import token_losses

@@ -11,8 +11,8 @@ from embedded.figures import Figure, bootstrapped
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from imgdiff import prompts
 from imgdiff.models.mllm import Mllm
+from imgdiff.text import prompts
 from imgdiff.training.distillation.distortion import diffuse, noise_like
 from imgdiff.training.distillation.losses import purified
 

@@ -25,11 +25,12 @@ from pathlib import Path
 import numpy as np
 
 from finetuning.choosing import choose, with_options
-from imgdiff import images, prompts
+from imgdiff import images
 from imgdiff.conversations import IMAGE, QUESTIONS
 from imgdiff.evaluation import captions, pairs, pope, toyland
 from imgdiff.evaluation.asking import Prompt, ask
 from imgdiff.models.mllm import Mllm
+from imgdiff.text import prompts
 from imgdiff.toyland.captions import difference, phrase
 from imgdiff.toyland.pairs import RenderedPair, recoloured_pair, replaced_pair
 from imgdiff.toyland.scenes import generator

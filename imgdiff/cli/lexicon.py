@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from imgdiff.cli import verb_parser
+from imgdiff.console.progress import make_console
 from imgdiff.errors import COMPLETE
 from imgdiff.input import Demand, Input
-from imgdiff.progress import make_console
 from imgdiff.readers import find
 from imgdiff.rows import INPUT_FIELDS
 from imgdiff.text.coverage import measure, print_coverage

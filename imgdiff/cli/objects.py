@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imgdiff.cli import verb_parser
+from imgdiff.console.progress import make_console
 from imgdiff.engines.survey import surveyed_rows
 from imgdiff.errors import COMPLETE
 from imgdiff.files import write_atomic
 from imgdiff.input import Input
-from imgdiff.progress import make_console
 from imgdiff.readers import find
 from imgdiff.shard_files import to_json
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LEXICON_NAMES, load_lexicon

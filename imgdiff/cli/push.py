@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imgdiff.cli import verb_parser
+from imgdiff.console.progress import make_console
 from imgdiff.errors import RefusedError
-from imgdiff.progress import make_console
 from imgdiff.recipe import hub_name
 from imgdiff.run import push
 from imgdiff.run_dir import open_finished

@@ -3,11 +3,11 @@
 import threading
 from contextlib import closing
 
+from imgdiff.console.progress import Progress
 from imgdiff.engines import Plan
 from imgdiff.engines.shards import Worker, tasks
 from imgdiff.errors import StoppedError
 from imgdiff.input import Input
-from imgdiff.progress import Progress
 from imgdiff.run_dir import RunDir
 
 

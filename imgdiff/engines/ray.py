@@ -21,12 +21,12 @@ import ray.cloudpickle
 import ray.data
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from imgdiff.console.progress import Progress
 from imgdiff.engines import Plan
 from imgdiff.engines.shards import Task, Worker, tasks
 from imgdiff.errors import BrokenDeviceError, StoppedError
 from imgdiff.input import Input
 from imgdiff.operator import OUTSIDE
-from imgdiff.progress import Progress
 from imgdiff.recipe import Pool
 from imgdiff.run_dir import RunDir
 from imgdiff.shard_files import ShardFiles, read_json

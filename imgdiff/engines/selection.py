@@ -4,12 +4,12 @@ import threading
 import time
 from collections.abc import Sequence
 
+from imgdiff.console.progress import Progress
 from imgdiff.engines import Plan, Tally
 from imgdiff.engines.batches import Batches
 from imgdiff.errors import StoppedError
 from imgdiff.models import Models
 from imgdiff.operator import Selector
-from imgdiff.progress import Progress
 from imgdiff.rows import Row
 from imgdiff.run_dir import RunDir
 

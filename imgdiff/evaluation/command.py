@@ -10,14 +10,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from imgdiff import prompts
+from imgdiff.console.progress import make_console
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation import annotations, asking, captions, chair, ohd_command, pairs, pope
 from imgdiff.evaluation.asking import Prompt
 from imgdiff.evaluation.naming import named_model
 from imgdiff.models import Models
-from imgdiff.progress import make_console
 from imgdiff.statistics.estimates import Estimate
+from imgdiff.text import prompts
 
 Scores = Mapping[str, Mapping[str, Estimate]]  # row of the table -> metric -> value
 

@@ -4,9 +4,9 @@ from functools import partial
 
 import numpy as np
 
-from imgdiff import prompts
 from imgdiff.evaluation import ohd, pairs, zero_shot
 from imgdiff.evaluation.annotations import Annotated
+from imgdiff.text import prompts
 from imgdiff.text.lexicon import load_lexicon
 from imgdiff.text.negatives import negatives
 from imgdiff.text.objects import ObjectStatistics

@@ -18,7 +18,7 @@ from imgdiff.export.pictures import EXAMPLES
 from imgdiff.export.split import SIDES
 from imgdiff.export.tables import Table, public_name
 from imgdiff.rows import Row
-from imgdiff.shortening import shortened
+from imgdiff.text.shortening import shortened
 
 FOLDER = "path/to/this/folder"  # in the code that loads it; a push puts its own name there
 PRIVATE_SETTINGS = ("export_path", "executor_type", "ray_address", "phases", "export")

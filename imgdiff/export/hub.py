@@ -27,10 +27,10 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from imgdiff.console.progress import log
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.export import FinishedRun
 from imgdiff.export.card import FOLDER
-from imgdiff.progress import log
 from imgdiff.shard_files import read_json, to_json
 
 CARD, MANIFEST = "README.md", "imgdiff.json"

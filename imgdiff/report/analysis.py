@@ -9,8 +9,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from imgdiff.console.progress import make_console
 from imgdiff.files import write_atomic
-from imgdiff.progress import make_console
 from imgdiff.report.rendering import render
 from imgdiff.report.review import REVIEW, Ratings, graded, read_review
 from imgdiff.statistics.dial import (

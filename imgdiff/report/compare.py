@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from imgdiff.console.progress import make_console
 from imgdiff.identity import changes
-from imgdiff.progress import make_console
 from imgdiff.rows import Row
 from imgdiff.statistics.dial import StoredRun, load_run
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from imgdiff.export import FinishedRun
 from imgdiff.report.thumbnails import Thumbnail, thumbnail
 from imgdiff.rows import Region, Row
-from imgdiff.shortening import cut, shortened
+from imgdiff.text.shortening import cut, shortened
 from imgdiff.text.words import word_blocks
 
 SHOWN_PAIRS = 250  # in the whole page; two thumbnails each

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from imgdiff.export.card import limits
 from imgdiff.export.tables import public_name
-from imgdiff.shortening import shortened
+from imgdiff.text.shortening import shortened
 
 HERE = Path(__file__).parent
 

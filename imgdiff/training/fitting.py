@@ -20,9 +20,9 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from imgdiff.console.progress import make_console
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.models.loading import device_of
-from imgdiff.progress import make_console
 from imgdiff.training.curve import losses_of, save_curve
 from imgdiff.training.folder import TrainingFolder, is_first
 from imgdiff.training.recipe import TrainingRecipe

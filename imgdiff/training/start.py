@@ -2,9 +2,9 @@
 
 import importlib
 
+from imgdiff.console.progress import logging_to, make_console
+from imgdiff.console.signals import stop_on_signals
 from imgdiff.errors import COMPLETE, missing_package
-from imgdiff.progress import logging_to, make_console
-from imgdiff.signals import stop_on_signals
 from imgdiff.training.check import TrainingPlan
 from imgdiff.training.folder import TrainingFolder, is_first, open_training
 from imgdiff.training.recipe import METHODS, TrainingRecipe

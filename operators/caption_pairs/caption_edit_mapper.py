@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from imgdiff import prompts
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Row, derive_seed
+from imgdiff.text import prompts
 from imgdiff.text.caption_answers import read_answer
 from imgdiff.text.caption_edits import EDITORS, CaptionEdit
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from imgdiff.differences.region_matching import MatchingParams, RegionMatchingFilter
 from imgdiff.operator import register
-from imgdiff.region_matching import MatchingParams, RegionMatchingFilter
 from imgdiff.rows import Region, Row
 from imgdiff.text.words import changed_phrases
 

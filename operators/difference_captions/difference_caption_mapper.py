@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from imgdiff import images, prompts
+from imgdiff import images
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Region, Row
+from imgdiff.text import prompts
 from imgdiff.text.answers import as_phrase, is_refusal
 
 

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from imgdiff.differences.region_matching import RegionMatchingFilter
 from imgdiff.operator import Params, register
-from imgdiff.region_matching import RegionMatchingFilter
 from imgdiff.rows import Region, Row
 
 

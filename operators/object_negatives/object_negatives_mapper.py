@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from imgdiff import prompts
 from imgdiff.errors import RefusedError
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.rows import Row, derive_seed
+from imgdiff.text import prompts
 from imgdiff.text.caption_answers import read_negative
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 from imgdiff.text.negatives import INSERTED, Negative, Task, by_rules, distinct, plan

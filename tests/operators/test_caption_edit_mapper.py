@@ -2,9 +2,9 @@
 
 import pytest
 
-from imgdiff import prompts
 from imgdiff.operators.caption_pairs.caption_edit_mapper import CaptionEditMapper
 from imgdiff.testing import make_row, run_operator
+from imgdiff.text import prompts
 
 
 def edit(captions, models, lexicon="toyland", **params):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from imgdiff import prompts
 from imgdiff.operators.image_pairs.naturalness_filter import NaturalnessFilter
 from imgdiff.testing import make_row, run_operator
+from imgdiff.text import prompts
 
 REJECTED = "naturalness_filter: "
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from imgdiff import images, prompts
+from imgdiff import images
 from imgdiff.operators.difference_captions.region_caption_mapper import RegionCaptionMapper
 from imgdiff.rows import Region
 from imgdiff.testing import run_operator
+from imgdiff.text import prompts
 
 BOX = (8.0, 8.0, 24.0, 24.0)
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from imgdiff import images, prompts
+from imgdiff import images
 from imgdiff.operators.scene_captions.scene_caption_mapper import SceneCaptionMapper
 from imgdiff.testing import make_row, run_operator
+from imgdiff.text import prompts
 
 
 def test_each_image_gets_its_caption_and_the_prompt(models, paint):

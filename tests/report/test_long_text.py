@@ -6,7 +6,7 @@ from imgdiff import run
 from imgdiff.report.gallery import SHOWN_REGIONS, page_name
 from imgdiff.report.pairs import shown_regions
 from imgdiff.rows import Region, Row
-from imgdiff.shortening import SHOWN, shortened
+from imgdiff.text.shortening import SHOWN, shortened
 
 WORDS = 200_000
 LARGEST_PAGE = 400_000  # bytes; of twelve light rows the report has some 150,000

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from imgdiff import prompts
+from imgdiff.text import prompts
 from imgdiff.toyland import conversations, views
 from imgdiff.toyland.captions import phrase
 from imgdiff.toyland.conversations import (

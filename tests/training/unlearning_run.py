@@ -5,8 +5,8 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from imgdiff import prompts
 from imgdiff.images import encode_png
+from imgdiff.text import prompts
 
 Captions = dict[str, tuple[str, list[tuple[str, float]]]]  # caption, phrases with scores
 CAPTIONS: Captions = {

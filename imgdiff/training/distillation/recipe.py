@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from imgdiff.prompts import SCENE
 from imgdiff.recipe import Key, Section
+from imgdiff.text.prompts import SCENE
 from imgdiff.training.recipe import TrainingRecipe
 from imgdiff.training.sources import DataSource, checked_shares, missing_data
 

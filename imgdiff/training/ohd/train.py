@@ -10,10 +10,10 @@ from rich.table import Table
 from torch import Tensor
 from transformers import AutoModel, AutoProcessor, PreTrainedModel, Trainer, TrainerControl
 
+from imgdiff.console.progress import make_console
 from imgdiff.errors import RefusedError
 from imgdiff.models.loading import device_of, hide_bars, place, weights
 from imgdiff.models.zoo import Checkpoint
-from imgdiff.progress import make_console
 from imgdiff.statistics.estimates import Estimate
 from imgdiff.training import fitting
 from imgdiff.training.folder import TrainingFolder, is_first

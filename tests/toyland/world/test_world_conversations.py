@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from imgdiff import prompts
+from imgdiff.text import prompts
 from imgdiff.toyland.world.changes import CHANGES, changed_pair
 from imgdiff.toyland.world.conversations import (
     conversation,
