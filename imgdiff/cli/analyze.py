@@ -17,12 +17,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--review", type=Path, metavar="FILE", help="ratings saved from the report page"
     )
-    parser.add_argument(
-        "--pair", nargs=2, metavar="THRESHOLD", help="two to move together, as operator.setting"
-    )
     return parser.parse_args(arguments)
 
 
 def call(given: argparse.Namespace) -> int:
-    analyze(given.run, given.review, given.pair)
+    analyze(given.run, given.review)
     return COMPLETE

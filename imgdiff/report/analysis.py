@@ -13,15 +13,7 @@ from imgdiff.console.progress import make_console
 from imgdiff.files import write_atomic
 from imgdiff.report.rendering import render
 from imgdiff.report.review import REVIEW, Ratings, graded, read_review
-from imgdiff.statistics.dial import (
-    Curve,
-    Dial,
-    Joint,
-    Point,
-    StoredRun,
-    load_run,
-    most_influential,
-)
+from imgdiff.statistics.dial import Curve, Dial, Point, StoredRun, load_run
 
 PAGE = "analysis.html"
 SHOWN_VALUES = 5  # of a curve, in tables
@@ -34,29 +26,24 @@ class Analysis:
     run: StoredRun
     now: Point
     curves: list[Curve]
-    joint: Joint | None
     ratings: Ratings
 
 
-def analyze(path: Path, given: Path | None, moved: Sequence[str] | None) -> None:
+def analyze(path: Path, given: Path | None) -> None:
     """Print the table and write the page; runs no model and changes nothing else.
 
     Args:
         path: the run folder. given: ratings; by default those in the folder, if it has any.
-        moved: two thresholds to move together; by default those that change most.
 
     Raises:
-        RefusedError: there is no run, no such threshold, or the review cannot be used.
+        RefusedError: there is no run, or the review cannot be used.
     """
     run = load_run(path)
     review = given or run.path / REVIEW
     ratings = read_review(review) if given or review.is_file() else {}
     dial = Dial(run)
-    pair = [dial.find(name) for name in moved or ()]
     curves = [dial.curve(threshold) for threshold in dial.thresholds]
-    both = (pair[0], pair[1]) if pair else most_influential(curves)
-    joint = dial.joint(*both) if both else None
-    analysis = Analysis(run, dial.now(), curves, joint, ratings)
+    analysis = Analysis(run, dial.now(), curves, ratings)
     console = make_console()
     print_analysis(console, analysis)
     page = render(

@@ -1,9 +1,8 @@
 """How many samples a run would keep on other thresholds, told from its stored scores."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from imgdiff.run_dir import RUN
 from imgdiff.shard_files import ShardFiles, read_json
 
 STEPS = 24  # values of a threshold that a curve is drawn through
-JOINT_STEPS = 9  # of each of two thresholds together
 FAR = 0.02  # share of the scores left out at both ends
 
 
@@ -68,14 +66,13 @@ def _operators(info: Mapping[str, Any]) -> list[Operator]:
 
 @dataclass(frozen=True)
 class Threshold:
-    """A setting that can be moved. number: of its operator. scores: names of what it limits, if
-    that can be told. values: to try, in order, the present one among them."""
+    """A setting that can be moved. number: of its operator. values: to try, in order, the present
+    one among them."""
 
     number: int
     operator: str
     setting: str
     now: float | None
-    scores: tuple[str, ...]
     values: tuple[float, ...]
 
     @property
@@ -85,7 +82,7 @@ class Threshold:
 
 @dataclass
 class Point:
-    """What is kept at one value of a threshold, or of two.
+    """What is kept at one value of a threshold.
 
     rows, samples: known without a model. waiting: rows that would have to be run, and expected: the
     samples that these would add at the run's rates. kept: ids of the regions that are known.
@@ -107,21 +104,6 @@ class Curve:
     threshold: Threshold
     points: list[Point]  # one for each of its values
 
-    @property
-    def span(self) -> float:
-        """How many samples it decides about."""
-        totals = [point.total for point in self.points]
-        return max(totals) - min(totals)
-
-
-@dataclass(frozen=True)
-class Joint:
-    """Two thresholds moved together. points: [values of the first][values of the second]."""
-
-    first: Threshold
-    second: Threshold
-    points: list[list[Point]]
-
 
 class Dial:
     """Moves thresholds of a stored run.
@@ -138,94 +120,62 @@ class Dial:
         self.thresholds = [each for n in range(len(run.operators)) for each in self._of(n)]
 
     def now(self) -> Point:
-        return self._point({})
+        return self._point(len(self.run.operators), self.run.operators)
 
     def curve(self, threshold: Threshold) -> Curve:
         """The threshold moved, all others as they are."""
-        points = [self._point(self._moved([(threshold, v)])) for v in threshold.values]
+        points = []
+        for value in threshold.values:
+            moved = self._moved(threshold, value)
+            points.append(self._point(threshold.number, moved) if moved else Point())
         return Curve(threshold, points)
 
-    def joint(self, first: Threshold, second: Threshold) -> Joint:
-        """Both moved, through a few values of each."""
-        first, second = sorted((_fewer(first), _fewer(second)), key=lambda each: each.number)
-        now = self.now().samples or 1
-        alone = [self._point(self._moved([(second, w)])).total / now for w in second.values]
-        points = [
-            [
-                self._point(self._moved([(first, v), (second, w)]), second.number, share)
-                for w, share in zip(second.values, alone, strict=True)
-            ]
-            for v in first.values
-        ]
-        return Joint(first, second, points)
+    def _moved(self, threshold: Threshold, value: float) -> list[Operator] | None:
+        """The operators with that value; None where the other settings refuse it."""
+        operators = list(self.run.operators)
+        operator = operators[threshold.number]
+        params = operator.params.model_dump(mode="json") | {threshold.setting: value}
+        try:
+            valid = type(operator).Params.model_validate_json(json.dumps(params))
+        except ValueError:
+            return None
+        operators[threshold.number] = type(operator)(valid)
+        return operators
 
-    def find(self, name: str) -> Threshold:
-        """The threshold `operator.setting`, or of that setting alone where only one has it.
-
-        Raises:
-            RefusedError: there is none, or several.
-        """
-        found = [each for each in self.thresholds if name in (each.name, each.setting)]
-        if len(found) != 1:
-            names = ", ".join(each.name for each in found or self.thresholds)
-            raise RefusedError(f"{name}: {'which' if found else 'no such threshold'}? {names}")
-        return found[0]
-
-    def _moved(self, moves: Iterable[tuple[Threshold, float]]) -> dict[int, Operator] | None:
-        """The operators that differ; None where their settings refuse the values together."""
-        changed: dict[int, dict[str, Any]] = {}
-        for threshold, value in moves:
-            params = self.run.operators[threshold.number].params.model_dump(mode="json")
-            changed.setdefault(threshold.number, params)[threshold.setting] = value
-        moved = {}
-        for number, params in changed.items():
-            operator = type(self.run.operators[number])
-            try:
-                moved[number] = operator(operator.Params.model_validate_json(json.dumps(params)))
-            except ValueError:
-                return None
-        return moved
-
-    def _point(
-        self, changed: Mapping[int, Operator] | None, later: int = -1, share: float = 1.0
-    ) -> Point:
-        """What is kept with some operators changed. share: what the operator `later` changes in
-        the yield of what is still to come to it."""
+    def _point(self, first: int, operators: Sequence[Operator]) -> Point:
+        """What is kept by operators of which `first` may be another than in the run."""
         point = Point()
-        for trace in self._traces if changed is not None else ():
-            number, expected = self._follow(trace, changed or {}, point)
-            point.expected += expected * (share if number <= later else 1.0)
+        for trace in self._traces:
+            self._follow(trace, first, operators, point)
         return point
 
     def _follow(
-        self, trace: Trace, changed: Mapping[int, Operator], point: Point
-    ) -> tuple[int, float]:
-        """Add to `point` what becomes of a row; where it has to be run from an operator on, give
-        the number of that and the samples to be expected."""
-        operators = self.run.operators
-        first, last = min(changed, default=len(operators)), max(changed, default=-1)
+        self, trace: Trace, first: int, operators: Sequence[Operator], point: Point
+    ) -> None:
+        """Add to `point` what becomes of a row, or what is to be expected of it where it has to be
+        run from an operator on."""
         if trace.last < first:  # it ended before
-            return 0, 0.0
+            return
         trace.go_to(first)
         row = trace.stored
         for number in range(first, len(operators)):
-            if number > last and trace.is_as_then(number):
+            if number > first and trace.is_as_then(number):
                 row = trace.stored
                 break
             given = trace.before(number)
-            made = trace.after(number, changed.get(number, operators[number]), given)
+            made = trace.after(number, operators[number], given)
             if made is None:
                 point.waiting += 1
-                return number, self._rates[number] * (len(given.kept_regions) or 1)
+                point.expected += self._rates[number] * (len(given.kept_regions) or 1)
+                return
             row = made
             if not row.ok:
-                break
+                return
         if row.ok:
             kept = {f"{row.id}-{k}" for k, r in enumerate(row.regions) if r.status == "ok"}
             point.rows += 1
             point.samples += len(kept)
             point.kept |= kept
-        return 0, 0.0
 
     def _rate(self, number: int) -> float:
         """Samples for each region (or row, before it has regions) that came to an operator."""
@@ -248,7 +198,7 @@ class Dial:
             if kinds:
                 scores = tuple(name for name, pair in operator.limits.items() if setting in pair)
                 values = self._values(operator, setting, now, scores, kinds)
-                found.append(Threshold(number, operator.name, setting, now, scores, values))
+                found.append(Threshold(number, operator.name, setting, now, values))
         return [threshold for threshold in found if len(threshold.values) > 1]
 
     def _values(
@@ -276,34 +226,6 @@ class Dial:
         else:
             values = {float(f"{value:.3g}") for value in np.linspace(low, high, STEPS)}
         return tuple(sorted(values | ({now} if now is not None else set())))
-
-
-def most_influential(curves: Sequence[Curve]) -> tuple[Threshold, Threshold] | None:
-    """The two thresholds that decide about most samples, of two operators if possible."""
-    ordered = sorted(curves, key=lambda curve: -curve.span)
-    pairs = list(combinations(ordered[:4], 2))
-    apart = [(a, b) for a, b in pairs if a.threshold.number != b.threshold.number]
-    for first, second in (apart or pairs)[:1]:
-        return first.threshold, second.threshold
-    return None
-
-
-def _fewer(threshold: Threshold) -> Threshold:
-    """With fewer values, the present one still among them."""
-    values = threshold.values
-    places = {round(k) for k in np.linspace(0, len(values) - 1, JOINT_STEPS)}
-    if threshold.now is not None:
-        nearest = min(places, key=lambda k: abs(k - values.index(threshold.now or 0.0)))
-        places = (places - {nearest}) | {values.index(threshold.now)}
-    chosen = tuple(values[k] for k in sorted(places))
-    return Threshold(
-        threshold.number,
-        threshold.operator,
-        threshold.setting,
-        threshold.now,
-        threshold.scores,
-        chosen,
-    )
 
 
 def _numbers(operator: Filter, setting: str) -> type | None:

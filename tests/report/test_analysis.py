@@ -7,7 +7,7 @@ import pytest
 
 from imgdiff import cli, run
 from imgdiff.report.review import read_review
-from imgdiff.statistics.dial import Dial, load_run, most_influential
+from imgdiff.statistics.dial import Dial, load_run
 
 TIGHTER = [
     ("light_length_filter.max_score", 0.25),
@@ -19,7 +19,7 @@ TIGHTER = [
 
 
 def point(dial, name, value):
-    threshold = dial.find(name)
+    (threshold,) = (each for each in dial.thresholds if each.name == name)
     moved = dial.curve(type(threshold)(**vars(threshold) | {"values": (value,)}))
     return moved.points[0]
 
@@ -52,17 +52,6 @@ def test_curves_pass_through_the_present(dial):
         if threshold.now is not None:
             there = threshold.values.index(threshold.now)
             assert told.curve(threshold).points[there].samples == told.now().samples
-
-
-def test_two_thresholds_together(dial):
-    told = Dial(load_run(dial.run_path))
-    first, second = most_influential([told.curve(each) for each in told.thresholds])
-    joint = told.joint(first, second)
-    row = joint.first.values.index(first.now if joint.first.name == first.name else second.now)
-    across = joint.second.values.index(
-        second.now if joint.second.name == second.name else first.now
-    )
-    assert joint.points[row][across].samples == told.now().samples
 
 
 def write_review(path, ratings):
@@ -108,8 +97,6 @@ def test_what_cannot_be_analyzed_is_refused(dial, capsys):
     for arguments, message in [
         (["none"], "none is no run folder: run.json is missing or cannot be read"),
         ([str(dial.run_path), "--review", "none"], "none: No such file or directory"),
-        ([str(dial.run_path), "--pair", "sum", "most"], "sum: no such threshold? light_length"),
-        ([str(dial.run_path), "--pair", "min_width", "most"], "min_width: which? dial_width"),
     ]:
         assert cli.main(["analyze", *arguments]) == run.REFUSED
         assert message in capsys.readouterr().err
