@@ -61,6 +61,14 @@ def test_no_object_is_denied_twice_of_one_image():
             assert len(set(absent(setting, image))) == 3
 
 
+def test_three_objects_and_three_that_it_lacks_are_enough():
+    """Of six objects in all; of five, the image that shows three lacks too few."""
+    shows = [Annotated("1.jpg", ("cup", "apple", "bed"))]
+    assert len(build([*shows, Annotated("2.jpg", ("car", "dog", "fork"))], "random")) == 12
+    with pytest.raises(RefusedError):
+        build([*shows, Annotated("2.jpg", ("car", "dog"))], "random")
+
+
 def test_the_seed_decides():
     assert build(SHOWN, "random", seed=1) == build(SHOWN, "random", seed=1)
     assert build(SHOWN, "random", seed=1) != build(SHOWN, "random", seed=2)

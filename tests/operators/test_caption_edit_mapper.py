@@ -134,6 +134,9 @@ def test_an_answer_too_long_for_the_text_encoder_is_rejected(models):
     (row,) = edit_with(models, CannedLlm(["a red fire engine on the sand"]), count=1)
     assert row.reason == "caption_edit_mapper: caption_too_long"
     assert "caption_b" not in row.values
+    models.token_limit = 7  # as many as it reads
+    (row,) = edit_with(models, CannedLlm(["a red fire engine on the sand"]), count=1)
+    assert row.ok
 
 
 def test_the_prompt_may_be_ones_own(models):

@@ -110,6 +110,12 @@ def test_refused_rows(models, given, code, message):
     assert "negatives" not in row.values
 
 
+def test_a_caption_may_be_as_long_as_the_clip_reads(models):
+    assert (
+        negatives_of(models, token_limit=11).reason != "object_negatives_mapper: caption_too_long"
+    )
+
+
 def test_captions_too_long_for_the_clip_are_left_out(models):
     row = negatives_of(models, token_limit=14)
     assert row.ok
