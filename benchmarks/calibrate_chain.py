@@ -16,7 +16,7 @@ from pathlib import Path
 from embedded import chain
 from embedded.figures import Figure
 
-from imgdiff.check import check
+from imgdiff.recipe.check import check
 from imgdiff.toyland.judge import load
 
 SWEEPS: dict[str, tuple[float, ...]] = {

@@ -32,13 +32,13 @@ from phrase_study.scenes import (
 from rich.console import Console
 from rich.table import Table
 
-from imgdiff.check import check
 from imgdiff.models import Models
 from imgdiff.models.zoo import bind
 from imgdiff.operators.difference_captions.region_caption_matching_filter import (
     RegionCaptionMatchingFilter,
 )
 from imgdiff.operators.hallucination.phrase_relevance_filter import PhraseRelevanceFilter
+from imgdiff.recipe.check import check
 
 RECIPE, PAIRS_RECIPE = "recipes/efuf_data.yaml", "recipes/pairs.yaml"
 WRONG = 0.02  # share of phrases in a set that may not belong there, where thresholds are chosen

@@ -21,8 +21,8 @@ from embedded.sheets import GREEN, RED, Tile, write_sheet
 from rendered import run_on
 
 from imgdiff import images
-from imgdiff.check import check
 from imgdiff.operators.difference_captions.region_erasure_filter import RegionErasureFilter
+from imgdiff.recipe.check import check
 from imgdiff.rows import Region, Row
 from imgdiff.toyland.judge import GRID, LEAST_CELLS, Seen, load, look
 

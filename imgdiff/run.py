@@ -11,7 +11,6 @@ from types import ModuleType
 
 from rich.console import Console
 
-from imgdiff.check import check
 from imgdiff.cli.run import parse
 from imgdiff.console.progress import Progress, logging_to, make_console
 from imgdiff.console.signals import stop_on_signals
@@ -32,6 +31,7 @@ from imgdiff.identity import changes, describe
 from imgdiff.input import Input
 from imgdiff.models.revisions import pinned
 from imgdiff.readers import pinned_input
+from imgdiff.recipe.check import check
 from imgdiff.run_dir import RunDir, open_run, read_begun, recorded_input, recorded_revisions
 from imgdiff.statistics.summary import (
     build_report,

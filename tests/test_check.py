@@ -1,7 +1,7 @@
 import pytest
 
-from imgdiff.check import check
-from imgdiff.recipe import RecipeError
+from imgdiff.recipe.check import check
+from imgdiff.recipe.source import RecipeError
 
 FIVE_MISTAKES = """\
 project_name: try

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from imgdiff.check import check
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS
 from imgdiff.operator import registry
+from imgdiff.recipe.check import check
 from imgdiff.testing import make_row, run_operator
 
 ROOT = Path(__file__).parents[1]

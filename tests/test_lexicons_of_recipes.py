@@ -3,7 +3,7 @@
 import pytest
 
 from imgdiff import cli, run
-from imgdiff.check import check
+from imgdiff.recipe.check import check
 
 PHOTOS = ["a cat on a laptop", "two dogs on a couch", "a zebra by a fence", "a pizza on a plate"]
 TOYS = ["a red car on the sand", "a blue mug on the grass"]

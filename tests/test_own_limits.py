@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from imgdiff import cli, run
-from imgdiff.check import check
+from imgdiff.recipe.check import check
 
 PAGE = Path(__file__).parents[1] / "docs" / "operators.md"
 FILE = "short_caption_filter.py"

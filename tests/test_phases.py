@@ -10,9 +10,9 @@ import pytest
 
 import imgdiff
 from imgdiff import run
-from imgdiff.check import check
 from imgdiff.engines import phases_of
 from imgdiff.operator import Mapper, Selector, register
+from imgdiff.recipe.check import check
 
 PACKAGES = Path(imgdiff.__file__).parents[1]
 OWN = """

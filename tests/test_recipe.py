@@ -2,10 +2,10 @@ import shutil
 
 import pytest
 
-from imgdiff.check import check
 from imgdiff.errors import RefusedError
 from imgdiff.models.zoo import bind
-from imgdiff.recipe import MAX_BYTES, RecipeError, find_recipe, read_source
+from imgdiff.recipe.check import check
+from imgdiff.recipe.source import MAX_BYTES, RecipeError, find_recipe, read_source
 
 
 def params(plan, name):

@@ -10,9 +10,9 @@ import pytest
 from test_local_engine import wait_for
 
 from imgdiff import run
-from imgdiff.check import check
 from imgdiff.engines.selection import PICTURES, Selection
 from imgdiff.operator import Selector
+from imgdiff.recipe.check import check
 from imgdiff.testing import make_row
 
 REPEATS = {"light_repeat_selector": {"most": 3}}

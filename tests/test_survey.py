@@ -5,11 +5,11 @@ import pickle
 from pathlib import Path
 
 from imgdiff import cli
-from imgdiff.check import check
 from imgdiff.engines.survey import survey, surveyed_rows, write_surveys
 from imgdiff.identity import describe
 from imgdiff.input import Input
 from imgdiff.readers import find
+from imgdiff.recipe.check import check
 
 RECIPE = (
     "project_name: x\ndataset_path: rows.jsonl\nexport_path: o\nlexicon: toyland\nprocess:\n"

@@ -12,12 +12,12 @@ from segment_anything.utils.amg import rle_to_mask
 
 from embedded.figures import Figure, mean, plain, roc_auc, share
 from imgdiff import images
-from imgdiff.check import check
 from imgdiff.models.clip import Clip
 from imgdiff.models.matcher import Matcher
 from imgdiff.models.segmenter import Segmenter
 from imgdiff.operator import Operator
 from imgdiff.operators.difference_area.image_segment_mapper import ImageSegmentMapper
+from imgdiff.recipe.check import check
 from imgdiff.toyland.captions import phrase
 from imgdiff.toyland.judge import CELL, Judge, Seen, look
 from imgdiff.toyland.scenes import SceneObject, draw, generator, sample_scene

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from imgdiff.check import check
 from imgdiff.cli import verb_parser
 from imgdiff.engines import Plan
 from imgdiff.errors import COMPLETE, REFUSED, RefusedError
 from imgdiff.models.hub import UnreachableError
 from imgdiff.models.revisions import at_commit
 from imgdiff.models.zoo import Binding
-from imgdiff.recipe import Key, RecipeError, Source
+from imgdiff.recipe.check import check
+from imgdiff.recipe.source import Key, RecipeError, Source
 from imgdiff.training.check import TrainingPlan, check_training, is_training
 
 

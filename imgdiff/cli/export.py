@@ -9,7 +9,8 @@ from imgdiff.cli import verb_parser
 from imgdiff.console.progress import make_console
 from imgdiff.errors import COMPLETE, STOPPED, RefusedError
 from imgdiff.export.formats import FORMATS, export, print_exports
-from imgdiff.recipe import LARGEST_VALIDATION, did_you_mean
+from imgdiff.recipe.schema import LARGEST_VALIDATION
+from imgdiff.recipe.source import did_you_mean
 from imgdiff.run_dir import open_complete
 from imgdiff.statistics.summary import build_report
 

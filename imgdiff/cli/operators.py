@@ -10,7 +10,7 @@ from typing import Any
 from imgdiff.cli import verb_parser
 from imgdiff.errors import COMPLETE, REFUSED
 from imgdiff.operator import INHERITED, Composite, Registered, registry
-from imgdiff.recipe import did_you_mean
+from imgdiff.recipe.source import did_you_mean
 
 BOUNDS = {
     "minimum": "at least",

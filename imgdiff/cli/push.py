@@ -7,7 +7,7 @@ from pathlib import Path
 from imgdiff.cli import verb_parser
 from imgdiff.console.progress import make_console
 from imgdiff.errors import RefusedError
-from imgdiff.recipe import hub_name
+from imgdiff.recipe.schema import hub_name
 from imgdiff.run import push
 from imgdiff.run_dir import open_finished
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from imgdiff.cli import verb_parser
 from imgdiff.errors import STOPPED
-from imgdiff.recipe import RecipeError
+from imgdiff.recipe.source import RecipeError
 from imgdiff.training.check import check_training
 from imgdiff.training.start import train
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from imgdiff.input import Demand
 from imgdiff.operator import Filter, Operator, RegionFilter, Selector
-from imgdiff.recipe import Key, Recipe
+from imgdiff.recipe.schema import Recipe
+from imgdiff.recipe.source import Key
 from imgdiff.rows import FIELDS, Row
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from imgdiff.engines.shards import Task, Worker, tasks
 from imgdiff.errors import BrokenDeviceError, StoppedError
 from imgdiff.input import Input
 from imgdiff.operator import OUTSIDE
-from imgdiff.recipe import Pool
+from imgdiff.recipe.schema import Pool
 from imgdiff.run_dir import RunDir
 from imgdiff.shard_files import ShardFiles, read_json
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgdiff.recipe import (
+from imgdiff.recipe.source import (
     Key,
     Problem,
     RecipeError,
@@ -17,8 +17,8 @@ from imgdiff.recipe import (
     set_value,
     split_override,
 )
+from imgdiff.recipe.validation import validated
 from imgdiff.training.recipe import METHODS, TrainingRecipe
-from imgdiff.validation import validated
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from imgdiff.models.zoo import BOTTLENECKS, Checkpoint, bind
-from imgdiff.recipe import Key, Section
+from imgdiff.recipe.schema import Section
+from imgdiff.recipe.source import Key
 
 METHODS = {  # `method:` of a recipe -> its package
     "efuf": "imgdiff.training.unlearning",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from imgdiff.conversations import Form
-from imgdiff.recipe import Key, Section
+from imgdiff.recipe.schema import Section
+from imgdiff.recipe.source import Key
 
 if TYPE_CHECKING:
     from imgdiff.training.conversations import Examples

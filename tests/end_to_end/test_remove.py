@@ -10,9 +10,9 @@ from PIL import Image
 from runs import ROOT, SMALL, finished, rows_of
 
 from imgdiff import images
-from imgdiff.check import check
 from imgdiff.editing.holes import dilated
 from imgdiff.operators.object_removal.sdxl_inpaint_mapper import SdxlInpaintMapper
+from imgdiff.recipe.check import check
 from imgdiff.rows import Row
 from imgdiff.run_dir import RunDir
 from imgdiff.toyland.judge import CELL, LEAST_CELLS, Seen, load, look

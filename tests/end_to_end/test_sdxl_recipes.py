@@ -7,11 +7,11 @@ import pytest
 from miniatures import SAVERS
 from runs import ROOT, finished, rows_of
 
-from imgdiff.check import check
 from imgdiff.images import load_rgb
 from imgdiff.models import Models
 from imgdiff.models.zoo import bind
 from imgdiff.operators.hallucination.phrase_relevance_filter import PhraseRelevanceFilter
+from imgdiff.recipe.check import check
 from imgdiff.testing import make_row, run_operator
 from imgdiff.text.lexicon import load_lexicon
 from imgdiff.text.phrases import as_records, noun_phrases

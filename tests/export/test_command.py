@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from imgdiff import cli, run
-from imgdiff.check import check
 from imgdiff.export.formats import FORMATS
-from imgdiff.recipe import RecipeError
+from imgdiff.recipe.check import check
+from imgdiff.recipe.source import RecipeError
 
 RUN, SAMPLES = "outputs/try", 173
 

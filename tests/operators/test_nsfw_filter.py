@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from imgdiff import run
-from imgdiff.check import check
 from imgdiff.engines import withhold
 from imgdiff.images import encode_png
 from imgdiff.models import Models
 from imgdiff.operators.image_pairs.nsfw_filter import NsfwFilter
+from imgdiff.recipe.check import check
 from imgdiff.testing import make_row, run_operator
 
 

@@ -16,7 +16,7 @@ import imgdiff
 from imgdiff.errors import RefusedError, RowError, StoppedError
 from imgdiff.models.mllm import Mllm
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
-from imgdiff.recipe import RecipeError
+from imgdiff.recipe.source import RecipeError
 from imgdiff.toyland.make import write_questions
 from imgdiff.toyland.scenes import draw, generator, sample_scene
 from imgdiff.training.answers import encode

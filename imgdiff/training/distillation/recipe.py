@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from imgdiff.recipe import Key, Section
+from imgdiff.recipe.schema import Section
+from imgdiff.recipe.source import Key
 from imgdiff.text.prompts import SCENE
 from imgdiff.training.recipe import TrainingRecipe
 from imgdiff.training.sources import DataSource, checked_shares, missing_data

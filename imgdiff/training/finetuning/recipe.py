@@ -5,7 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from imgdiff.recipe import Key, Section
+from imgdiff.recipe.schema import Section
+from imgdiff.recipe.source import Key
 from imgdiff.training.recipe import TrainingRecipe
 from imgdiff.training.sources import DataSource, checked_shares, missing_data
 

@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from imgdiff.recipe import Key, Section
+from imgdiff.recipe.schema import Section
+from imgdiff.recipe.source import Key
 from imgdiff.training.recipe import TrainingRecipe
 from imgdiff.training.unlearning.spans import Unit
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from imgdiff.readers.base import kind
-from imgdiff.recipe import Key, Source, did_you_mean
+from imgdiff.recipe.source import Key, Source, did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 EXPECTED = {  # pydantic's error -> what a setting takes

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from imgdiff.models.zoo import NAMED_SETS, Binding
 from imgdiff.operator import Operator
-from imgdiff.recipe import Key, Recipe, Source
+from imgdiff.recipe.schema import Recipe
+from imgdiff.recipe.source import Key, Source
 
 EMBEDDED = "embedded"  # a set of models, which know the words of one lexicon
 TOYLAND = "toyland"

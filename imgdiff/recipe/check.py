@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from imgdiff.advice import advice
 from imgdiff.engines import Phase, Plan, phases_of, written_columns
 from imgdiff.errors import RefusedError
 from imgdiff.export.formats import ALWAYS, FORMATS
@@ -16,9 +15,18 @@ from imgdiff.operator import INHERITED, Composite, Filter, Operator, Selector, r
 from imgdiff.readers import find
 from imgdiff.readers.base import FIELDS as INPUT_NAMES
 from imgdiff.readers.base import Address, InputError, kind
-from imgdiff.recipe import Key, Recipe, RecipeError, Source, did_you_mean, find_recipe, read_source
+from imgdiff.recipe.advice import advice
+from imgdiff.recipe.schema import Recipe
+from imgdiff.recipe.source import (
+    Key,
+    RecipeError,
+    Source,
+    did_you_mean,
+    find_recipe,
+    read_source,
+)
+from imgdiff.recipe.validation import validated
 from imgdiff.rows import FIELDS, INPUT_FIELDS
-from imgdiff.validation import validated
 
 Step = tuple[Key, Operator]  # an operator of the recipe, and where its settings stand
 

@@ -1,0 +1,1 @@
+"""Recipes: their schema, their text with line numbers, and the check of the whole."""
