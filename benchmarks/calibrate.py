@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from rendered import make_pairs, run_recipe
 
-from imgdiff.boxes import iou
+from imgdiff.data.boxes import iou
+from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
 from imgdiff.models.zoo import bind
-from imgdiff.rows import Region, Row
 from imgdiff.toyland.pairs import RenderedPair
 from imgdiff.toyland.scenes import draw, generator, sample_scene
 

@@ -20,10 +20,10 @@ from embedded.perception import LEAST_OVERLAP
 from embedded.sheets import GREEN, RED, Tile, write_sheet
 from rendered import run_on
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Region, Row
 from imgdiff.operators.difference_captions.region_erasure_filter import RegionErasureFilter
 from imgdiff.recipe.check import check
-from imgdiff.rows import Region, Row
 from imgdiff.toyland.judge import GRID, LEAST_CELLS, Seen, load, look
 
 RECIPE = Path("recipes/remove.yaml")

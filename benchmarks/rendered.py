@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from imgdiff.data.rows import Row
 from imgdiff.models import Models
 from imgdiff.models.zoo import bind
-from imgdiff.rows import Row
 from imgdiff.toyland.make import write_pairs
 from imgdiff.toyland.pairs import RenderedPair, recoloured_pair, replaced_pair, unchanged_pair
 from imgdiff.toyland.scenes import generator

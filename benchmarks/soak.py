@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 from engine import Figures, finish, write_captions, write_recipe
 
-from imgdiff.rows import Row
+from imgdiff.data.rows import Row
 from imgdiff.run_dir import RunDir
 
 WORKER = "MapWorker"  # Ray names a worker's process after the actor it holds

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from pydantic import Field
 
+from imgdiff.data.rows import Row
 from imgdiff.operator import Params
-from imgdiff.rows import Row
 
 FLAT = 1.0 / 255  # standard deviation of a picture that shows nothing
 

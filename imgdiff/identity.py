@@ -7,10 +7,10 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from imgdiff.data.input import Input
+from imgdiff.data.rows import FIELDS, INPUT_FIELDS
 from imgdiff.engines import Plan
-from imgdiff.input import Input
 from imgdiff.operator import INHERITED, Filter, Operator
-from imgdiff.rows import FIELDS, INPUT_FIELDS
 
 PACKAGES = (
     *("imgdiff", "datasets", "diffusers", "imagehash", "numpy", "opencv-python", "pillow"),

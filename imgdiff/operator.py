@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from imgdiff.rows import Region, Row
+from imgdiff.data.rows import Region, Row
 
 if TYPE_CHECKING:
     from imgdiff.models import Models

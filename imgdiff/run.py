@@ -14,6 +14,8 @@ from rich.console import Console
 from imgdiff.cli.run import parse
 from imgdiff.console.progress import Progress, logging_to, make_console
 from imgdiff.console.signals import stop_on_signals
+from imgdiff.data.input import Input
+from imgdiff.data.readers import pinned_input
 from imgdiff.engines import Plan
 from imgdiff.engines.forecast import forecast
 from imgdiff.engines.selection import select
@@ -28,9 +30,7 @@ from imgdiff.errors import (
 )
 from imgdiff.export.formats import ALWAYS, Exported, export, print_exports
 from imgdiff.identity import changes, describe
-from imgdiff.input import Input
 from imgdiff.models.revisions import pinned
-from imgdiff.readers import pinned_input
 from imgdiff.recipe.check import check
 from imgdiff.run_dir import RunDir, open_run, read_begun, recorded_input, recorded_revisions
 from imgdiff.statistics.summary import (

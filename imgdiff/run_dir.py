@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from imgdiff.data.rows import Row
 from imgdiff.engines import Tally
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.files import TEMPORARY, locked, write_atomic
 from imgdiff.identity import WAY_OUT, changes, refusal
-from imgdiff.rows import Row
 from imgdiff.shard_files import Manifest, ShardFiles, read_json, to_json
 
 RUN, LOCK, REPORT = "run.json", "run.lock", "report.json"

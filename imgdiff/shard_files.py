@@ -9,11 +9,11 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from imgdiff.data.rows import Row, features, from_table, to_table
 from imgdiff.engines import Tally
 from imgdiff.engines.replay import Stored
 from imgdiff.errors import StoppedError
 from imgdiff.files import TEMPORARY, write_atomic
-from imgdiff.rows import Row, features, from_table, to_table
 
 Manifest = dict[str, Any]
 

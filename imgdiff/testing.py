@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from imgdiff.data.rows import Region, Row, derive_seed
 from imgdiff.engines.batches import Batches
 from imgdiff.operator import Operator
-from imgdiff.rows import Region, Row, derive_seed
 
 
 def make_row(id: str = "row-0", regions: Iterable[Region] = (), **values: Any) -> Row:

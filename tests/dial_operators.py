@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import ClassVar
 
+from imgdiff.data.rows import Region
 from imgdiff.operator import Mapper, Params, Range, RegionFilter, RowRangeFilter, register
-from imgdiff.rows import Region
 
 
 def count(name):

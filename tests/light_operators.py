@@ -8,8 +8,9 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from imgdiff.data.images import encode_png
+from imgdiff.data.rows import Region
 from imgdiff.errors import RowError
-from imgdiff.images import encode_png
 from imgdiff.operator import (
     Composite,
     Filter,
@@ -21,7 +22,6 @@ from imgdiff.operator import (
     Selector,
     register,
 )
-from imgdiff.rows import Region
 
 
 class SlowParams(Params):

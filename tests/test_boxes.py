@@ -2,7 +2,7 @@
 
 import pytest
 
-from imgdiff.boxes import area, iou
+from imgdiff.data.boxes import area, iou
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgdiff import images
-from imgdiff.errors import RowError
-from imgdiff.images import (
+from imgdiff.data import images
+from imgdiff.data.images import (
     crop,
     decode_mask,
     draw_box,
@@ -21,6 +20,7 @@ from imgdiff.images import (
     shrink,
     square_crop,
 )
+from imgdiff.errors import RowError
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (24, 32, 3), dtype=np.uint8)

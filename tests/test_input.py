@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imgdiff.data.images import encode_png, load_rgb
+from imgdiff.data.input import Demand, Input
+from imgdiff.data.readers import find, open_input
+from imgdiff.data.readers.base import InputError
 from imgdiff.errors import StoppedError
-from imgdiff.images import encode_png, load_rgb
-from imgdiff.input import Demand, Input
-from imgdiff.readers import find, open_input
-from imgdiff.readers.base import InputError
 
 CAPTIONS = Demand(42, 40_000_000, frozenset(["caption_a"]), frozenset())
 PAIRS = Demand(42, 1000, frozenset(["image_a", "image_b"]), frozenset())

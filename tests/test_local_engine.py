@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from imgdiff import run
+from imgdiff.data.rows import Region
 from imgdiff.engines.batches import Batches
 from imgdiff.errors import RowError, StoppedError
 from imgdiff.models import Models
 from imgdiff.operator import Filter, Mapper
-from imgdiff.rows import Region
 from imgdiff.testing import make_row, run_operator
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from imgdiff.images import encode_png
-from imgdiff.rows import (
+from imgdiff.data.images import encode_png
+from imgdiff.data.rows import (
     FIELDS,
     INPUT_FIELDS,
     Region,

@@ -10,12 +10,12 @@ from collections import namedtuple
 import pytest
 
 from imgdiff import files, run
+from imgdiff.data.input import Input
+from imgdiff.data.rows import Region, Row
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.files import write_atomic
 from imgdiff.identity import describe
-from imgdiff.input import Input
 from imgdiff.recipe.check import check
-from imgdiff.rows import Region, Row
 from imgdiff.run_dir import open_run
 
 Usage = namedtuple("Usage", "total used free")

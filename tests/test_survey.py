@@ -5,10 +5,10 @@ import pickle
 from pathlib import Path
 
 from imgdiff import cli
+from imgdiff.data.input import Input
+from imgdiff.data.readers import find
 from imgdiff.engines.survey import survey, surveyed_rows, write_surveys
 from imgdiff.identity import describe
-from imgdiff.input import Input
-from imgdiff.readers import find
 from imgdiff.recipe.check import check
 
 RECIPE = (

@@ -11,8 +11,8 @@ from rendered import run_on
 
 from embedded.editing import exchanged
 from embedded.figures import Figure, plain, share
-from imgdiff import images
-from imgdiff.rows import Region, Row
+from imgdiff.data import images
+from imgdiff.data.rows import Region, Row
 from imgdiff.toyland.captions import scene_caption
 from imgdiff.toyland.judge import CELL, Judge, Seen, look
 from imgdiff.toyland.scenes import generator, sample_scene

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from embedded.figures import Figure, share
-from imgdiff import images
+from imgdiff.data import images
 from imgdiff.models.clip import Clip
 from imgdiff.toyland.captions import phrase
 from imgdiff.toyland.pairs import RenderedPair

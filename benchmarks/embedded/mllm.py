@@ -10,11 +10,11 @@ from rich.progress import track
 
 from embedded.figures import Figure, bootstrapped, plain, ratio, share
 from embedded.perception import object_crops, recipe_params
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Region
 from imgdiff.models.mllm import Mllm
 from imgdiff.operators.difference_captions.difference_caption_mapper import DifferenceCaptionMapper
 from imgdiff.operators.difference_captions.region_caption_mapper import RegionCaptionMapper
-from imgdiff.rows import Region
 from imgdiff.testing import make_row
 from imgdiff.text import prompts
 from imgdiff.text.answers import read_yes_no

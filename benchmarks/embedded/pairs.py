@@ -14,8 +14,8 @@ from pathlib import Path
 from rendered import make_pairs, run_recipe
 
 from embedded.figures import Figure, share
-from imgdiff.boxes import iou
-from imgdiff.rows import Region, Row
+from imgdiff.data.boxes import iou
+from imgdiff.data.rows import Region, Row
 from imgdiff.toyland.pairs import RenderedPair
 
 AREA_OPERATORS = ("image_segment_mapper", "region_text_matching_filter", "region_difference_filter")

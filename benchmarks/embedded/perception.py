@@ -11,7 +11,7 @@ from rich.progress import track
 from segment_anything.utils.amg import rle_to_mask
 
 from embedded.figures import Figure, mean, plain, roc_auc, share
-from imgdiff import images
+from imgdiff.data import images
 from imgdiff.models.clip import Clip
 from imgdiff.models.matcher import Matcher
 from imgdiff.models.segmenter import Segmenter

@@ -12,7 +12,7 @@ from embedded.chain import Sample
 from embedded.diffusion import Drawn
 from embedded.editing import Edited
 from embedded.perception import segments
-from imgdiff import images
+from imgdiff.data import images
 from imgdiff.models.segmenter import Segmenter
 from imgdiff.toyland.scenes import draw, generator, sample_scene
 

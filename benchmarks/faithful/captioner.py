@@ -16,7 +16,7 @@ from rich.console import Console
 
 from faithful import changes, efuf, seed, together
 from faithful.bench import Bench
-from imgdiff.rows import Region, Row
+from imgdiff.data.rows import Region, Row
 
 CAPTIONS = 200
 OPEN = "region_caption_agreement_filter.min_agreement=0.0"

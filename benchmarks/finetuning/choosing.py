@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from imgdiff.conversations import IMAGE
+from imgdiff.data.conversations import IMAGE
 from imgdiff.models.mllm import Mllm
 from imgdiff.training.answers import IGNORED, collate, encode
 from imgdiff.training.conversations import TrainingExample

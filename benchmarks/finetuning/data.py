@@ -14,9 +14,9 @@ import numpy as np
 from embedded.editing import exchanged
 from rendered import run_on
 
-from imgdiff import images
-from imgdiff.conversations import IMAGE
-from imgdiff.rows import Region, Row
+from imgdiff.data import images
+from imgdiff.data.conversations import IMAGE
+from imgdiff.data.rows import Region, Row
 from imgdiff.text import prompts
 from imgdiff.toyland.conversations import SINGLE_SHARES, Conversation, conversation
 from imgdiff.toyland.make import captions, write_lines

@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from finetuning.choosing import choose, with_options
-from imgdiff import images
-from imgdiff.conversations import IMAGE, QUESTIONS
+from imgdiff.data import images
+from imgdiff.data.conversations import IMAGE, QUESTIONS
 from imgdiff.evaluation import captions, pairs, pope, toyland
 from imgdiff.evaluation.asking import Prompt, ask
 from imgdiff.models.mllm import Mllm

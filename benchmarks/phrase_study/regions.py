@@ -9,7 +9,8 @@ from embedded.figures import Figure, bootstrapped
 from embedded.perception import recipe_params
 from rendered import make_pairs
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
 from imgdiff.models.phrase_scores import PHRASE
 from imgdiff.operators.difference_captions.region_caption_mapper import RegionCaptionMapper
@@ -19,7 +20,6 @@ from imgdiff.operators.difference_captions.region_caption_matching_filter import
 from imgdiff.operators.difference_captions.region_hallucination_filter import (
     RegionHallucinationFilter,
 )
-from imgdiff.rows import Region, Row
 from imgdiff.testing import make_row, run_operator
 from imgdiff.toyland.pairs import RenderedPair
 from imgdiff.toyland.scenes import generator

@@ -9,7 +9,8 @@ import numpy as np
 from embedded.figures import Figure, bootstrapped
 from rich.progress import track
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Row
 from imgdiff.models import Models
 from imgdiff.models.clip import Clip
 from imgdiff.models.phrase_scores import (
@@ -23,7 +24,6 @@ from imgdiff.models.phrase_scores import (
 )
 from imgdiff.operators.scene_captions.caption_phrase_mapper import CaptionPhraseMapper
 from imgdiff.operators.scene_captions.scene_caption_mapper import SceneCaptionMapper
-from imgdiff.rows import Row
 from imgdiff.testing import make_row, run_operator
 from imgdiff.text.lexicon import load_lexicon
 from imgdiff.text.mentions import mentions

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imgdiff.cli import verb_parser
+from imgdiff.data.hub import UnreachableError
 from imgdiff.engines import Plan
 from imgdiff.errors import COMPLETE, REFUSED, RefusedError
-from imgdiff.models.hub import UnreachableError
 from imgdiff.models.revisions import at_commit
 from imgdiff.models.zoo import Binding
 from imgdiff.recipe.check import check

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from pydantic import model_validator
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
 from imgdiff.operator import Params, RegionFilter
-from imgdiff.rows import Region, Row
 
 
 class MatchingParams(Params):

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgdiff.input import Demand
+from imgdiff.data.input import Demand
+from imgdiff.data.rows import FIELDS, Row
 from imgdiff.operator import Filter, Operator, RegionFilter, Selector
 from imgdiff.recipe.schema import Recipe
 from imgdiff.recipe.source import Key
-from imgdiff.rows import FIELDS, Row
 
 if TYPE_CHECKING:
+    from imgdiff.data.readers.base import Address
     from imgdiff.models.zoo import Binding
-    from imgdiff.readers.base import Address
 
 FIRST_STAGE = "extra"  # of operators that name none, when no phase goes before
 
@@ -48,7 +48,7 @@ class Plan:
 
     recipe: as resolved, `process` with every operator and every setting.
     models: role -> checkpoint, for the roles that the operators need.
-    needed, made: fields, see `imgdiff.input.Demand`.
+    needed, made: fields, see `imgdiff.data.input.Demand`.
     advice: what can be run, but may not be meant. lines: of the settings, for messages.
     """
 

@@ -5,10 +5,10 @@ import sys
 import time
 from collections.abc import Sequence
 
+from imgdiff.data.rows import Row
 from imgdiff.engines import Tally, region_scores, row_scores, written_columns
 from imgdiff.errors import BrokenDeviceError, RowError
 from imgdiff.operator import Operator
-from imgdiff.rows import Row
 
 LONGEST_MESSAGE = 300
 log = logging.getLogger(__name__)

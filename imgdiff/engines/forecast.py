@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from imgdiff.data.input import Input
+from imgdiff.data.rows import Row
 from imgdiff.engines import Plan
 from imgdiff.engines.replay import Replay, Stored, trusting
 from imgdiff.engines.selection import PICTURES
-from imgdiff.input import Input
-from imgdiff.rows import Row
 from imgdiff.run_dir import RunDir
 
 

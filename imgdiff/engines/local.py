@@ -4,10 +4,10 @@ import threading
 from contextlib import closing
 
 from imgdiff.console.progress import Progress
+from imgdiff.data.input import Input
 from imgdiff.engines import Plan
 from imgdiff.engines.shards import Worker, tasks
 from imgdiff.errors import StoppedError
-from imgdiff.input import Input
 from imgdiff.run_dir import RunDir
 
 

@@ -22,10 +22,10 @@ import ray.data
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from imgdiff.console.progress import Progress
+from imgdiff.data.input import Input
 from imgdiff.engines import Plan
 from imgdiff.engines.shards import Task, Worker, tasks
 from imgdiff.errors import BrokenDeviceError, StoppedError
-from imgdiff.input import Input
 from imgdiff.operator import OUTSIDE
 from imgdiff.recipe.schema import Pool
 from imgdiff.run_dir import RunDir

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from imgdiff.data.rows import Region, Row
 from imgdiff.engines import Tally, region_scores, row_scores
 from imgdiff.engines.batches import tally
 from imgdiff.operator import Filter, Operator
-from imgdiff.rows import Region, Row
 
 DIGITS = 16  # of a hash
 

@@ -5,12 +5,12 @@ import time
 from collections.abc import Sequence
 
 from imgdiff.console.progress import Progress
+from imgdiff.data.rows import Row
 from imgdiff.engines import Plan, Tally
 from imgdiff.engines.batches import Batches
 from imgdiff.errors import StoppedError
 from imgdiff.models import Models
 from imgdiff.operator import Selector
-from imgdiff.rows import Row
 from imgdiff.run_dir import RunDir
 
 PICTURES = {"image_a", "image_b"}  # most of a row's bytes

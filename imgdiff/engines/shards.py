@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imgdiff.data.input import Demand, Part
+from imgdiff.data.readers import open_input
+from imgdiff.data.readers.base import Reader
+from imgdiff.data.rows import Row
 from imgdiff.engines import Phase, Plan, withhold
 from imgdiff.engines.batches import Batches
 from imgdiff.engines.crumbs import BLAMED_AFTER, Crumb
 from imgdiff.engines.replay import Replay, Replayed, mark
 from imgdiff.errors import StoppedError
-from imgdiff.input import Demand, Part
 from imgdiff.models import Models
 from imgdiff.models.zoo import Binding
-from imgdiff.readers import open_input
-from imgdiff.readers.base import Reader
-from imgdiff.rows import Row
 from imgdiff.shard_files import Manifest, ShardFiles
 
 ANSWERS = "answers"  # in the run folder: what servers have said

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from imgdiff.data.input import Demand, Input
+from imgdiff.data.readers import open_input
+from imgdiff.data.rows import INPUT_FIELDS, Row
 from imgdiff.engines import Plan
 from imgdiff.files import write_atomic
-from imgdiff.input import Demand, Input
 from imgdiff.operator import Operator
-from imgdiff.readers import open_input
-from imgdiff.rows import INPUT_FIELDS, Row
 from imgdiff.shard_files import to_json
 
 FOLDER = "surveys"  # in the run folder, for people

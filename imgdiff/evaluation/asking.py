@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
+from imgdiff.data.images import load_rgb
 from imgdiff.errors import RefusedError, RowError
 from imgdiff.evaluation.annotations import read_lines
-from imgdiff.images import load_rgb
 
 Answerer = Callable[[Sequence[np.ndarray], Sequence[str], int], list[str]]  # as `Mllm.answer`
 Loader = Callable[[str], np.ndarray]  # name of an image -> [H, W, 3] uint8 RGB

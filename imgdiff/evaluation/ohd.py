@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from imgdiff.data.images import load_rgb
 from imgdiff.errors import RefusedError, RowError
 from imgdiff.evaluation.annotations import read_json, read_lines
-from imgdiff.images import load_rgb
 from imgdiff.statistics.estimates import Estimate, mean
 from imgdiff.text.negatives import FAMILIES
 

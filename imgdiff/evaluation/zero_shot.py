@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from imgdiff.data.readers.folder import KINDS
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation.asking import from_folder
-from imgdiff.readers.folder import KINDS
 from imgdiff.statistics.estimates import Estimate, mean
 from imgdiff.text.grammar import article
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Protocol
 
-from imgdiff.rows import Row
+from imgdiff.data.rows import Row
 
 
 class FinishedRun(Protocol):

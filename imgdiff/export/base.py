@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from imgdiff.conversations import Form, Turn
+from imgdiff.data.conversations import Form, Turn
+from imgdiff.data.images import encode_png
+from imgdiff.data.rows import Row
 from imgdiff.export import FinishedRun
 from imgdiff.export.samples import Sample, samples
 from imgdiff.export.split import Side, Split
 from imgdiff.export.validation import Example, validate
-from imgdiff.images import encode_png
-from imgdiff.rows import Row
 
 ROLES = {"human": "user", "gpt": "assistant"}
 

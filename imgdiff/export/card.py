@@ -12,12 +12,12 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from imgdiff.data.rows import Row
 from imgdiff.export import FinishedRun
 from imgdiff.export.licences import OWN, licence_of
 from imgdiff.export.pictures import EXAMPLES
 from imgdiff.export.split import SIDES
 from imgdiff.export.tables import Table, public_name
-from imgdiff.rows import Row
 from imgdiff.text.shortening import shortened
 
 FOLDER = "path/to/this/folder"  # in the code that loads it; a push puts its own name there

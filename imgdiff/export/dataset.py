@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from imgdiff.data.rows import Row
 from imgdiff.export import FinishedRun
 from imgdiff.export.card import write_card
 from imgdiff.export.parquet_files import ParquetFiles
@@ -15,7 +16,6 @@ from imgdiff.export.pictures import CardPictures
 from imgdiff.export.split import SIDES, Side, Split
 from imgdiff.export.tables import Table, tables
 from imgdiff.files import swap_folder
-from imgdiff.rows import Row
 
 
 def write_dataset(run: FinishedRun, validation_fraction: float = 0.0) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from imgdiff.conversations import QUESTIONS
+from imgdiff.data.conversations import QUESTIONS
 from imgdiff.export.base import messages
 from imgdiff.export.json_format import JsonFormat, Record
 from imgdiff.export.samples import Sample

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from imgdiff.conversations import IMAGE, Turn, image_count
+from imgdiff.data.conversations import IMAGE, Turn, image_count
+from imgdiff.data.rows import Row
 from imgdiff.export import FinishedRun
 from imgdiff.export.base import Format, spoken
 from imgdiff.export.dataset import DatasetWriter
 from imgdiff.export.split import Side
 from imgdiff.export.validation import Example
-from imgdiff.rows import Row
 
 
 class Parquet(Format):

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from imgdiff.images import draw_box, join, load_rgb
-from imgdiff.rows import Row
+from imgdiff.data.images import draw_box, join, load_rgb
+from imgdiff.data.rows import Row
 from imgdiff.statistics.histograms import Histogram, Scores
 
 EXAMPLES = 8  # pairs in the grid; the card lists their captions under the same numbers

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgdiff.boxes import Box
-from imgdiff.conversations import Form, Turn, image_count, recast
+from imgdiff.data.boxes import Box
+from imgdiff.data.conversations import Form, Turn, image_count, recast
+from imgdiff.data.images import draw_box, join, load_rgb
+from imgdiff.data.rows import Region, Row
 from imgdiff.export.split import Side, Split
-from imgdiff.images import draw_box, join, load_rgb
-from imgdiff.rows import Region, Row
 
 LONGEST_NAME = 100  # characters of an id that become part of a file's name
 

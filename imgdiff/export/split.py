@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from imgdiff.rows import Row, derive_seed
+from imgdiff.data.rows import Row, derive_seed
 
 Side = Literal["train", "validation"]
 SIDES: tuple[Side, Side] = ("train", "validation")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from imgdiff.data.images import load_rgb
+from imgdiff.data.rows import Row
 from imgdiff.errors import RowError
-from imgdiff.images import load_rgb
-from imgdiff.rows import Row
 
 if TYPE_CHECKING:
     from datasets import Features

@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from imgdiff.conversations import IMAGE
+from imgdiff.data.conversations import IMAGE
+from imgdiff.data.rows import Row
 from imgdiff.export import FinishedRun
 from imgdiff.export.base import SampleFormat, messages
 from imgdiff.export.card import config
@@ -14,7 +15,6 @@ from imgdiff.export.parquet_files import ParquetFiles
 from imgdiff.export.samples import Sample
 from imgdiff.export.split import SIDES, Side
 from imgdiff.export.validation import Example
-from imgdiff.rows import Row
 
 Part = dict[str, str | None]  # type (image, text) and text
 Message = dict[str, Any]  # role, and content as a list of parts

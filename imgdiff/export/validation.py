@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from PIL import Image, UnidentifiedImageError
 
-from imgdiff.boxes import Box
-from imgdiff.conversations import IMAGE
+from imgdiff.data.boxes import Box
+from imgdiff.data.conversations import IMAGE
 from imgdiff.errors import RefusedError
 
 MEDIA = re.compile(r"<(?:image|video|audio|bbox|ref-object)>")

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
+from imgdiff.data.images import encode_png
 from imgdiff.errors import RowError, StoppedError
 from imgdiff.files import write_atomic
-from imgdiff.images import encode_png
 from imgdiff.models.zoo import Endpoint
 from imgdiff.text.answers import read_yes_no
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from imgdiff.images import crop
+from imgdiff.data.images import crop
 
 if TYPE_CHECKING:
     from imgdiff.models.clip import Clip

@@ -8,8 +8,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from imgdiff.data.hub import UnreachableError, ask, commit_of, has_downloaded, listing
 from imgdiff.errors import RefusedError
-from imgdiff.models.hub import UnreachableError, ask, commit_of, has_downloaded, listing
 from imgdiff.models.zoo import Binding, Checkpoint
 
 if TYPE_CHECKING:

@@ -136,7 +136,7 @@ class Segmenter:
 
         Returns:
             Dictionaries with `box_xyxy` (4 float pixels, far edges exclusive), `mask` (run lengths
-            as in `imgdiff.rows.Region`) and `score` (predicted IoU), best first.
+            as in `imgdiff.data.rows.Region`) and `score` (predicted IoU), best first.
         """
         fits = MASK_BYTES // (BYTES_PER_POINT * image.shape[0] * image.shape[1])
         everything = SamAutomaticMaskGenerator(

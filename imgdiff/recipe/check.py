@@ -6,15 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from imgdiff.data.input import fields_of, peek
+from imgdiff.data.readers import find
+from imgdiff.data.readers.base import FIELDS as INPUT_NAMES
+from imgdiff.data.readers.base import Address, InputError, kind
+from imgdiff.data.rows import FIELDS, INPUT_FIELDS
 from imgdiff.engines import Phase, Plan, phases_of, written_columns
 from imgdiff.errors import RefusedError
 from imgdiff.export.formats import ALWAYS, FORMATS
-from imgdiff.input import fields_of, peek
 from imgdiff.models.zoo import Binding, bind
 from imgdiff.operator import INHERITED, Composite, Filter, Operator, Selector, registry
-from imgdiff.readers import find
-from imgdiff.readers.base import FIELDS as INPUT_NAMES
-from imgdiff.readers.base import Address, InputError, kind
 from imgdiff.recipe.advice import advice
 from imgdiff.recipe.schema import Recipe
 from imgdiff.recipe.source import (
@@ -26,7 +27,6 @@ from imgdiff.recipe.source import (
     read_source,
 )
 from imgdiff.recipe.validation import validated
-from imgdiff.rows import FIELDS, INPUT_FIELDS
 
 Step = tuple[Key, Operator]  # an operator of the recipe, and where its settings stand
 

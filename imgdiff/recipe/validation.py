@@ -6,7 +6,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from imgdiff.readers.base import kind
+from imgdiff.data.readers.base import kind
 from imgdiff.recipe.source import Key, Source, did_you_mean
 
 M = TypeVar("M", bound=BaseModel)

@@ -8,8 +8,8 @@ import numpy as np
 from rich.table import Table
 
 from imgdiff.console.progress import make_console
+from imgdiff.data.rows import Row
 from imgdiff.identity import changes
-from imgdiff.rows import Row
 from imgdiff.statistics.dial import StoredRun, load_run
 
 SHOWN_IDS = 5

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from imgdiff.data.rows import Region, Row
 from imgdiff.export import FinishedRun
 from imgdiff.report.thumbnails import Thumbnail, thumbnail
-from imgdiff.rows import Region, Row
 from imgdiff.text.shortening import cut, shortened
 from imgdiff.text.words import word_blocks
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from imgdiff.data.rows import Region, Row
 from imgdiff.export import FinishedRun
 from imgdiff.files import swap_folder
 from imgdiff.report.gallery import (
@@ -20,7 +21,6 @@ from imgdiff.report.gallery import (
 )
 from imgdiff.report.rendering import render
 from imgdiff.report.thumbnails import thumbnail
-from imgdiff.rows import Region, Row
 
 FOLDER = "report"
 SIDE = 768  # pixels of a picture's longer side, at most

@@ -7,8 +7,8 @@ from typing import Any
 
 from PIL import Image
 
+from imgdiff.data.images import load_rgb
 from imgdiff.errors import RowError
-from imgdiff.images import load_rgb
 
 SIDE = 320  # pixels of the longer side, at most
 QUALITY = 90

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from imgdiff.data.rows import Row
 from imgdiff.engines.replay import Replay, Trace
 from imgdiff.engines.selection import PICTURES
 from imgdiff.errors import RefusedError
 from imgdiff.operator import Filter, Operator, load_operator_file, registry
-from imgdiff.rows import Row
 from imgdiff.run_dir import RUN
 from imgdiff.shard_files import ShardFiles, read_json
 

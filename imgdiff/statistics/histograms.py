@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from imgdiff.rows import Row
+from imgdiff.data.rows import Row
 
 BINS = 40
 MARGIN = 0.05  # share of the range left free on both sides

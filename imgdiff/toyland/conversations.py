@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from imgdiff import images
+from imgdiff.data import images
 from imgdiff.text import prompts
 from imgdiff.toyland.captions import difference, nothing_but, phrase, scene_caption
 from imgdiff.toyland.scenes import Picture, Scene, SceneObject, replaced_object, sample_scene

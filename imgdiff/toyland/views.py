@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from imgdiff import images
+from imgdiff.data import images
 from imgdiff.toyland.captions import nothing_but, phrase, scene_caption
 from imgdiff.toyland.scenes import SIZE, Picture, Scene, draw, replaced_object, sample_scene
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, with_article

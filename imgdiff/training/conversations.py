@@ -12,15 +12,15 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from imgdiff.conversations import IMAGE, Form, Turn, image_count, recast
+from imgdiff.data.conversations import IMAGE, Form, Turn, image_count, recast
+from imgdiff.data.images import load_rgb, pad_to_square
+from imgdiff.data.readers.base import inside
+from imgdiff.data.rows import Region
 from imgdiff.errors import RefusedError, RowError
 from imgdiff.export.base import spoken
 from imgdiff.export.samples import draw
 from imgdiff.export.split import Side
 from imgdiff.export.validation import token_faults, turn_faults
-from imgdiff.images import load_rgb, pad_to_square
-from imgdiff.readers.base import inside
-from imgdiff.rows import Region
 
 MAX_PIXELS = 40_000_000  # of a picture of instruction data
 Message = dict[str, Any]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
-from imgdiff.conversations import Form
+from imgdiff.data.conversations import Form
 from imgdiff.recipe.schema import Section
 from imgdiff.recipe.source import Key
 

@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from imgdiff.data.rows import Row, derive_seed
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
-from imgdiff.rows import Row, derive_seed
 from imgdiff.text import prompts
 from imgdiff.text.caption_answers import read_answer
 from imgdiff.text.caption_edits import EDITORS, CaptionEdit

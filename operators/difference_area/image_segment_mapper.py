@@ -6,11 +6,11 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
-from imgdiff import images
-from imgdiff.boxes import area, clip
+from imgdiff.data import images
+from imgdiff.data.boxes import area, clip
+from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
-from imgdiff.rows import Region, Row
 
 
 class ImageSegmentParams(Params):

@@ -6,11 +6,11 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from imgdiff import images
-from imgdiff.boxes import area, iou
+from imgdiff.data import images
+from imgdiff.data.boxes import area, iou
+from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
 from imgdiff.operator import Params, RegionFilter, register
-from imgdiff.rows import Region, Row
 
 
 class RegionDifferenceParams(Params):

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from imgdiff.data.rows import Region, Row
 from imgdiff.differences.region_matching import MatchingParams, RegionMatchingFilter
 from imgdiff.operator import register
-from imgdiff.rows import Region, Row
 from imgdiff.text.words import changed_phrases
 
 

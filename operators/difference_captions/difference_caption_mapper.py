@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
-from imgdiff.rows import Region, Row
 from imgdiff.text import prompts
 from imgdiff.text.answers import as_phrase, is_refusal
 

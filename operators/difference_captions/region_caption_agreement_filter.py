@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from imgdiff.boxes import area
+from imgdiff.data.boxes import area
+from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
 from imgdiff.operator import Params, RegionFilter, register
-from imgdiff.rows import Region, Row
 from imgdiff.text.agreement import agreement, exchanged
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 

@@ -6,10 +6,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
-from imgdiff.rows import Region, Row
 from imgdiff.text import prompts
 from imgdiff.text.answers import is_refusal
 

@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
 from imgdiff.operator import Params, RegionFilter, register
-from imgdiff.rows import Region, Row
 
 
 class RegionCaptionSimilarityParams(Params):

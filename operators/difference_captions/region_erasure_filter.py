@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from imgdiff.data.rows import Region, Row
 from imgdiff.differences.region_matching import RegionMatchingFilter
 from imgdiff.operator import Params, register
-from imgdiff.rows import Region, Row
 
 
 class RegionErasureParams(Params):

@@ -5,11 +5,11 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
 from imgdiff.models.phrase_scores import PHRASE, TEMPLATE, PhraseScorer
 from imgdiff.operator import Params, RegionFilter, register
-from imgdiff.rows import Region, Row
 from imgdiff.text.answers import as_phrase
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 from imgdiff.text.phrases import noun_phrases

@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Row
 from imgdiff.models import Models
 from imgdiff.models.phrase_scores import PHRASE, TEMPLATE, Aggregate, PhraseScorer
 from imgdiff.operator import Filter, Params, register
-from imgdiff.rows import Row
 
 POSITIVE, NEGATIVE = "positive", "negative"
 SENTENCE_ENDS = (".", "!", "?", '."', '!"', '?"')

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Row
 from imgdiff.operator import Mapper, register
-from imgdiff.rows import Row
 
 
 @register("image_pair_hash_mapper")

@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Row
 from imgdiff.models import Models
 from imgdiff.operator import Filter, Params, register
-from imgdiff.rows import Row
 from imgdiff.text import prompts
 
 

@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Row
 from imgdiff.models import Models
 from imgdiff.operator import Filter, Params, register
-from imgdiff.rows import Row
 
 
 class NsfwParams(Params):

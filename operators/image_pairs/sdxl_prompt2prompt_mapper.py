@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, Field
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Row, derive_seed
 from imgdiff.editing.candidates import Score, scores, shortened
 from imgdiff.editing.edits import Edit, LocalBlend, Source, Windows
 from imgdiff.generation import GenerationParams, fits, is_finite, refuse_flat, to_pixels
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, register
-from imgdiff.rows import Row, derive_seed
 from imgdiff.text.words import changed_spans, changed_words, swapped_spans
 
 REFINED = ("attribute", "add")  # kinds of edits that leave all other words alone

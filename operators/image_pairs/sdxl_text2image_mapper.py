@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Row, derive_seed
 from imgdiff.editing.edits import Source
 from imgdiff.generation import GenerationParams, fits, is_finite, refuse_flat, to_pixels
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, register
-from imgdiff.rows import Row, derive_seed
 
 
 @register("sdxl_text2image_mapper")

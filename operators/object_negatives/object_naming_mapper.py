@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Row
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
-from imgdiff.rows import Row
 from imgdiff.text.chains import with_article
 from imgdiff.text.lexicon import DEFAULT_LEXICON, Lexicon, LexiconName, load_lexicon
 

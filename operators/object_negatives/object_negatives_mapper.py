@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
+from imgdiff.data.rows import Row, derive_seed
 from imgdiff.errors import RefusedError
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
-from imgdiff.rows import Row, derive_seed
 from imgdiff.text import prompts
 from imgdiff.text.caption_answers import read_negative
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
-from imgdiff import images
-from imgdiff.boxes import area
+from imgdiff.data import images
+from imgdiff.data.boxes import area
+from imgdiff.data.rows import Row, derive_seed
 from imgdiff.editing.holes import Hole, composed, dilated
 from imgdiff.generation import GenerationParams, fits, is_finite
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, register
-from imgdiff.rows import Row, derive_seed
 from imgdiff.text.words import place_of
 
 QUOTES = re.compile(r"\{(caption_a|place)\}")

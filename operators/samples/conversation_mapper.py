@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from imgdiff.conversations import CHOICE, IMAGE, QUESTIONS
+from imgdiff.data.conversations import CHOICE, IMAGE, QUESTIONS
+from imgdiff.data.rows import Region, Row
 from imgdiff.operator import Mapper, Params, register
-from imgdiff.rows import Region, Row
 from imgdiff.text.answers import as_phrase
 
 LETTERS = {"a": "A", "b": "B"}  # the image that stands left -> the choice that names image A

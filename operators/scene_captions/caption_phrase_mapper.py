@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from imgdiff.data.rows import Row, derive_seed
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
-from imgdiff.rows import Row, derive_seed
 from imgdiff.text import prompts
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 from imgdiff.text.phrases import as_records, listed_phrases, noun_phrases

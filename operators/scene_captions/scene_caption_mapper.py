@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Row
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
-from imgdiff.rows import Row
 from imgdiff.text import prompts
 from imgdiff.text.answers import is_refusal
 

@@ -5,9 +5,9 @@ from array import array
 import numpy as np
 from pydantic import Field
 
+from imgdiff.data.rows import Row
 from imgdiff.models import Models
 from imgdiff.operator import Params, Selector, register
-from imgdiff.rows import Row
 
 
 class ImagePairDeduplicatorParams(Params):

@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from imgdiff.data.rows import Row
 from imgdiff.models import Models
 from imgdiff.operator import Params, Selector, register
-from imgdiff.rows import Row
 from imgdiff.text.words import changed_words
 
 

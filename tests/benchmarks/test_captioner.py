@@ -3,7 +3,7 @@
 import pytest
 from faithful.captioner import captioner_figures
 
-from imgdiff.rows import Region, Row
+from imgdiff.data.rows import Region, Row
 
 RIGHT = "The left image shows a red car, the right image shows a red boat."
 WRONG = "The left image shows a red car, the right image shows a red tent."

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from finetuning import choosing, data, models, questions
 
-from imgdiff import images
-from imgdiff.conversations import IMAGE
+from imgdiff.data import images
+from imgdiff.data.conversations import IMAGE
+from imgdiff.data.rows import Region, Row
 from imgdiff.evaluation import pope, toyland
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS
-from imgdiff.rows import Region, Row
 from imgdiff.text import prompts
 from imgdiff.toyland.captions import difference, phrase
 from imgdiff.toyland.conversations import conversation

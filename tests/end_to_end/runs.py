@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from imgdiff.rows import Row
+from imgdiff.data.rows import Row
 from imgdiff.run import main as run
 from imgdiff.run_dir import RunDir
 

@@ -16,7 +16,7 @@ from miniatures import SAVERS
 from PIL import Image, ImageDraw
 from runs import ROOT, finished, rows_of
 
-from imgdiff.images import load_rgb
+from imgdiff.data.images import load_rgb
 
 pytestmark = pytest.mark.slow
 

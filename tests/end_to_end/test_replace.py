@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from runs import ROOT, SMALL, finished, rows_of
 
-from imgdiff import images
 from imgdiff.cli import main
+from imgdiff.data import images
+from imgdiff.data.rows import Region, Row
 from imgdiff.export.formats import FORMATS
-from imgdiff.rows import Region, Row
 from imgdiff.run_dir import RunDir
 
 

@@ -7,7 +7,7 @@ import pytest
 from miniatures import SAVERS
 from runs import ROOT, finished, rows_of
 
-from imgdiff.images import load_rgb
+from imgdiff.data.images import load_rgb
 from imgdiff.models import Models
 from imgdiff.models.zoo import bind
 from imgdiff.operators.hallucination.phrase_relevance_filter import PhraseRelevanceFilter

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from imgdiff.data.images import encode_png
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation.asking import Prompt, ask, from_folder
-from imgdiff.images import encode_png
 
 PROMPTS = [Prompt(str(k), f"{k}.png", f"question {k}") for k in range(5)]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imgdiff.data.images import encode_png
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation import toyland
 from imgdiff.evaluation.ohd import Item, read_released, read_run, scores
-from imgdiff.images import encode_png
 from imgdiff.text.negatives import FAMILIES
 
 RELEASED = Path(__file__).parent / "ohd_out_label.json"

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imgdiff.data.images import encode_png
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation import toyland
 from imgdiff.evaluation.zero_shot import Labelled, read_folder, scores
-from imgdiff.images import encode_png
 
 
 def fill(folder, names):

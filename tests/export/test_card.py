@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from imgdiff import run
+from imgdiff.data.images import RED, encode_png
+from imgdiff.data.rows import Region
 from imgdiff.export.card import public
 from imgdiff.export.licences import UNKNOWN, licence_of
 from imgdiff.export.pictures import EXAMPLES, SIDE, draw_histograms, draw_samples
-from imgdiff.images import RED, encode_png
-from imgdiff.rows import Region
 from imgdiff.statistics.histograms import histogram
 from imgdiff.testing import make_row
 

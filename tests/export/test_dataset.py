@@ -8,11 +8,11 @@ import datasets
 import numpy as np
 import pytest
 
+from imgdiff.data.images import encode_png
+from imgdiff.data.rows import Region, Row
 from imgdiff.export import parquet_files
 from imgdiff.export.card import limits, plain
 from imgdiff.export.dataset import write_dataset
-from imgdiff.images import encode_png
-from imgdiff.rows import Region, Row
 
 INFO: dict[str, Any] = {
     "project_name": "two | pairs",

@@ -14,8 +14,9 @@ from PIL import Image
 from rich.console import Console
 from test_dataset import INFO, Run
 
-from imgdiff import images
-from imgdiff.conversations import QUESTIONS
+from imgdiff.data import images
+from imgdiff.data.conversations import QUESTIONS
+from imgdiff.data.rows import Region, Row
 from imgdiff.errors import RefusedError
 from imgdiff.export import parquet_files, webdataset
 from imgdiff.export.formats import FORMATS, export
@@ -23,7 +24,6 @@ from imgdiff.export.llava import Llava
 from imgdiff.export.samples import safe_name
 from imgdiff.export.split import Split
 from imgdiff.export.validation import Example, ExportError, faults
-from imgdiff.rows import Region, Row
 
 SIDE, BOX = 64, (8.0, 16.0, 40.0, 48.0)
 BAR = round(images.BAR_WIDTH * SIDE / images.REFERENCE_SIDE)

@@ -9,8 +9,8 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from imgdiff.images import encode_png
-from imgdiff.rows import Region
+from imgdiff.data.images import encode_png
+from imgdiff.data.rows import Region
 from imgdiff.testing import make_row
 
 SIDE = 64

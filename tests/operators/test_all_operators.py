@@ -4,8 +4,8 @@ import inspect
 
 import pytest
 
+from imgdiff.data.rows import FIELDS, Region
 from imgdiff.operator import Composite, Filter, registry
-from imgdiff.rows import FIELDS, Region
 from imgdiff.testing import make_row, run_operator
 
 BOX, OTHER = (8.0, 8.0, 24.0, 24.0), (40.0, 40.0, 60.0, 60.0)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Region
 from imgdiff.operators.samples.conversation_mapper import ConversationMapper
-from imgdiff.rows import Region
 from imgdiff.testing import make_row, run_operator
 
 BOX = (8.0, 8.0, 24.0, 24.0)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Region
 from imgdiff.operators.difference_captions.difference_caption_mapper import DifferenceCaptionMapper
-from imgdiff.rows import Region
 from imgdiff.testing import run_operator
 
 BOX = (8.0, 8.0, 24.0, 24.0)

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
+from imgdiff.data.rows import Region
 from imgdiff.operator import Filter, registry
-from imgdiff.rows import Region
 from imgdiff.testing import make_row
 
 # limits that are not asked by default; of two sides each must pass, so that each limit is seen

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from imgdiff import run
+from imgdiff.data.images import encode_png
 from imgdiff.engines import withhold
-from imgdiff.images import encode_png
 from imgdiff.models import Models
 from imgdiff.operators.image_pairs.nsfw_filter import NsfwFilter
 from imgdiff.recipe.check import check

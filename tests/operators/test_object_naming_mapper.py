@@ -2,8 +2,8 @@
 
 import pytest
 
+from imgdiff.data.rows import Region
 from imgdiff.operators.object_negatives.object_naming_mapper import ObjectNamingMapper
-from imgdiff.rows import Region
 from imgdiff.testing import make_row, run_operator
 
 BOXES = [(8.0, 8.0, 24.0, 24.0), (40.0, 40.0, 60.0, 60.0), (8.0, 40.0, 24.0, 60.0)]

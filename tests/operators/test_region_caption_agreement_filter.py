@@ -2,10 +2,10 @@
 
 import pytest
 
+from imgdiff.data.rows import Region
 from imgdiff.operators.difference_captions.region_caption_agreement_filter import (
     RegionCaptionAgreementFilter,
 )
-from imgdiff.rows import Region
 from imgdiff.testing import run_operator
 
 NAME = "region_caption_agreement_filter"

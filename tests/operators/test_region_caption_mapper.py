@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from imgdiff import images
+from imgdiff.data import images
+from imgdiff.data.rows import Region
 from imgdiff.operators.difference_captions.region_caption_mapper import RegionCaptionMapper
-from imgdiff.rows import Region
 from imgdiff.testing import run_operator
 from imgdiff.text import prompts
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from imgdiff.data.rows import Region
 from imgdiff.operators.difference_captions.region_caption_similarity_filter import (
     RegionCaptionSimilarityFilter,
 )
-from imgdiff.rows import Region
 from imgdiff.testing import run_operator
 
 BOX = (8.0, 8.0, 24.0, 24.0)

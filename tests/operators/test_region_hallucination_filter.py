@@ -3,10 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
+from imgdiff.data.rows import Region
 from imgdiff.operators.difference_captions.region_hallucination_filter import (
     RegionHallucinationFilter,
 )
-from imgdiff.rows import Region
 from imgdiff.testing import run_operator
 
 BOX = (8.0, 8.0, 24.0, 24.0)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from imgdiff.data.rows import Region
 from imgdiff.operators.difference_area.region_text_matching_filter import RegionTextMatchingFilter
-from imgdiff.rows import Region
 from imgdiff.testing import run_operator
 
 BOX = (8.0, 8.0, 24.0, 24.0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imgdiff import images
+from imgdiff.data import images
 from imgdiff.operators.scene_captions.scene_caption_mapper import SceneCaptionMapper
 from imgdiff.testing import make_row, run_operator
 from imgdiff.text import prompts

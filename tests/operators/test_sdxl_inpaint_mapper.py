@@ -6,11 +6,11 @@ import miniatures
 import numpy as np
 import pytest
 
+from imgdiff.data.images import encode_png, load_rgb
+from imgdiff.data.rows import Region, derive_seed
 from imgdiff.editing import inpainting
 from imgdiff.editing.holes import dilated
-from imgdiff.images import encode_png, load_rgb
 from imgdiff.operators.object_removal.sdxl_inpaint_mapper import SdxlInpaintMapper
-from imgdiff.rows import Region, derive_seed
 from imgdiff.testing import make_row, run_operator
 from imgdiff.toyland.tokenizer import clip_tokenizer
 

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from imgdiff.data.images import load_rgb
+from imgdiff.data.rows import derive_seed
 from imgdiff.editing import prompt_to_prompt
 from imgdiff.editing.edits import Windows
-from imgdiff.images import load_rgb
 from imgdiff.operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
-from imgdiff.rows import derive_seed
 from imgdiff.testing import make_row, run_operator
 
 NAME = "sdxl_prompt2prompt_mapper"

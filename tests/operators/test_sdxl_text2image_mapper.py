@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from imgdiff.data.images import load_rgb
+from imgdiff.data.rows import derive_seed
 from imgdiff.editing import prompt_to_prompt
-from imgdiff.images import load_rgb
 from imgdiff.operators.image_pairs.sdxl_text2image_mapper import SdxlText2ImageMapper
-from imgdiff.rows import derive_seed
 from imgdiff.testing import make_row, run_operator
 
 NAME = "sdxl_text2image_mapper"

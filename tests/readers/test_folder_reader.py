@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgdiff.images import encode_png
-from imgdiff.input import Demand, Input
-from imgdiff.readers import find
-from imgdiff.readers.base import InputError
+from imgdiff.data.images import encode_png
+from imgdiff.data.input import Demand, Input
+from imgdiff.data.readers import find
+from imgdiff.data.readers.base import InputError
 
 PAIRS = Demand(42, 1000, frozenset(["image_a", "image_b"]), frozenset())
 

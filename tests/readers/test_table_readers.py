@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from imgdiff.data.images import encode_png
+from imgdiff.data.input import Demand, Input
+from imgdiff.data.readers import find, open_input, pinned_input
+from imgdiff.data.readers.base import InputError
+from imgdiff.data.readers.tables import _downloaded
 from imgdiff.errors import RefusedError
-from imgdiff.images import encode_png
-from imgdiff.input import Demand, Input
-from imgdiff.readers import find, open_input, pinned_input
-from imgdiff.readers.base import InputError
-from imgdiff.readers.tables import _downloaded
 
 PAIRS = Demand(42, 1000, frozenset(["image_a", "image_b"]), frozenset())
 COUNT = 20

@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from toy_run import Run, make_run, too_similar, toy_row, unreadable
 
+from imgdiff.data.rows import Region
 from imgdiff.report.gallery import page_name
 from imgdiff.report.page import write_report
-from imgdiff.rows import Region
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

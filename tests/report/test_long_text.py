@@ -3,9 +3,9 @@
 import pytest
 
 from imgdiff import run
+from imgdiff.data.rows import Region, Row
 from imgdiff.report.gallery import SHOWN_REGIONS, page_name
 from imgdiff.report.pairs import shown_regions
-from imgdiff.rows import Region, Row
 from imgdiff.text.shortening import SHOWN, shortened
 
 WORDS = 200_000

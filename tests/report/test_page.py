@@ -12,12 +12,12 @@ import pytest
 from jinja2 import UndefinedError
 from toy_run import Run, make_run, too_similar, toy_row, unreadable
 
+from imgdiff.data.rows import Region, Row
 from imgdiff.report import gallery
 from imgdiff.report.gallery import Group, changed_words, edited_words, page_name
 from imgdiff.report.page import write_report
 from imgdiff.report.pairs import steps, zoom
 from imgdiff.report.rendering import duration, outside
-from imgdiff.rows import Region, Row
 from imgdiff.statistics.histograms import histogram
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from imgdiff.images import encode_png
-from imgdiff.rows import Region, Row
+from imgdiff.data.images import encode_png
+from imgdiff.data.rows import Region, Row
 from imgdiff.toyland.captions import phrase
 from imgdiff.toyland.scenes import draw, generator, replaced_object, sample_scene
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from imgdiff.conversations import QUESTIONS
+from imgdiff.data.conversations import QUESTIONS
+from imgdiff.data.images import encode_png
+from imgdiff.data.rows import Region, Row
 from imgdiff.export.dataset import write_dataset
-from imgdiff.images import encode_png
-from imgdiff.rows import Region, Row
 from imgdiff.toyland.captions import difference, phrase
 from imgdiff.toyland.pairs import replaced_pair
 from imgdiff.toyland.scenes import generator

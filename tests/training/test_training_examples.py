@@ -8,8 +8,8 @@ from drawn_run import DrawnRun, drawn_rows, write_run
 from PIL import Image
 from rich.console import Console
 
-from imgdiff import images
-from imgdiff.conversations import QUESTIONS
+from imgdiff.data import images
+from imgdiff.data.conversations import QUESTIONS
 from imgdiff.errors import RefusedError, RowError
 from imgdiff.export.dataset import write_dataset
 from imgdiff.export.formats import export

@@ -5,7 +5,7 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from imgdiff.images import encode_png
+from imgdiff.data.images import encode_png
 from imgdiff.text import prompts
 
 Captions = dict[str, tuple[str, list[tuple[str, float]]]]  # caption, phrases with scores

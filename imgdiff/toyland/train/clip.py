@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor
 
-from imgdiff import images
+from imgdiff.data import images
 from imgdiff.toyland.scenes import generator, sample_scene
 from imgdiff.toyland.tokenizer import CLIP_LENGTH, clip_tokenizer
 from imgdiff.toyland.train.loop import Schedule, device, fit, use_fast_attention

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgdiff import images
+from imgdiff.data import images
 from imgdiff.text import prompts
 from imgdiff.toyland.views import shaken, softened
 from imgdiff.toyland.world.captions import (

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from imgdiff import images
+from imgdiff.data import images
 from imgdiff.toyland.views import FOREIGN_COVER, View, shaken, softened
 from imgdiff.toyland.world.captions import nothing_but, phrase, phrase_with_digit, scene_caption
 from imgdiff.toyland.world.changes import replaced_in_place

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from imgdiff.conversations import IMAGE
+from imgdiff.data.conversations import IMAGE
 from imgdiff.errors import RefusedError, RowError
 from imgdiff.training.answers import encode
 from imgdiff.training.conversations import Examples, TrainingExample

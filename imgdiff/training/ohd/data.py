@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from datasets import Dataset, load_dataset
 
+from imgdiff.data.rows import Row
 from imgdiff.errors import RefusedError
 from imgdiff.export.split import Split
-from imgdiff.rows import Row
 from imgdiff.training.ohd.recipe import Recipe
 
 ROUND = 32  # a CPU keeps kernels for every shape that it met: with few shapes memory stays low

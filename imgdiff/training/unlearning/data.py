@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imgdiff.data.images import load_rgb
 from imgdiff.errors import RefusedError, RowError
-from imgdiff.images import load_rgb
 from imgdiff.text.words import Span
 from imgdiff.training.answers import Encoded, collate
 from imgdiff.training.conversations import TrainingExample

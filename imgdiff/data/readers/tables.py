@@ -8,8 +8,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from imgdiff.readers import HUB, SAVED
-from imgdiff.readers.base import Address, InputError, Reader, Record, sha256_of_files
+from imgdiff.data.readers import HUB, SAVED
+from imgdiff.data.readers.base import Address, InputError, Reader, Record, sha256_of_files
 
 USUAL_SPLIT = "train"
 ROWS, INDEX_ROWS = 8, 8192  # taken at once: with pictures, and ids alone

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any, ClassVar, NamedTuple
 
+from imgdiff.data.rows import INPUT_FIELDS
 from imgdiff.errors import RefusedError, RowError
-from imgdiff.rows import INPUT_FIELDS
 
 FIELDS = ("id", *INPUT_FIELDS)  # that an input may give
 ALIASES = {"caption_a": "caption", "image_a": "image"}

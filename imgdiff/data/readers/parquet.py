@@ -4,8 +4,15 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgdiff.data.readers.base import (
+    Address,
+    InputError,
+    Reader,
+    Record,
+    sha256_of,
+    sha256_of_files,
+)
 from imgdiff.errors import RowError
-from imgdiff.readers.base import Address, InputError, Reader, Record, sha256_of, sha256_of_files
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile

@@ -4,9 +4,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from imgdiff.data.hub import commit_of
+from imgdiff.data.readers.base import Address, InputError, Reader
 from imgdiff.errors import RefusedError
-from imgdiff.models.hub import commit_of
-from imgdiff.readers.base import Address, InputError, Reader
 
 FILES = (".jsonl", ".csv", ".parquet")
 SAVED = ("dataset_dict.json", "state.json")  # what `datasets.save_to_disk` leaves in a folder
@@ -61,27 +61,27 @@ def open_input(address: Address) -> Reader:
     """
     path = address.place
     if path is None:
-        from imgdiff.readers.tables import HubReader
+        from imgdiff.data.readers.tables import HubReader
 
         return HubReader(address)
     if path.is_dir():
         if any((path / name).is_file() for name in SAVED):
-            from imgdiff.readers.tables import SavedReader
+            from imgdiff.data.readers.tables import SavedReader
 
             return SavedReader(address)
         if any(path.glob("*.parquet")):
-            from imgdiff.readers.parquet import ParquetReader
+            from imgdiff.data.readers.parquet import ParquetReader
 
             return ParquetReader(address)
-        from imgdiff.readers.folder import FolderReader
+        from imgdiff.data.readers.folder import FolderReader
 
         return FolderReader(address)
     if path.suffix == ".parquet":
-        from imgdiff.readers.parquet import ParquetReader
+        from imgdiff.data.readers.parquet import ParquetReader
 
         return ParquetReader(address)
     if path.suffix in FILES:
-        from imgdiff.readers.lines import LineReader
+        from imgdiff.data.readers.lines import LineReader
 
         return LineReader(address)
     endings = f"{', '.join(FILES[:-1])} or {FILES[-1]}"

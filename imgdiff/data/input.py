@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from imgdiff.data.readers import open_input
+from imgdiff.data.readers.base import FIELDS, Address, InputError, Reader, Record, inside, kind
+from imgdiff.data.rows import INPUT_FIELDS, Row, derive_seed
 from imgdiff.errors import RowError, StoppedError
-from imgdiff.readers import open_input
-from imgdiff.readers.base import FIELDS, Address, InputError, Reader, Record, inside, kind
-from imgdiff.rows import INPUT_FIELDS, Row, derive_seed
 
 OPERATOR = "input"  # what the reasons of this module begin with
 PEEKED_RECORDS = 100
@@ -97,7 +97,7 @@ class Input:
 class Part:
     """Some rows of an input.
 
-    ids: of the rows. position, number: of the first one, see `imgdiff.readers.base.Record`.
+    ids: of the rows. position, number: of the first one, see `imgdiff.data.readers.base.Record`.
     """
 
     address: Address
@@ -255,7 +255,7 @@ def _picture(name: str, value: Any, folder: Path, max_pixels: int) -> dict[str, 
 
 def _decode(row: Row, place: str, demand: Demand) -> None:
     """Decode the row's pictures, so that broken ones go no further, and see to their sizes."""
-    from imgdiff.images import encode_png, load_rgb, resize
+    from imgdiff.data.images import encode_png, load_rgb, resize
 
     stored = {name: row[name] for name in ("image_a", "image_b") if name in row.values}
     pictures = [

@@ -5,8 +5,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from imgdiff.data.readers.base import (
+    Address,
+    InputError,
+    Reader,
+    Record,
+    inside,
+    sha256_of_files,
+)
 from imgdiff.errors import RowError
-from imgdiff.readers.base import Address, InputError, Reader, Record, inside, sha256_of_files
 
 KINDS = dict.fromkeys((".jpg", ".jpeg", ".png", ".webp"), "image") | {".txt": "caption"}
 SIDE = re.compile(r"(.+)[_-]([ab])", re.IGNORECASE)  # cat_a.png, cat-B.JPG

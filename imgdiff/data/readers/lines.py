@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from io import BufferedReader
 from typing import Any, ClassVar
 
+from imgdiff.data.readers.base import Address, InputError, Reader, Record, kind
 from imgdiff.errors import RowError
-from imgdiff.readers.base import Address, InputError, Reader, Record, kind
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
