@@ -21,9 +21,9 @@ def losses_of(entry: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def save_curve(history: list[dict[str, Any]], folder: Path) -> None:
-    """Write the Trainer's history as `curve.csv` (step, name, value) and draw it as `curve.png`,
-    losses above, figures of the validation (`eval_...`) below them if there are any."""
+def save_curve(history: list[dict[str, Any]], folder: Path, title: str) -> None:
+    """Write the Trainer's history as `curve.csv` (step, name, value) and draw it as `curve.png`:
+    a title, the losses, and below them figures of the validation (`eval_...`) if there are any."""
     points: dict[str, list[tuple[int, float]]] = {}
     for entry in history:
         for name, value in losses_of(entry).items():
@@ -33,10 +33,10 @@ def save_curve(history: list[dict[str, Any]], folder: Path) -> None:
     ]
     write_atomic(folder / "curve.csv", "".join(["step,name,value\n", *lines]).encode())
     if points:
-        _draw(points, folder / "curve.png")
+        _draw(points, folder / "curve.png", title)
 
 
-def _draw(points: dict[str, list[tuple[int, float]]], picture: Path) -> None:
+def _draw(points: dict[str, list[tuple[int, float]]], picture: Path, title: str) -> None:
     validated = [name for name in points if name.startswith("eval_")]
     trained = [name for name in points if name not in validated]
     panels = [names for names in (trained, validated) if names]
@@ -47,6 +47,7 @@ def _draw(points: dict[str, list[tuple[int, float]]], picture: Path) -> None:
             panel.plot(*zip(*points[name], strict=True), label=name, marker=".")
         panel.grid(alpha=0.3)
         panel.legend()
+    axes[0, 0].set_title(title, parse_math=False)  # a name may hold a dollar
     axes[-1, 0].set_xlabel("step")
     figure.tight_layout()
     temporary = picture.with_suffix(".tmp.png")

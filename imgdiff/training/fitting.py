@@ -147,11 +147,11 @@ class _Watch(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if is_first():
-            save_curve(state.log_history, self._folder.path)
+            save_curve(state.log_history, self._folder.path, self._folder.project_name)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self._bar.stop()
         if is_first():
-            save_curve(state.log_history, self._folder.path)
+            save_curve(state.log_history, self._folder.path, self._folder.project_name)

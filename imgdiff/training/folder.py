@@ -44,6 +44,10 @@ class TrainingFolder:
         return self.path / "model"
 
     @property
+    def project_name(self) -> str:
+        return str(self.record["recipe"]["project_name"])
+
+    @property
     def finished(self) -> bool:
         return "figures" in self.record
 

@@ -38,7 +38,6 @@ class Recipe(TrainingRecipe):
     sentence_weight: float = Field(0.2, ge=0)
     floor: float | None = Field(-3.0, lt=0)  # log-probability, in nats; null: unbounded ascent
     weighting: ScoreWeighting | None = None
-    max_length: int | None = Field(None, ge=1)  # tokens, the picture's among them; null: any
 
     def missing(self) -> Iterable[tuple[Key, str]]:
         pairs = Path(self.data) / "data" / "pairs"
