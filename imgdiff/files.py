@@ -1,6 +1,7 @@
 """Files that are whole or absent, and a lock that dies with its process."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -14,6 +15,10 @@ from secrets import token_hex
 from typing import TextIO
 
 TEMPORARY = ".tmp"
+
+
+def is_disk_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ from small_project import LIGHT_OPERATORS, Project
 from imgdiff.operator import load_operator_file, registry
 
 DIAL_OPERATORS = LIGHT_OPERATORS.with_name("dial_operators.py")
+ODD_OPERATORS = LIGHT_OPERATORS.with_name("odd_operators.py")
 DIAL_CAPTIONS = [
     "a red ball and another",
     "ball",
@@ -71,6 +72,19 @@ def dial(project):
         ],
     )
     project.finish()
+    return project
+
+
+@pytest.fixture
+def odd(project):
+    """Six rows, the fourth of which is odd."""
+    captions = ["a", "b", "c", "odd", "e", "f"]
+    project.write_captions([{"id": f"cap-{c}", "caption": c, "objects": ["car"]} for c in captions])
+    project.settings |= {
+        "operators": [str(LIGHT_OPERATORS), str(ODD_OPERATORS)],
+        "limits": {"max_failed_fraction": 0.5},
+        "shard_rows": 4,
+    }
     return project
 
 

@@ -115,10 +115,18 @@ class Row:
     def copy(self) -> "Row":
         """A copy whose fields, scores and regions may be changed without touching this row."""
         regions = [
-            replace(region, scores=dict(region.scores), conversations=list(region.conversations))
+            replace(region, scores=dict(region.scores), conversations=_copied(region.conversations))
             for region in self.regions
         ]
-        return replace(self, values=dict(self.values), regions=regions, scores=dict(self.scores))
+        values = _copied(self.values)
+        return replace(self, values=values, regions=regions, scores=dict(self.scores))
+
+
+def _copied(value: Any) -> Any:
+    """Lists and mappings anew, at any depth."""
+    if isinstance(value, dict):
+        return {name: _copied(each) for name, each in value.items()}
+    return [_copied(each) for each in value] if isinstance(value, list) else value
 
 
 def derive_seed(seed: int, name: str) -> int:

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 
 from imgdiff.data.rows import Row
+from imgdiff.data.storable import misfit, utf8
 from imgdiff.engines import Tally, region_scores, row_scores, written_columns
-from imgdiff.errors import BrokenDeviceError, RowError
+from imgdiff.engines.faults import explained, raise_what_stops
 from imgdiff.operator import Operator
 
-LONGEST_MESSAGE = 300
 log = logging.getLogger(__name__)
 
 
@@ -20,6 +20,8 @@ class Batches:
     def __init__(self, operator: Operator) -> None:
         self.operator = operator
         self.size: int = operator.params.batch_size
+        self._written, self._scores = written_columns(operator), set(row_scores(operator))
+        self._region_scores = set(region_scores(operator))
 
     def run(self, rows: list[Row]) -> Tally:
         """Replace the rows that are still ok by what the operator makes of them."""
@@ -38,9 +40,8 @@ class Batches:
     def blame(self, rows: list[Row], deaths: int) -> Tally:
         """Fail the only row of `rows`, on which the operator killed its worker that often."""
         (given,) = rows
-        rows[0] = given.copy()
         message = f"the worker died {deaths} times while on this row alone"
-        rows[0].fail(self.operator.name, "worker_died", message)
+        rows[0] = self._failed(given, "worker_died", message)
         return tally(self.operator, [given], rows)
 
     def _isolate(self, rows: Sequence[Row]) -> list[Row]:
@@ -50,19 +51,16 @@ class Batches:
         """
         try:
             made = self.operator.run([row.copy() for row in rows])
-            self._check(rows, made)
-            return made
-        except Exception as error:
+            self._refuse_other_rows(rows, made)
+            return [self._accept(*states) for states in zip(rows, made, strict=True)]
+        except BaseException as error:  # sys.exit() too, and what a library raises in a panic
+            raise_what_stops(self.operator.name, error)
             # Only the text is kept: the traceback would hold the failed batch's tensors in memory.
-            code, message = _explain(error)
-        if code == "cuda_error":
-            raise BrokenDeviceError(f"{self.operator.name}: CUDA stopped working ({message})")
+            code, message = explained(error)
         if code == "out_of_memory":
             self._shrink(len(rows))
         if len(rows) == 1:
-            row = rows[0].copy()
-            row.fail(self.operator.name, code, message)
-            return [row]
+            return [self._failed(rows[0], code, message)]
         middle = (len(rows) + 1) // 2
         return self._isolate(rows[:middle]) + self._isolate(rows[middle:])
 
@@ -76,23 +74,34 @@ class Batches:
                 *(self.operator.name, failed_size, fits),
             )
 
-    def _check(self, given: Sequence[Row], made: Sequence[Row]) -> None:
-        """Hold the operator to what it declares; anything else would not be stored."""
-        if [row.id for row in given] != [row.id for row in made]:
+    def _refuse_other_rows(self, given: Sequence[Row], made: Sequence[Row]) -> None:
+        if [(row.id, row.seed) for row in given] != [(row.id, row.seed) for row in made]:
             counts = f"{len(given)} in, {len(made)} out"
             raise ValueError(f"gave back other rows, or in another order, than it got ({counts})")
-        written, scores = written_columns(self.operator), set(row_scores(self.operator))
-        inner = set(region_scores(self.operator))
-        for before, after in zip(given, made, strict=True):
-            known = set().union(*(region.scores for region in before.regions))
-            found = set().union(*(region.scores for region in after.regions))
-            undeclared = [
-                *sorted(after.values.keys() - before.values.keys() - written),
-                *sorted(after.scores.keys() - before.scores.keys() - scores),
-                *sorted(found - known - inner),
-            ]
-            if undeclared:
-                raise ValueError(f"wrote {', '.join(undeclared)}, which it does not declare")
+
+    def _accept(self, before: Row, after: Row) -> Row:
+        """The row as the operator left it, held to what can be stored and what it declares."""
+        if found := misfit(after):
+            return self._failed(before, "operator_error", f"TypeError: {found}")
+        if undeclared := self._undeclared(before, after):
+            text = f"ValueError: wrote {', '.join(undeclared)}, which it does not declare"
+            return self._failed(before, "operator_error", text)
+        return after
+
+    def _undeclared(self, before: Row, after: Row) -> list[str]:
+        known = set().union(*(region.scores for region in before.regions))
+        found = set().union(*(region.scores for region in after.regions))
+        return [
+            *sorted(after.values.keys() - before.values.keys() - self._written),
+            *sorted(after.scores.keys() - before.scores.keys() - self._scores),
+            *sorted(found - known - self._region_scores),
+        ]
+
+    def _failed(self, row: Row, code: str, message: str) -> Row:
+        """The row as the operator got it, ended."""
+        failed = row.copy()
+        failed.fail(self.operator.name, code, utf8(message))
+        return failed
 
 
 def tally(operator: Operator, given: Sequence[Row], made: Sequence[Row]) -> Tally:
@@ -114,24 +123,6 @@ def tally(operator: Operator, given: Sequence[Row], made: Sequence[Row]) -> Tall
     for name in region_scores(operator):
         done.widen(name, [region.scores[name] for region in regions if name in region.scores])
     return done
-
-
-def _explain(error: Exception) -> tuple[str, str]:
-    """A reason code and a message for people."""
-    text = str(error).strip()[:LONGEST_MESSAGE]
-    if isinstance(error, RowError):
-        return error.code, text
-    first_line = text.partition("\n")[0]
-    if _is_out_of_memory(error):
-        return "out_of_memory", first_line
-    if "device-side assert" in text or text.startswith("CUDA error"):
-        return "cuda_error", first_line
-    return "operator_error", f"{type(error).__name__}: {first_line}"
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    by_text = isinstance(error, RuntimeError) and "out of memory" in str(error)
-    return by_text or isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def _free_gpu_memory() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imgdiff.data.rows import Region, Row
+from imgdiff.data.storable import misfit
 from imgdiff.engines import Tally, region_scores, row_scores
 from imgdiff.engines.batches import tally
 from imgdiff.operator import Filter, Operator
@@ -249,6 +250,6 @@ def _decided(operator: Filter, row: Row) -> bool:
     """Let the filter decide; whether it could: it may ask for a score that is not stored."""
     try:
         operator.decide(row)
-    except Exception:  # run on the row, it says what is wrong with it
+    except (Exception, SystemExit):  # run on the row, it says what is wrong with it
         return False
-    return True
+    return misfit(row) is None

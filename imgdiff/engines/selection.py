@@ -8,6 +8,7 @@ from imgdiff.console.progress import Progress
 from imgdiff.data.rows import Row
 from imgdiff.engines import Plan, Tally
 from imgdiff.engines.batches import Batches
+from imgdiff.engines.faults import explained, raise_what_stops, set_up
 from imgdiff.errors import StoppedError
 from imgdiff.models import Models
 from imgdiff.operator import Selector
@@ -49,8 +50,7 @@ class Selection:
     """Selectors at work. A row counts as kept when all of them have let it pass."""
 
     def __init__(self, selectors: Sequence[Selector]) -> None:
-        for selector in selectors:
-            selector.setup(Models({}))
+        set_up(Selector.stage, selectors, Models({}))
         self._selectors = selectors
         self._steps = [Batches(selector) for selector in selectors]
 
@@ -66,8 +66,16 @@ class Selection:
         return tallies
 
     def remember(self, rows: Sequence[Row]) -> None:
-        """Take note of the rows that were kept."""
+        """Take note of the rows that were kept.
+
+        Raises:
+            StoppedError: a selector cannot: what it knows then fits no ending of the row.
+        """
         for row in rows:
-            if row.ok:
-                for selector in self._selectors:
+            for selector in self._selectors if row.ok else ():
+                try:
                     selector.keep(row)
+                except BaseException as error:
+                    raise_what_stops(selector.name, error)
+                    text = f"cannot keep row {row.id}: {explained(error)[1]}"
+                    raise StoppedError(f"{selector.name}: {text}") from error

@@ -12,8 +12,8 @@ from imgdiff.data.rows import Row
 from imgdiff.engines import Phase, Plan, withhold
 from imgdiff.engines.batches import Batches
 from imgdiff.engines.crumbs import BLAMED_AFTER, Crumb
+from imgdiff.engines.faults import set_up
 from imgdiff.engines.replay import Replay, Replayed, mark
-from imgdiff.errors import StoppedError
 from imgdiff.models import Models
 from imgdiff.models.zoo import Binding
 from imgdiff.shard_files import Manifest, ShardFiles
@@ -68,7 +68,7 @@ class Worker:
         stored of them is decided by the thresholds of now.
 
         Raises:
-            StoppedError: a model cannot be loaded, or a GPU stopped working.
+            StoppedError: no row is to blame for what went wrong, see `imgdiff.engines.faults`.
         """
         began = time.monotonic()
         number, files = self.task.number, self.task.files
@@ -113,15 +113,9 @@ class Worker:
 
     def _set_up(self) -> None:
         """The phase's operators with their models."""
-        if self._is_set_up:
-            return
-        try:
-            for operator in self.task.phase.operators:
-                operator.setup(self._models)
-        except (OSError, ValueError) as error:  # what model libraries raise for a bad checkpoint
-            name = self.task.phase.name
-            raise StoppedError(f"{name}: a model cannot be loaded: {error}") from error
-        self._is_set_up = True
+        if not self._is_set_up:
+            set_up(self.task.phase.name, self.task.phase.operators, self._models)
+            self._is_set_up = True
 
     def _together(self, work: Replayed, waiting: Sequence[int]) -> None:
         """Run the rows at the places `waiting`, in place, each from where it has to start."""

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from imgdiff.data.input import Demand, Input
 from imgdiff.data.readers import open_input
 from imgdiff.data.rows import INPUT_FIELDS, Row
 from imgdiff.engines import Plan
+from imgdiff.engines.faults import explained
+from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.files import write_atomic
 from imgdiff.operator import Operator
 from imgdiff.shard_files import to_json
@@ -27,7 +30,19 @@ def survey(plan: Plan, source: Input) -> None:
     """
     for operator in plan.operators:
         if type(operator).survey is not Operator.survey:
-            operator.surveyed = operator.survey(surveyed_rows(source))
+            operator.surveyed = _survey(operator, source)
+
+
+def _survey(operator: Operator, source: Input) -> Any:
+    try:
+        found = operator.survey(surveyed_rows(source))
+        to_json({operator.name: found})  # plain values, as they are kept
+    except (RefusedError, StoppedError):
+        raise
+    except (Exception, SystemExit) as error:
+        text = f"{operator.name} cannot survey {source.path}: {explained(error)[1]}"
+        raise RefusedError(text) from error
+    return found
 
 
 def write_surveys(plan: Plan, folder: Path) -> None:

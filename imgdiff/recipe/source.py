@@ -186,7 +186,7 @@ def _load_operators(source: Source) -> None:
             load_operator_file(beside if beside.is_file() else Path(str(name)))
         except FileNotFoundError:
             source.add(("operators", index), f"no such file: {name}")
-        except Exception as error:  # a user's file: anything may be wrong in it
+        except (Exception, SystemExit) as error:  # a user's file: anything may be wrong in it
             source.add(("operators", index), f"{name}: {type(error).__name__}: {error}")
 
 

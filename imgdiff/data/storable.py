@@ -1,0 +1,223 @@
+"""Whether a row can be stored as it is: its values held against the types of the shard files.
+
+Every row is looked at behind every operator, so what is usual (ASCII, floats) is passed first.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+
+from imgdiff.data.readers.base import kind
+from imgdiff.data.rows import FIELDS, Region, Row, Status, features
+
+STATUSES = get_args(Status)
+NUMBERS = ({int}, {float})  # types of which the least and the greatest tell of all
+LONGEST_VALUE = 60  # characters shown of a value that cannot be stored
+
+
+class Misfit(NamedTuple):
+    """A value of a wrong type. place: where in a field it is, such as `[2].text`."""
+
+    place: str
+    found: Any
+    expected: str
+
+    def inside(self, place: str) -> "Misfit":
+        return self._replace(place=place + self.place)
+
+    def __str__(self) -> str:
+        try:
+            shown = repr(self.found)
+        except Exception:  # a value of any class may be here
+            shown = "..."
+        what = f"{kind(self.found)} ({shown[:LONGEST_VALUE]})"
+        return utf8(f"{self.place} is {what}, expected {self.expected}")
+
+
+Check = Callable[[Any], Misfit | None]
+
+
+def misfit(row: Row) -> Misfit | None:
+    """The first value of a row that cannot be stored, or is no ending; None if there is none."""
+    if found := _text(row.message):
+        return found.inside("message")
+    return _ending(row) or _scores(row.scores) or _values(row.values) or _regions(row.regions)
+
+
+def utf8(text: str) -> str:
+    """The text, with what UTF-8 cannot hold spelt out."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _ending(what: Row | Region) -> Misfit | None:
+    """A status that is known, and why where it is not ok."""
+    if not (isinstance(what.status, str) and what.status in STATUSES):
+        return Misfit("status", what.status, " or ".join(STATUSES))
+    if found := _text(what.reason):
+        return found.inside("reason")
+    if what.status != "ok" and not what.reason:
+        return Misfit("reason", what.reason, f"why the status is {what.status}")
+    return None
+
+
+def _scores(scores: Any) -> Misfit | None:
+    if not isinstance(scores, dict):
+        return Misfit("scores", scores, "a mapping")
+    for name, score in scores.items():
+        if type(score) is not float and (found := _score(score)):
+            return found.inside(f"scores.{name}")
+    return None
+
+
+def _values(values: Mapping[str, Any]) -> Misfit | None:
+    """What is None is taken to be missing; what is no field of a row is not stored."""
+    checks = _checks()
+    for name, value in values.items():
+        if value is not None and name in checks and (found := checks[name](value)):
+            return found.inside(name)
+    return None
+
+
+def _regions(regions: Any) -> Misfit | None:
+    if not isinstance(regions, list):
+        return Misfit("regions", regions, "a list of regions")
+    for number, region in enumerate(regions):
+        if not isinstance(region, Region):
+            return Misfit(f"regions[{number}]", region, "a region")
+        if found := _region(region):
+            return found.inside(f"regions[{number}].")
+    return None
+
+
+def _region(region: Region) -> Misfit | None:
+    given = vars(region)
+    for name, check in _region_checks().items():
+        value = given[name]
+        usual = type(value) is str and check is _text and value.isascii()
+        if not usual and (found := check(value)):
+            return found.inside(name)
+    if region.mask is not None and (found := _mask()(region.mask)):
+        return found.inside("mask")
+    return _ending(region) or _scores(region.scores)
+
+
+def _text(value: Any) -> Misfit | None:
+    if not isinstance(value, str):
+        return Misfit("", value, "text")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return Misfit("", value, "text without lone surrogates")
+    return None
+
+
+def _bytes(value: Any) -> Misfit | None:
+    return None if isinstance(value, bytes) else Misfit("", value, "bytes")
+
+
+def _whole(bits: int) -> Check:
+    """Whole numbers of that many bits, with a sign."""
+    most = 2 ** (bits - 1)
+
+    def check(value: Any) -> Misfit | None:
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if whole and -most <= value < most:
+            return None
+        return Misfit("", value, f"a whole number of {bits} bits")
+
+    return check
+
+
+def _real(digits: int) -> Check:
+    """Numbers with that many binary digits; whole ones must not lose any."""
+
+    def check(value: Any) -> Misfit | None:
+        if isinstance(value, float | np.floating):
+            return None
+        if isinstance(value, int | np.integer) and abs(int(value)) <= 2**digits:
+            return None
+        return Misfit("", value, "a number")
+
+    return check
+
+
+_score = _real(53)
+
+
+def _list(inner: Check, length: int | None = None) -> Check:
+    expected = "a list" if length is None else f"a list of {length}"
+
+    def check(value: Any) -> Misfit | None:
+        if not isinstance(value, list | tuple | np.ndarray) or length not in (None, len(value)):
+            return Misfit("", value, expected)
+        if set(map(type, value)) in NUMBERS and not (inner(min(value)) or inner(max(value))):
+            return None  # the code of a mask has thousands
+        for number, item in enumerate(value):
+            if found := inner(item):
+                return found.inside(f"[{number}]")
+        return None
+
+    return check
+
+
+def _mapping(inner: Mapping[str, Check]) -> Check:
+    """What a key lacks is null."""
+
+    def check(value: Any) -> Misfit | None:
+        if not isinstance(value, dict):
+            return Misfit("", value, "a mapping")
+        for name, check_inner in inner.items():
+            item = value.get(name)
+            if item is not None and (found := check_inner(item)):
+                return found.inside(f".{name}")
+        return None
+
+    return check
+
+
+def _check_of(type_: Any) -> Check:
+    """Of an Arrow type."""
+    import pyarrow.types as is_a
+
+    if is_a.is_struct(type_):
+        return _mapping({field.name: _check_of(field.type) for field in type_})
+    if is_a.is_fixed_size_list(type_):
+        return _list(_check_of(type_.value_type), type_.list_size)
+    if is_a.is_list(type_):
+        return _list(_check_of(type_.value_type))
+    if is_a.is_floating(type_):
+        return _real(24 if type_.bit_width == 32 else 53)
+    if is_a.is_integer(type_):
+        return _whole(type_.bit_width)
+    return _bytes if is_a.is_binary(type_) else _text
+
+
+@cache
+def _checks() -> dict[str, Check]:
+    """Of every field of a row."""
+    return {field.name: _check_of(field.type) for field in _schema(FIELDS)}
+
+
+@cache
+def _region_checks() -> dict[str, Check]:
+    """Of what every region has, but for its scores, whose names differ from recipe to recipe."""
+    apart = ("status", "reason", "scores", "mask")
+    return {name: _check_of(type_) for name, type_ in _region_types() if name not in apart}
+
+
+@cache
+def _mask() -> Check:
+    return _check_of(dict(_region_types())["mask"])
+
+
+def _region_types() -> list[tuple[str, Any]]:
+    (regions,) = (field for field in _schema(["regions"]) if field.name == "regions")
+    return [(field.name, field.type) for field in regions.type.value_type]
+
+
+def _schema(fields: Iterable[str]) -> Any:
+    columns = [name for name in fields if "." not in name]
+    return features(columns, (), ()).arrow_schema

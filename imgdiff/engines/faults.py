@@ -1,0 +1,77 @@
+"""Whose fault an error is: a row's, which then fails alone, or no row's, which stops the run."""
+
+from collections.abc import Iterable
+
+from imgdiff.data.storable import utf8
+from imgdiff.errors import BrokenDeviceError, RowError, StoppedError
+from imgdiff.files import is_disk_full
+from imgdiff.models import Models
+from imgdiff.operator import Operator
+
+LONGEST_MESSAGE = 300
+
+
+def raise_what_stops(operator: str, error: BaseException) -> None:
+    """Return if a row may be to blame for an error; every other row would meet the others too.
+
+    Raises:
+        StoppedError: a server cannot be reached, a library is missing, the GPU stopped working.
+        OSError: the disk is full.
+        KeyboardInterrupt, SystemExit: a person or Ray ends this process.
+    """
+    by_ray = hasattr(error, "ray_terminate_msg")  # its answer to SIGTERM
+    if isinstance(error, KeyboardInterrupt | StoppedError) or by_ray or is_disk_full(error):
+        raise error
+    if isinstance(error, ImportError):
+        way_out = "Install what is missing, then run again."
+        raise StoppedError(f"{operator}: {text_of(error)}. {way_out}") from error
+    text = text_of(error)
+    if "device-side assert" in text or text.startswith("CUDA error"):
+        # no cause: its traceback would hold the batch's tensors in memory
+        raise BrokenDeviceError(f"{operator}: CUDA stopped working ({first_line(text)})") from None
+
+
+def explained(error: BaseException) -> tuple[str, str]:
+    """The reason code and the message of a row that is to blame."""
+    text = text_of(error)
+    if isinstance(error, RowError):
+        return error.code, text[:LONGEST_MESSAGE]
+    if is_out_of_memory(error):
+        return "out_of_memory", first_line(text)
+    return "operator_error", f"{type(error).__name__}: {first_line(text)}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    by_text = isinstance(error, RuntimeError) and "out of memory" in text_of(error)
+    return by_text or isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def set_up(phase: str, operators: Iterable[Operator], models: Models) -> None:
+    """Give the operators of a phase their models.
+
+    Raises:
+        StoppedError: one of them cannot be set up.
+    """
+    for operator in operators:
+        try:
+            operator.setup(models)
+        except BaseException as error:
+            raise_what_stops(operator.name, error)
+            text = " ".join(text_of(error).split())[:LONGEST_MESSAGE]
+            if isinstance(error, OSError | ValueError):  # what model libraries raise
+                raise StoppedError(f"{phase}: a model cannot be loaded: {text}") from error
+            text = f"{operator.name} cannot be set up: {type(error).__name__}: {text}"
+            raise StoppedError(f"{phase}: {text}") from error
+
+
+def text_of(error: BaseException) -> str:
+    """What an error says, as text that can be stored."""
+    try:
+        text = str(error).strip()
+    except Exception:  # an error's own text may be broken, too
+        return "it has no text that can be read"
+    return utf8(text)
+
+
+def first_line(text: str) -> str:
+    return text[:LONGEST_MESSAGE].partition("\n")[0]
