@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -188,6 +189,51 @@ def test_a_model_that_cannot_be_loaded_stops_the_run(project, capsys):
     )
     assert run.main(["mine.yaml", RAY]) == run.STOPPED
     assert "a model cannot be loaded: no such weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("act", ["surrogate", "status_done", "unreadable", "panic", "exit"])
+def test_an_odd_row_costs_one_row(odd, act):
+    odd.write_recipe(process=[{"odd_mapper": {"act": act}}])
+    assert run.main(["mine.yaml", RAY]) == run.COMPLETE
+    rows = odd.rows()
+    assert [row.id for row in rows if not row.ok] == ["cap-odd"]
+    assert rows == local_rows(odd)
+
+
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [
+        ({"odd_mapper": {"act": "no_server"}}, "mine at http://nowhere cannot be reached"),
+        (
+            {"odd_mapper": {"act": "no_library"}},
+            "odd_mapper: libGL.so.1: cannot open shared object file. "
+            "Install what is missing, then run again.",
+        ),
+        (
+            {"unready_mapper": {"error": "key"}},
+            "extra: unready_mapper cannot be set up: KeyError: 'unet'",
+        ),
+    ],
+)
+def test_what_is_no_rows_fault_stops_the_run_in_one_line(odd, capsys, step, text):
+    odd.write_recipe(process=[step])
+    assert run.main(["mine.yaml", RAY]) == run.STOPPED
+    assert capsys.readouterr().err.splitlines()[-1] == f"stopped: {text}"
+    assert not list(odd.run_path.rglob("00000.json"))
+
+
+def test_a_full_disk_of_a_worker_stops_the_run(odd, capsys):
+    odd.write_recipe(process=[{"odd_mapper": {"act": "disk_full"}}])
+    assert run.main(["mine.yaml", RAY]) == run.STOPPED
+    assert "stopped: no space left on outputs/try" in capsys.readouterr().err
+
+
+def test_an_error_of_ours_names_its_shard_and_type(odd, capsys):
+    """What no other error stands for; Ray could not carry it, either."""
+    odd.write_recipe(process=["spoiling_mapper"])
+    assert run.main(["mine.yaml", RAY]) == run.STOPPED
+    text = r"stopped: extra, shard [01]: SpoiltError: not to be stored"
+    assert re.fullmatch(text, capsys.readouterr().err.splitlines()[-1])
 
 
 @pytest.mark.parametrize("moment", ["00_extra/00000.json", "01_light_areas/00001.json"])

@@ -24,6 +24,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from imgdiff.console.progress import Progress
 from imgdiff.data.input import Input
 from imgdiff.engines import Plan
+from imgdiff.engines.ray_errors import carried, cause
 from imgdiff.engines.shards import Task, Worker, tasks
 from imgdiff.errors import BrokenDeviceError, StoppedError
 from imgdiff.operator import OUTSIDE
@@ -78,6 +79,9 @@ class PhaseWorker:
                 self.worker.run(shard, part)
             except BrokenDeviceError:
                 os._exit(1)  # a fresh process may go on; the crumb says what was in hand
+            except Exception as error:
+                place = f"{self.task.phase.name}, shard {shard}"
+                raise carried(error, place) from None
         return batch
 
 
@@ -177,7 +181,7 @@ def _flow(
             (folder.path / STOP).touch()
     watch.look()
     if outcome:
-        raise _cause(outcome[0]) from outcome[0]
+        raise cause(outcome[0]) from outcome[0]
 
 
 def _first_to_do(folder: RunDir, last: int) -> dict[int, int]:
@@ -272,15 +276,3 @@ def _probe(probe: Path) -> str:
     except OSError as error:
         return str(error)
     return ""
-
-
-def _cause(error: BaseException) -> BaseException:
-    """What went wrong in a worker, without Ray's wrapping."""
-    seen: BaseException | None = error
-    while seen is not None:
-        inner = getattr(seen, "cause", None)
-        for candidate in (inner, seen):  # Ray's wrapping is of the same class, but has no errno
-            if isinstance(candidate, StoppedError | OSError):
-                return candidate
-        seen = inner if isinstance(inner, BaseException) else seen.__cause__
-    return StoppedError(f"Ray gave up: {str(error).strip().splitlines()[-1]}")
