@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,14 @@ def test_a_dead_link_leaves_its_pair_incomplete(photos):
     source, (cat,) = read()
     assert source.unused == ("cat_b.png/",)
     assert cat.reason == "input: image_missing"
+
+
+def test_names_that_are_no_text_are_not_used(photos):
+    """A file system takes any bytes as a name; no table holds them."""
+    photos("cat_a.png", "cat_b.png", *map(os.fsdecode, (b"caf\xe9_a.png", b"caf\xe9_b.png")))
+    source, (cat,) = read()
+    assert cat.ok
+    assert source.unused == (r"caf\udce9_a.png", r"caf\udce9_b.png")
 
 
 def test_a_folder_without_pairs_is_refused(photos):

@@ -14,6 +14,8 @@ from imgdiff.data.readers.base import (
     sha256_of_files,
 )
 from imgdiff.errors import RowError
+from imgdiff.data.readers.base import Address, InputError, Reader, Record, inside, sha256_of_files
+from imgdiff.data.storable import utf8
 
 KINDS = dict.fromkeys((".jpg", ".jpeg", ".png", ".webp"), "image") | {".txt": "caption"}
 SIDE = re.compile(r"(.+)[_-]([ab])", re.IGNORECASE)  # cat_a.png, cat-B.JPG
@@ -96,10 +98,10 @@ def _sorted_out(names: Iterable[str]) -> tuple[dict[str, Files], list[str]]:
     unused = []
     for name in names:
         pair, field = _meaning(name)
-        if field:
+        if field and name == utf8(name):  # a file system takes any bytes as a name, tables do not
             pairs[pair][field].append(name)
         else:
-            unused.append(name)
+            unused.append(utf8(name))
     for pair in [pair for pair, files in pairs.items() if not any(map(files.get, IMAGES))]:
         unused += (name for names in pairs.pop(pair).values() for name in names)
     return pairs, unused
