@@ -1,6 +1,5 @@
 """`python -m imgdiff.run RECIPE [key=value ...]`: from a recipe to a finished run folder."""
 
-import errno
 import importlib
 import logging
 import sys
@@ -16,6 +15,7 @@ from imgdiff.console.progress import Progress, logging_to, make_console
 from imgdiff.console.signals import stop_on_signals
 from imgdiff.data.input import Input
 from imgdiff.data.readers import pinned_input
+from imgdiff.endings import compare_with_input
 from imgdiff.engines import Plan
 from imgdiff.engines.forecast import forecast
 from imgdiff.engines.selection import select
@@ -29,6 +29,7 @@ from imgdiff.errors import (
     StoppedError,
 )
 from imgdiff.export.formats import ALWAYS, Exported, export, print_exports
+from imgdiff.files import is_disk_full
 from imgdiff.identity import changes, describe
 from imgdiff.models.revisions import pinned
 from imgdiff.recipe.check import check
@@ -43,7 +44,6 @@ from imgdiff.statistics.summary import (
 
 SHOWN_CHANGES = 5
 SHOWN_NAMES = 12
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 log = logging.getLogger("imgdiff.run")  # by name: run as a module, `__name__` is another
 
 
@@ -128,9 +128,10 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
             with Progress(console) as progress:
                 _engine(plan.recipe.executor_type).run(plan, source, folder, progress, stop)
                 select(plan, folder, progress, stop)
+            compare_with_input(folder, source.ids)
             exports = finish(folder, console)
         except OSError as error:
-            if error.errno not in DISK_FULL:
+            if not is_disk_full(error):
                 raise
             raise StoppedError(folder.no_space_left()) from error
     print_summary(console, folder.report)

@@ -29,8 +29,10 @@ class ShardFiles:
         self.path, self.info = path, info
 
     def manifest(self, phase: int, shard: int) -> Manifest | None:
-        """What is said about a shard; None if nothing readable is."""
-        return read_json(self._place(phase, shard, "json"))
+        """What is said about a shard; None if nothing readable is, or it is about another one."""
+        manifest = read_json(self._place(phase, shard, "json")) or {}
+        is_its_own = (manifest.get("phase"), manifest.get("shard")) == (phase, shard)
+        return manifest if is_its_own else None
 
     def is_valid(self, manifest: Manifest, phase: int, shard: int, rows: int) -> bool:
         """Whether the shard's file is there, as it was written, made by the recipe of what the
@@ -38,6 +40,9 @@ class ShardFiles:
         if manifest.get("rows") != rows:  # `limit` was changed
             return False
         if manifest.get("previous") != self._previous(phase, shard):
+            return False
+        before = self.manifest(phase - 1, shard) or {} if phase else manifest
+        if manifest.get("ids_sha256") != before.get("ids_sha256"):
             return False
         return self.is_of_recipe(manifest, phase) and self._is_whole(phase, manifest)
 
@@ -88,6 +93,16 @@ class ShardFiles:
             rows = later
         return rows
 
+    def endings(self, shard: int) -> tuple[Manifest, list[tuple[str, str, str]]]:
+        """After the last phase: the manifest and, of each row, id, status and reason."""
+        import pyarrow.parquet as pq
+
+        phase = len(self.info["phases"]) - 1
+        manifest = self.manifest(phase, shard) or {}
+        with pq.ParquetFile(self._data(phase, manifest)) as file:
+            columns = file.read(["id", "status", "reason"]).to_pydict()
+        return manifest, list(zip(*columns.values(), strict=True))
+
     def write(
         self,
         phase: int,
@@ -107,6 +122,9 @@ class ShardFiles:
         content = sink.getvalue().to_pybytes()
         before = self.manifest(phase, shard)
         manifest = {
+            "phase": phase,
+            "shard": shard,
+            "ids_sha256": hash_of_ids([row.id for row in rows]),
             "file": f"{shard:05d}.{token_hex(4)}.parquet",
             "rows": len(rows),
             "bytes": len(content),
@@ -172,7 +190,7 @@ class ShardFiles:
         return self.folder(phase) / f"{shard:05d}.{suffix}"
 
     def _data(self, phase: int, manifest: Manifest) -> Path:
-        return self.folder(phase) / str(manifest.get("file", "none"))
+        return self.folder(phase) / Path(str(manifest.get("file", "none"))).name
 
     def _is_whole(self, phase: int, manifest: Manifest) -> bool:
         """Whether the file is there, as it was written."""
@@ -212,6 +230,10 @@ class ShardFiles:
         row_scores = [score for each in operators for score in each["scores"]]
         region_scores = [score for each in operators for score in each["region_scores"]]
         return features(phases[-1]["columns"], row_scores, region_scores).arrow_schema
+
+
+def hash_of_ids(ids: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(ids).encode()).hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -13,9 +13,8 @@ from imgdiff.data.readers.base import (
     inside,
     sha256_of_files,
 )
-from imgdiff.errors import RowError
-from imgdiff.data.readers.base import Address, InputError, Reader, Record, inside, sha256_of_files
 from imgdiff.data.storable import utf8
+from imgdiff.errors import RowError
 
 KINDS = dict.fromkeys((".jpg", ".jpeg", ".png", ".webp"), "image") | {".txt": "caption"}
 SIDE = re.compile(r"(.+)[_-]([ab])", re.IGNORECASE)  # cat_a.png, cat-B.JPG

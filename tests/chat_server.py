@@ -1,0 +1,71 @@
+"""A server that speaks the protocol of chat models, and misbehaves on demand."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+POLL = 0.005  # seconds after which a shutdown is noticed; half a second by default
+
+
+def completion(content):
+    return {"choices": [{"index": 0, "message": {"role": "assistant", "content": content}}]}
+
+
+class Server:
+    """Answers with the next of `script` (a status, or a body), then with what was asked.
+
+    asked: the bodies of all requests. keys: their Authorization headers.
+    """
+
+    def __init__(self, port=0):
+        self.script, self.asked, self.keys = [], [], []
+        self.at_once = self.most_at_once = 0
+        self.lock = threading.Lock()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            disable_nagle_algorithm = True  # which holds a body back for 40 ms
+
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with server.lock:
+                    server.asked.append(body)
+                    server.keys.append(self.headers["Authorization"])
+                    step = server.script.pop(0) if server.script else None
+                    server.at_once += 1
+                    server.most_at_once = max(server.at_once, server.most_at_once)
+                time.sleep(0.02)
+                self.reply(step, body)
+                with server.lock:
+                    server.at_once -= 1
+
+            def reply(self, step, body):
+                if step == "slow":
+                    time.sleep(1.0)
+                text = body["messages"][-1]["content"][-1]["text"]
+                status = step if isinstance(step, int) else 200
+                if isinstance(step, int):
+                    content = b'{"error": "no"}'
+                elif isinstance(step, bytes):
+                    content = step
+                else:
+                    content = json.dumps(step or completion(f" echo: {text} ")).encode()
+                if isinstance(step, dict):
+                    content = json.dumps(step).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *given):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        threading.Thread(target=self.http.serve_forever, args=(POLL,), daemon=True).start()
+        self.port = self.http.server_port
+        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+
+    def close(self):
+        self.http.shutdown()
+        self.http.server_close()
