@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from imgdiff.models import bottleneck
 from imgdiff.models.loading import device_of, place, weights
 from imgdiff.models.zoo import Checkpoint
 
@@ -31,8 +30,6 @@ class Mllm:
     @classmethod
     def load(cls, checkpoint: Checkpoint) -> "Mllm":
         model, processor = model_and_processor(checkpoint)
-        if checkpoint.folder is not None:
-            bottleneck.load(model, checkpoint.folder)
         return cls(model.to(device_of(checkpoint)), processor)
 
     @torch.inference_mode()

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 ROLES = ("diffusion", "segmenter", "clip", "matcher", "mllm", "llm", "nsfw")
 ANSWERING = ("mllm", "llm")  # roles that may be played by a server
 URL = re.compile(r"https?://[^\s@]+")  # without user or password: it is written into run.json
-BOTTLENECKS = "bottlenecks.safetensors"  # of a SEED adapter that stays beside the weights
 EMBEDDED_WEIGHTS = Path(__file__).parent.parent / "toyland" / "weights"
 
 

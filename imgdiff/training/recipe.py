@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from imgdiff.models.zoo import BOTTLENECKS, Checkpoint, bind
+from imgdiff.models.zoo import Checkpoint, bind
 from imgdiff.recipe.schema import Section
 from imgdiff.recipe.source import Key
 
@@ -66,9 +66,6 @@ class TrainingRecipe(Section):
             raise ValueError("a server's model cannot be trained: name a folder or a Hub name")
         if problem := bound.problem():
             raise ValueError(problem)
-        if bound.folder is not None and (bound.folder / BOTTLENECKS).is_file():
-            text = "has bottlenecks, which would be lost. Start from the model before them"
-            raise ValueError(f"{bound.name} {text}")
         if bound.dtype == "float16":
             raise ValueError("float16 overflows in training: set dtype to bfloat16 or float32")
         if bound.dtype == "bfloat16" and not self.trainer.bf16:

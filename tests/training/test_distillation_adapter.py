@@ -5,18 +5,16 @@ import pytest
 import torch
 from chat_miniatures import save_llava
 from torch.testing import assert_close
-from transformers import AutoModelForImageTextToText
 
 from imgdiff.errors import RefusedError
-from imgdiff.models import bottleneck
 from imgdiff.models.mllm import Mllm
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.toyland.scenes import draw, generator, sample_scene
-from imgdiff.training.distillation import adapter
+from imgdiff.training.distillation.adapter import attach, put_back, snapshot
 from imgdiff.training.distillation.recipe import Adapter
 from imgdiff.training.lora import merged
 
-KINDS = {kind: Adapter(kind=kind, rank=4) for kind in ("lora", "bottleneck")}
+SMALL = Adapter(rank=4)
 
 
 @pytest.fixture(scope="module")
@@ -47,59 +45,55 @@ def moved(model):
     return model
 
 
-@pytest.mark.parametrize("kind", KINDS)
-class TestBothKinds:
-    def test_a_fresh_one_changes_not_a_bit(self, mllm, kind):
-        before = logits(mllm, mllm.model)
-        assert torch.equal(logits(mllm, adapter.attach(mllm.model, KINDS[kind])), before)
+def test_a_fresh_one_changes_not_a_bit(mllm):
+    before = logits(mllm, mllm.model)
+    assert torch.equal(logits(mllm, attach(mllm.model, SMALL)), before)
 
-    def test_off_is_the_teacher(self, mllm, kind):
-        before = logits(mllm, mllm.model)
-        student = moved(adapter.attach(mllm.model, KINDS[kind]))
-        assert not torch.allclose(logits(mllm, student), before, atol=1e-2)
-        with adapter.switched_off(student):
-            assert torch.equal(logits(mllm, student), before)
-        assert not torch.allclose(logits(mllm, student), before, atol=1e-2)
 
-    def test_the_saved_model_is_the_trained_one(self, mllm, kind, tmp_path):
-        student = moved(adapter.attach(mllm.model, KINDS[kind]))
-        taught = logits(mllm, student)
-        adapter.save(merged(student, torch.float32), tmp_path)
-        mllm.processor.save_pretrained(tmp_path)
-        loaded = Mllm.load(Checkpoint(name=str(tmp_path)))
-        assert_close(logits(mllm, loaded.model), taught, atol=1e-4, rtol=1e-4)
+def test_off_is_the_teacher(mllm):
+    before = logits(mllm, mllm.model)
+    student = moved(attach(mllm.model, SMALL))
+    assert not torch.allclose(logits(mllm, student), before, atol=1e-2)
+    with student.disable_adapter():
+        assert torch.equal(logits(mllm, student), before)
+    assert not torch.allclose(logits(mllm, student), before, atol=1e-2)
 
-    def test_the_adapter_alone_is_read_back(self, mllm, checkpoint, kind, tmp_path):
-        student = moved(adapter.attach(mllm.model, KINDS[kind]))
-        adapter.write(student, tmp_path)
-        again = adapter.read(Mllm.load(checkpoint).model, tmp_path)
-        assert torch.equal(logits(mllm, again), logits(mllm, student))
 
-    def test_a_snapshot_is_put_back(self, mllm, kind):
-        student = moved(adapter.attach(mllm.model, KINDS[kind]))
-        kept, taught = adapter.snapshot(student), logits(mllm, student)
-        assert not torch.equal(logits(mllm, moved(student)), taught)
-        adapter.put_back(student, kept)
-        assert torch.equal(logits(mllm, student), taught)
+def test_the_saved_model_is_the_trained_one(mllm, tmp_path):
+    student = moved(attach(mllm.model, SMALL))
+    taught = logits(mllm, student)
+    merged(student, torch.float32).save_pretrained(tmp_path)
+    mllm.processor.save_pretrained(tmp_path)
+    loaded = Mllm.load(Checkpoint(name=str(tmp_path)))
+    assert_close(logits(mllm, loaded.model), taught, atol=1e-4, rtol=1e-4)
 
-    def test_only_the_adapter_is_trained(self, mllm, kind):
-        student = adapter.attach(mllm.model, KINDS[kind])
-        names = [name for name, weight in student.named_parameters() if weight.requires_grad]
-        assert names
-        assert all("lora" in name or bottleneck.NAME in name for name in names)
+
+def test_a_snapshot_is_put_back(mllm):
+    student = moved(attach(mllm.model, SMALL))
+    kept, taught = snapshot(student), logits(mllm, student)
+    assert not torch.equal(logits(mllm, moved(student)), taught)
+    put_back(student, kept)
+    assert torch.equal(logits(mllm, student), taught)
+
+
+def test_only_the_adapter_is_trained(mllm):
+    student = attach(mllm.model, SMALL)
+    names = [name for name, weight in student.named_parameters() if weight.requires_grad]
+    assert names
+    assert all("lora" in name for name in names)
 
 
 def test_a_merged_one_costs_nothing(mllm):
     """The same class with the same weights by name: nothing is left to run."""
     names = list(mllm.model.state_dict())
-    whole = merged(moved(adapter.attach(mllm.model, KINDS["lora"])), torch.float32)
+    whole = merged(moved(attach(mllm.model, SMALL)), torch.float32)
     assert type(whole) is type(mllm.model)
     assert list(whole.state_dict()) == names
 
 
 def test_the_last_blocks_alone(mllm):
     """Of the two blocks of the miniature."""
-    student = adapter.attach(mllm.model, Adapter(rank=4, blocks=0.5, target_modules=["q_proj"]))
+    student = attach(mllm.model, Adapter(rank=4, blocks=0.5, target_modules=["q_proj"]))
     trained = [name for name, weight in student.named_parameters() if weight.requires_grad]
     assert len(trained) == 2
     assert all("layers.1.self_attn.q_proj" in name for name in trained)
@@ -107,12 +101,4 @@ def test_the_last_blocks_alone(mllm):
 
 def test_a_layer_that_is_not_there(mllm):
     with pytest.raises(RefusedError, match=r"no such layer. There are down_proj, .*q_proj"):
-        adapter.attach(mllm.model, Adapter(target_modules=["query"]))
-
-
-def test_other_programs_read_the_model_without_its_bottlenecks(mllm, tmp_path):
-    before = logits(mllm, mllm.model)
-    student = moved(adapter.attach(mllm.model, KINDS["bottleneck"]))
-    adapter.save(student, tmp_path)
-    plain = AutoModelForImageTextToText.from_pretrained(tmp_path)
-    assert_close(logits(mllm, plain), before)
+        attach(mllm.model, Adapter(target_modules=["query"]))

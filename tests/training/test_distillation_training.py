@@ -127,32 +127,19 @@ class TestMiniature:
         trained(tmp_path, data, model=mini, restart=True)
         assert not list(tmp_path.glob("round-*"))
 
-    @pytest.mark.parametrize("kind", ["lora", "bottleneck"])
-    def test_a_stopped_training_ends_as_one_that_was_not(self, mini, data, tmp_path, kind):
+    def test_a_stopped_training_ends_as_one_that_was_not(self, mini, data, tmp_path):
         """The noise goes on where it was, too."""
-        more = {
-            "model": mini,
-            "adapter.kind": kind,
-            "trainer.max_steps": 3,
-            "trainer.save_steps": 1,
-        }
+        more = {"model": mini, "trainer.max_steps": 3, "trainer.save_steps": 1}
         whole = trained(tmp_path / "whole", data, **more)
         stop = threading.Event()
         stop.set()
         with pytest.raises(StoppedError, match="after step 1"):
             trained(tmp_path / "parts", data, stop=stop, **more)
         parts = trained(tmp_path / "parts", data, restart=False, **more)
-        name = {"lora": "adapter_model", "bottleneck": "bottlenecks"}[kind]
         one, other = (
-            load_file(done.path / f"adapter/{name}.safetensors") for done in (whole, parts)
+            load_file(done.path / "adapter/adapter_model.safetensors") for done in (whole, parts)
         )
         assert all(torch.equal(weight, other[key]) for key, weight in one.items())
-
-    def test_a_bottleneck_stays_beside_the_weights(self, mini, data, tmp_path):
-        done = trained(tmp_path, data, model=mini, **{"adapter.kind": "bottleneck"})
-        assert all(torch.equal(weights(mini)[n], w) for n, w in weights(done.model).items())
-        added = Mllm.load(Checkpoint(name=str(done.model))).model.bottlenecks
-        assert sum(weight.abs().sum().item() for weight in added.each[0].up.parameters()) > 0
 
     def test_a_training_that_leaves_its_bounds_ends_with_the_last_good_adapter(
         self, mini, data, tmp_path, caplog
@@ -195,25 +182,9 @@ class TestMiniature:
         again = trained(tmp_path, data, model=mini, restart=False)
         assert json.dumps(again.record["figures"]) == json.dumps(whole)  # of which some are NaN
 
-    @pytest.mark.parametrize(
-        ("settings", "message"),
-        [
-            ({"rounds": 2, "adapter.kind": "bottleneck"}, "a bottleneck cannot become a teacher"),
-            (
-                {"adapter": "{kind: bottleneck, target_modules: [q_proj]}"},
-                "adapter.target_modules are of kind lora",
-            ),
-            ({"weighting": "none", "anchor": 1.0}, "anchor needs weighting divergence"),
-        ],
-    )
-    def test_what_does_not_fit(self, mini, data, tmp_path, settings, message):
-        with pytest.raises(RecipeError, match=message):
-            trained(tmp_path, data, model=mini, **settings)
-
-    def test_a_bottleneck_model_is_no_start(self, mini, data, tmp_path):
-        done = trained(tmp_path / "one", data, model=mini, adapter="{kind: bottleneck}")
-        with pytest.raises(RecipeError, match="has bottlenecks, which would be lost"):
-            trained(tmp_path / "two", data, model=done.model)
+    def test_an_anchor_without_weights_is_refused(self, mini, data, tmp_path):
+        with pytest.raises(RecipeError, match="anchor needs weighting divergence"):
+            trained(tmp_path, data, model=mini, weighting="none", anchor=1.0)
 
 
 @pytest.mark.parametrize(

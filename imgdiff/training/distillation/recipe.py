@@ -13,21 +13,15 @@ from imgdiff.training.sources import DataSource, checked_shares, missing_data
 
 
 class Adapter(Section):
-    """What is trained: low-rank changes of the language model's linear layers (`lora`), which are
-    added to them in the end; or a bottleneck behind its last blocks, which stays beside them."""
+    """What is trained: low-rank changes of the language model's linear layers (LoRA), which are
+    added to them in the end."""
 
-    kind: Literal["lora", "bottleneck"] = "lora"
     rank: int = Field(16, ge=1, le=1024)
-    alpha: float = Field(32.0, gt=0)  # lora: its output is scaled by alpha / rank
-    blocks: float | None = Field(None, gt=0, le=1)  # share of the blocks, the last; see `share`
+    alpha: float = Field(32.0, gt=0)  # its output is scaled by alpha / rank
+    blocks: float = Field(1.0, gt=0, le=1)  # share of the blocks, the last ones
     target_modules: list[str] = Field(
         default=[]
     )  # last parts of names: q_proj; none: all linear layers
-
-    @property
-    def share(self) -> float:
-        """Of the blocks: all for `lora`, a third for `bottleneck`, unless the recipe says."""
-        return self.blocks or {"lora": 1.0, "bottleneck": 1 / 3}[self.kind]
 
 
 class Guards(Section):
@@ -73,10 +67,6 @@ class Recipe(TrainingRecipe):
     @model_validator(mode="after")
     def _fits(self) -> "Recipe":
         checked_shares(self.data)
-        if self.rounds > 1 and self.adapter.kind == "bottleneck":
-            raise ValueError("rounds need adapter.kind lora: a bottleneck cannot become a teacher")
-        if self.adapter.kind == "bottleneck" and self.adapter.target_modules:
-            raise ValueError("adapter.target_modules are of kind lora: bottlenecks have none")
         if self.weighting == "none" and "anchor" in self.model_fields_set:
             raise ValueError("anchor needs weighting divergence: without it all tokens are purged")
         return self

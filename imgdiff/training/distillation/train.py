@@ -12,7 +12,7 @@ from imgdiff.models.loading import dtype_of, hide_bars
 from imgdiff.models.mllm import Mllm, model_and_processor
 from imgdiff.shard_files import read_json, to_json
 from imgdiff.training.answers import collate
-from imgdiff.training.distillation import adapter
+from imgdiff.training.distillation.adapter import attach
 from imgdiff.training.distillation.data import Part, Questions, as_batch, described, held_back
 from imgdiff.training.distillation.guards import Behaviour, GuardCallback, Watch
 from imgdiff.training.distillation.recipe import Recipe
@@ -28,7 +28,7 @@ FIGURES = "figures.json"  # of a round, beside its adapter
 
 def train(recipe: Recipe, folder: TrainingFolder) -> None:
     """Distil as the recipe says; leaves `adapter/` (of the only round; else in `round-K/`) and
-    `model/`, in which low-rank adapters are added to the weights.
+    `model/`, in which the adapter is added to the weights.
 
     Raises:
         RefusedError: the data or a name of a layer is not there.
@@ -50,9 +50,9 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
             log.info("round %d of %d", number, recipe.rounds)
         done = own.path / "adapter"
         if done.is_dir():
-            model, figures = adapter.read(model, done), read_json(done / FIGURES) or {}
+            model, figures = _adapted(model, done), read_json(done / FIGURES) or {}
         else:
-            model = adapter.attach(model, recipe.adapter)
+            model = attach(model, recipe.adapter)
             begun = watch.before if watch is not None and number == 1 else None
             figures = _distil(recipe, own, model, processor, parts, watch, begun)
             own.save("adapter", partial(_write_adapter, model, figures))
@@ -62,15 +62,22 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
             break
 
     def write(path: Path) -> None:
-        adapter.save(model, path)
+        model.save_pretrained(path)
         processor.save_pretrained(path)
 
     folder.save("model", write)
     folder.finish(figures)
 
 
+def _adapted(model: Any, folder: Path) -> Any:
+    """The model with an adapter that was written."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, folder)
+
+
 def _write_adapter(model: Any, figures: dict[str, Any], folder: Path) -> None:
-    adapter.write(model, folder)
+    model.save_pretrained(folder)
     (folder / FIGURES).write_bytes(to_json(figures))
 
 

@@ -9,7 +9,6 @@ from transformers import Trainer
 from imgdiff.models.mllm import Mllm
 from imgdiff.training.answers import IGNORED, collate, encode
 from imgdiff.training.distillation import losses
-from imgdiff.training.distillation.adapter import switched_off
 from imgdiff.training.distillation.data import Question
 from imgdiff.training.distillation.distortion import diffuse, noise_like
 from imgdiff.training.distillation.recipe import Recipe
@@ -43,7 +42,7 @@ class DistillationTrainer(Trainer):
         if "questions" in inputs:
             inputs = self._answered(bare, inputs["questions"])
         answered = inputs.pop("labels")[:, 1:] != IGNORED  # [N, T - 1]
-        with torch.no_grad(), switched_off(bare):
+        with torch.no_grad(), bare.disable_adapter():  # the teacher
             clean = _logits(bare, inputs, answered)
             hallucinated = _logits(bare, inputs | self._distorted(inputs), answered)
         student = _logits(model, inputs, answered)
