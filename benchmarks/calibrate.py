@@ -8,8 +8,6 @@ scores are there. For the image-text filters the lower of the two sides counts, 
 it.
 """
 
-import argparse
-import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from arguments import benchmark_parser, write_figures
 from rendered import make_pairs, run_recipe
 
 from imgdiff.data.boxes import iou
@@ -125,13 +124,8 @@ def spread(values: list[float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="60 pairs instead of 300")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the best cuts there, flat")
-    parser.add_argument(
-        "--write", type=Path, metavar="FILE", help="write the page with the tables there"
+    parser = benchmark_parser(
+        __doc__, quick="60 pairs instead of 300", write="write the page with the tables there"
     )
     given = parser.parse_args()
     pairs = make_pairs("validation", 60 if given.quick else 300)
@@ -143,11 +137,8 @@ def main() -> None:
             samples[name][0 if keep else 1].append(value)
     tables = table(samples, image_similarities(pairs))
     print(tables)
-    if given.json:
-        cuts = {
-            name: best_cut(*both, name in HIGH_IS_GOOD).threshold for name, both in samples.items()
-        }
-        given.json.write_text(json.dumps(cuts, indent=2) + "\n")
+    cuts = {name: best_cut(*both, name in HIGH_IS_GOOD).threshold for name, both in samples.items()}
+    write_figures(cuts, given.json)
     if given.write:
         given.write.write_text(PAGE.format(count=len(pairs), tables=tables))
 

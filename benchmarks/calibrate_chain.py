@@ -8,11 +8,10 @@ judge decides what a picture shows. The pictures are drawn once, and thresholds 
 again, as in any run folder.
 """
 
-import argparse
-import json
 import tempfile
 from pathlib import Path
 
+from arguments import benchmark_parser, write_figures
 from embedded import chain
 from embedded.figures import Figure
 
@@ -100,26 +99,22 @@ def plot(measured: Measured, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="32 captions instead of 150")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
-    parser.add_argument(
-        "--write", type=Path, metavar="FILE", help="write the page there, its curves beside it"
+    parser = benchmark_parser(
+        __doc__,
+        quick="32 captions instead of 150",
+        write="write the page there, its curves beside it",
     )
     given = parser.parse_args()
     count = 32 if given.quick else 150
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(Path(folder), count)
     print(table(measured))
-    if given.json:
-        values = {
-            f"{name}_{value:g}_{f.name}": f.value
-            for (name, value), figures in measured.items()
-            for f in figures
-        }
-        given.json.write_text(json.dumps(values, indent=2) + "\n")
+    values = {
+        f"{name}_{value:g}_{f.name}": f.value
+        for (name, value), figures in measured.items()
+        for f in figures
+    }
+    write_figures(values, given.json)
     if given.write:
         curves = given.write.with_suffix(".png")
         plot(measured, curves)

@@ -9,11 +9,10 @@ copied, as a share of the latent side. Captions of the validation split; the jud
 picture shows.
 """
 
-import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
+from arguments import benchmark_parser, write_figures
 from embedded import editing
 from embedded.figures import Figure
 from embedded.perception import recipe_params
@@ -105,25 +104,21 @@ def plot(figures: dict[tuple[str, float], list[Figure]], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="16 caption pairs instead of 100")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
-    parser.add_argument(
-        "--write", type=Path, metavar="FILE", help="write the page there, its curve beside it"
+    parser = benchmark_parser(
+        __doc__,
+        quick="16 caption pairs instead of 100",
+        write="write the page there, its curve beside it",
     )
     given = parser.parse_args()
     count = 16 if given.quick else 100
     figures = measure(count)
     print(table(figures))
-    if given.json:
-        flat = {
-            f"{name}_{value:g}_{f.name}": f.value
-            for (name, value), some in figures.items()
-            for f in some
-        }
-        given.json.write_text(json.dumps(flat, indent=2) + "\n")
+    flat = {
+        f"{name}_{value:g}_{f.name}": f.value
+        for (name, value), some in figures.items()
+        for f in some
+    }
+    write_figures(flat, given.json)
     if given.write:
         curve = given.write.with_suffix(".png")
         plot(figures, curve)

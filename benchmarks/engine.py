@@ -8,7 +8,6 @@ the seconds before the first shard. Then a mapper that sleeps, as if it waited f
 a virtual environment with py-data-juicer; its `dj-process` then does the like of the first part.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -18,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
-from rich.table import Table
+from arguments import benchmark_parser, show_figures
 
 LIGHT_OPERATORS = Path(__file__).parents[1] / "tests" / "light_operators.py"
 Figures = dict[str, float]
@@ -147,22 +145,8 @@ def measure_peer(folder: Path, rows: int, venv: Path) -> Figures:
     return figures
 
 
-def finish(title: str, figures: Figures, target: Path | None) -> None:
-    """Print the figures, and write them to `target` as flat JSON."""
-    table = Table("figure", "value", title=title)
-    for key, value in figures.items():
-        table.add_row(key, f"{value:.3f}")
-    Console().print(table)
-    if target:
-        target.write_text(json.dumps(figures, indent=2) + "\n")
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="2,000 rows, 1 and 2 workers")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
+    parser = benchmark_parser(__doc__, quick="2,000 rows, 1 and 2 workers")
     parser.add_argument("--peer", type=Path, metavar="VENV", help="where py-data-juicer is")
     given = parser.parse_args()
     rows = 2_000 if given.quick else 10_000
@@ -177,7 +161,7 @@ def main() -> None:
             )
         if given.peer:
             figures |= measure_peer(folder, rows, given.peer)
-    finish("engines", figures, given.json)
+    show_figures("engines", figures, given.json)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,11 @@ see `benchmarks/finetuning/questions.py`. All that is made stays in outputs/fine
 is used again.
 """
 
-import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from arguments import benchmark_parser, write_figures
 from finetuning import data, models, questions
 from rich.console import Console
 from rich.table import Table
@@ -148,12 +147,7 @@ def page(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="one seed, 100 pairs")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the page there")
+    parser = benchmark_parser(__doc__, quick="one seed, 100 pairs", write="write the page there")
     parser.add_argument(
         "--captions", type=int, nargs=2, default=(600, 96), metavar="N", help="of the two runs"
     )
@@ -165,8 +159,7 @@ def main() -> None:
     figures, metrics = compare(found), list(found["before"][0])
     show(figures, metrics)
     print("\n".join(bars(figures)))
-    if given.json:
-        given.json.write_text(json.dumps(flat(figures, found), indent=1) + "\n")
+    write_figures(flat(figures, found), given.json)
     if given.write:
         given.write.write_text(page(figures, metrics, runs, seeds))
 

@@ -14,12 +14,11 @@ The part `tower` puts EFUF and SEED on a vision tower tuned by OHD-Caps: the emb
 as `benchmarks/ohd.py` leaves it in WORK/mllm_clip_.../model, is given as --tower.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from arguments import benchmark_parser, write_figures
 from embedded.figures import Figure
 from faithful import captioner, efuf, seed, together
 from faithful.bench import Bench
@@ -36,13 +35,10 @@ PARTS: dict[str, tuple[str, Callable[[Bench], list[Figure]]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    parser = benchmark_parser(
+        __doc__, quick="one seed, half of the data", write="write the page there"
     )
-    parser.add_argument("--quick", action="store_true", help="one seed, half of the data")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
     parser.add_argument("--only", nargs="+", choices=list(PARTS))
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the page there")
     parser.add_argument(
         "--work", type=Path, metavar="FOLDER", default=Path("outputs/hallucination")
     )
@@ -60,9 +56,7 @@ def main() -> None:
         measured[title] = measure(bench)
         bench.keep(name, measured[title])
         show(title, measured[title], time.perf_counter() - started)
-    if given.json:
-        figures = [figure for part in measured.values() for figure in part]
-        given.json.write_text(json.dumps(flat(figures), indent=2) + "\n")
+    write_figures(flat([f for part in measured.values() for f in part]), given.json)
     if given.write:
         write_page(given.write, {title: bench.kept(name) for name, (title, _) in PARTS.items()})
 

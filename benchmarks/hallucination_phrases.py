@@ -9,12 +9,11 @@ another colour, or is made up. Ways to score and thresholds are chosen on the va
 what the chosen ones are worth is measured on the test split.
 """
 
-import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from arguments import benchmark_parser, write_figures
 from embedded.figures import Figure, share
 from phrase_study.regions import cut_of, region_figures, regions
 from phrase_study.scenes import (
@@ -152,13 +151,10 @@ def plot(cases: Sequence[Captioned], way: Way, limits: Limits, path: Path) -> No
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="a tenth of the scenes and pairs")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
-    parser.add_argument(
-        "--write", type=Path, metavar="FILE", help="write the page there, its histogram beside it"
+    parser = benchmark_parser(
+        __doc__,
+        quick="a tenth of the scenes and pairs",
+        write="write the page there, its histogram beside it",
     )
     given = parser.parse_args()
     count = {name: number // (10 if given.quick else 1) for name, number in COUNTS.items()}
@@ -178,9 +174,7 @@ def main() -> None:
     console.print(table("ways to score, validation split", list(ways.values())))
     console.print("chosen:", ", ".join(f"{name} {value:g}" for name, value in chosen.items()))
     console.print(table("sets, test split", sets), table("region captions, test split", crops))
-    if given.json:
-        flat_figures = {f.name: f.value for f in (*ways.values(), *sets, *crops)} | chosen
-        given.json.write_text(json.dumps(flat_figures, indent=2) + "\n")
+    write_figures({f.name: f.value for f in (*ways.values(), *sets, *crops)} | chosen, given.json)
     if given.write:
         histogram = given.write.with_suffix("") / "scores.png"
         plot(test, way, limits, histogram)

@@ -17,8 +17,6 @@ filters: the tuned CLIP as `clip` of `recipes/replace.yaml`: the two filters tha
 mllm: its tower as the MLLM's, whose projector is retrained; the control is the shipped tower.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from arguments import benchmark_parser, write_figures
 from embedded.figures import Figure, mean
 from embedded.filters import filter_figures
 from embedded.hallucination import Case, cases, chance, embedded, picked
@@ -261,13 +260,8 @@ def markdown(table: Table) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="one seed, less of all")
+    parser = benchmark_parser(__doc__, quick="one seed, less of all", write="write the page there")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the page there")
     parser.add_argument(
         "--work", type=Path, metavar="FOLDER", default=Path("outputs/ohd-benchmark")
     )
@@ -278,8 +272,7 @@ def main() -> None:
         started = time.perf_counter()
         tables.append(PARTS[name](work))
         Console(width=200).print(tables[-1], f"{time.perf_counter() - started:.0f} s")
-    if given.json:
-        given.json.write_text(json.dumps(flat(work.figures), indent=2) + "\n")
+    write_figures(flat(work.figures), given.json)
     if given.write:
         text = "\n\n".join(f"## {table.title}\n\n{markdown(table)}" for table in tables)
         given.write.write_text(HEAD + text + "\n")

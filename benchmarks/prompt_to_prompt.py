@@ -12,8 +12,6 @@ each over doing without it: captions of a batch encoded once and decoding in sli
 editor does, and channels_last, which is left to whoever loads the model.
 """
 
-import argparse
-import json
 import multiprocessing
 import statistics
 import sys
@@ -23,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from arguments import benchmark_parser, write_figures
 from diffusers import (
     AutoencoderKL,
     EulerDiscreteScheduler,
@@ -297,14 +296,11 @@ def measure_full(device: str, steps: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    parser = benchmark_parser(
+        __doc__, quick="fewer runs, latents up to 64 x 64", write="write them there as a page"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer runs, latents up to 64 x 64")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
     parser.add_argument("--device", default="cpu", help="cpu or cuda; cuda goes with --full")
     parser.add_argument("--full", action="store_true", help="SDXL at full size, 30 steps")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write them there as a page")
     given = parser.parse_args()
     if given.full:
         figures = measure_full(given.device, steps=30)
@@ -317,8 +313,7 @@ def main() -> None:
     for name, value in figures.items():
         table.add_row(name, f"{value:.2f}")
     Console().print(table)
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+    write_figures(figures, given.json)
     if given.write:
         lines = "\n".join(f"| `{name}` | {value:.2f} |" for name, value in figures.items())
         given.write.write_text(PAGE.format(target=given.write, lines=lines))

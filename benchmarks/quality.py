@@ -8,14 +8,13 @@ shows is decided by the judge (`imgdiff/toyland/judge.py`), a convolutional netw
 was trained on rendered scenes alone and is measured first.
 """
 
-import argparse
-import json
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from arguments import benchmark_parser, write_figures
 from embedded import chain, diffusion, editing, mllm, pairs, perception, sheets
 from embedded.figures import Figure, plain
 from embedded.page import write_page
@@ -164,17 +163,12 @@ def flat(figures: list[Figure]) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    parser = benchmark_parser(
+        __doc__, quick="a sixth of the cases", write="write the page there, its sheets beside it"
     )
-    parser.add_argument("--quick", action="store_true", help="a sixth of the cases")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument(
         "--ceiling", type=Path, metavar="FOLDER", help="measure this MLLM too: the clean one"
-    )
-    parser.add_argument(
-        "--write", type=Path, metavar="FILE", help="write the page there, its sheets beside it"
     )
     given = parser.parse_args()
     bench = Bench(Models(bind("embedded")), load(), 1 / 6 if given.quick else 1.0, given.ceiling)
@@ -184,9 +178,7 @@ def main() -> None:
         started = time.perf_counter()
         measured[title] = measure(bench)
         show(title, measured[title], time.perf_counter() - started)
-    if given.json:
-        figures = [figure for part in measured.values() for figure in part]
-        given.json.write_text(json.dumps(flat(figures), indent=2) + "\n")
+    write_figures(flat([f for part in measured.values() for f in part]), given.json)
     if given.write:
         write_page(given.write, measured, bench.tiles)
 

@@ -9,7 +9,6 @@ than phases, the phases take turns. `--check` compares predicted with real runs 
 Ray, of operators that sleep.
 """
 
-import argparse
 import heapq
 import json
 import random
@@ -19,7 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import finish, manifests, seconds_of, write_captions, write_recipe
+from arguments import benchmark_parser, show_figures
+from engine import manifests, seconds_of, write_captions, write_recipe
 from rich.console import Console
 from rich.table import Table
 
@@ -155,19 +155,15 @@ def check(shards: int = 64, rows: int = 10) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = benchmark_parser(__doc__, quick="with --check: fewer shards")
     parser.add_argument("run", type=Path, nargs="?", help="a finished run folder")
     parser.add_argument("--captions", type=int, default=1_000_000)
     parser.add_argument("--gpus-per-worker", type=float, default=1.0)
     parser.add_argument("--check", action="store_true", help="compare with real runs")
-    parser.add_argument("--quick", action="store_true", help="with --check: fewer shards")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="with --check: the figures, flat")
     given = parser.parse_args()
     if given.check:
         figures = check(shards=24) if given.quick else check()
-        finish("predicted beside real", figures, given.json)
+        show_figures("predicted beside real", figures, given.json)
     elif given.run:
         predict(given.run, given.captions, given.gpus_per_worker)
     else:

@@ -7,7 +7,6 @@ driver 4 times (`kill -9`); the driver is started again each time. The rows at t
 of an undisturbed run, each id once, and no temporary file may be left.
 """
 
-import argparse
 import json
 import random
 import subprocess
@@ -18,7 +17,8 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
-from engine import Figures, finish, write_captions, write_recipe
+from arguments import benchmark_parser, show_figures
+from engine import Figures, write_captions, write_recipe
 
 from imgdiff.data.rows import Row
 from imgdiff.run_dir import RunDir
@@ -98,11 +98,7 @@ def disturb(recipe: Path, worker_kills: int, driver_kills: int, rng: random.Rand
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="400 rows, 6 workers, 1 driver killed")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
+    parser = benchmark_parser(__doc__, quick="400 rows, 6 workers, 1 driver killed")
     parser.add_argument("--seed", type=int, default=0, help="of the killing; usually 0")
     given = parser.parse_args()
     count, worker_kills, driver_kills = (400, 6, 1) if given.quick else (2000, 36, 4)
@@ -126,7 +122,7 @@ def main() -> None:
         "files_left": len(left),
         "seconds": took,
     }
-    finish("a run under fire", figures, given.json)
+    show_figures("a run under fire", figures, given.json)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,14 @@ Samples of a run, 8 a shard and without pictures, go into parquet files in one p
 `ParquetFiles`, and by joining all that waits with every shard that comes. Both files hold the same.
 """
 
-import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from arguments import benchmark_parser, show_figures
 from datasets import Features, List, Value
-from rich.console import Console
-from rich.table import Table
 
 from imgdiff.export import parquet_files
 from imgdiff.export.parquet_files import ParquetFiles
@@ -88,19 +85,9 @@ def measure(shards: int) -> Figures:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="200 shards in place of 1,000")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
+    parser = benchmark_parser(__doc__, quick="200 shards in place of 1,000")
     given = parser.parse_args()
-    figures = measure(200 if given.quick else 1000)
-    table = Table("figure", "value", title="tables")
-    for key, value in figures.items():
-        table.add_row(key, f"{value:.3f}")
-    Console().print(table)
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+    show_figures("tables", measure(200 if given.quick else 1000), given.json)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ Everything is measured on the test split, which no training saw. Parts whose mod
 left out. What a generated picture shows is decided by the judge, which is measured first.
 """
 
-import argparse
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from arguments import benchmark_parser, write_figures
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 from embedded.figures import Figure, mean, share
 from rich.console import Console
@@ -155,11 +154,7 @@ def sheet(shown: Sequence[tuple[np.ndarray, bool]], columns: int = 8) -> np.ndar
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="a sixth of the cases")
-    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser = benchmark_parser(__doc__, quick="a sixth of the cases")
     parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--weights", type=Path, default=PACKED, help="folder of the models")
     parser.add_argument("--sheet", type=Path, help="write generated pictures there (.png)")
@@ -179,8 +174,7 @@ def main() -> None:
         row = (figure.name, figure.meaning, f"{figure.value:.3f}", interval, str(figure.cases), bar)
         table.add_row(*row)
     Console().print(table)
-    if given.json:
-        given.json.write_text(json.dumps({f.name: f.value for f in figures}, indent=1) + "\n")
+    write_figures({f.name: f.value for f in figures}, given.json)
     if given.sheet and bench.shown:
         cv2.imwrite(str(given.sheet), sheet(bench.shown)[:, :, ::-1])
 

@@ -9,11 +9,9 @@ that with several candidates for every pair. Seconds are those of all phases tog
 sample shows is decided by the judge.
 """
 
-import argparse
-import json
 from collections.abc import Mapping
-from pathlib import Path
 
+from arguments import benchmark_parser, write_figures
 from embedded import chain
 from rich.console import Console
 from rich.table import Table
@@ -72,13 +70,10 @@ def page(figures: Mapping[str, float], count: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    parser = benchmark_parser(
+        __doc__, quick="16 captions instead of 100", write="write the page there"
     )
-    parser.add_argument("--quick", action="store_true", help="16 captions instead of 100")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, flat")
     parser.add_argument("--candidates", type=int, default=3, metavar="N", help="usually 3")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the page there")
     given = parser.parse_args()
     judge, figures, count = load(), dict[str, float](), 16 if given.quick else 100
     table = Table("", *HEADS.values(), title="What a kept pair costs")
@@ -90,8 +85,7 @@ def main() -> None:
     figures["candidates_over_ours"] = costs[0] / costs[1]
     Console().print(table)
     print(f"with candidates over without: {figures['candidates_over_ours']:.2f}")
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+    write_figures(figures, given.json)
     if given.write:
         given.write.write_text(page(figures, count))
 
