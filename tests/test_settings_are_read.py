@@ -10,7 +10,7 @@ from transformers import TrainingArguments
 
 from imgdiff.training.recipe import TrainerSettings
 
-ALL = "imgdiff.recipe"  # run.json holds a run's recipe, so that any module may read it there
+OF_RUNS = "imgdiff.recipe"  # run.json holds a run's recipe, so that any module may read it there
 PASSED_ON = "TrainerSettings"  # to transformers, as a whole
 METHODS = "imgdiff.training."  # a training's recipe is read by the package that it lies in
 
@@ -74,7 +74,7 @@ def words(module: str) -> set[str]:
 def readers(module: str) -> set[str]:
     """Modules where a setting of a schema in `module` may be read: itself, what it imports, what
     imports it, and for a training method all of its package."""
-    if module == ALL:
+    if module.startswith(OF_RUNS):
         return set(modules())
     near = {module, *imports(module), *(name for name in modules() if module in imports(name))}
     if module.startswith(METHODS):
