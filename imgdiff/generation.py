@@ -1,12 +1,17 @@
 """What the operators that generate images share: settings, and how rows end that give no image."""
 
-from collections.abc import Callable
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from imgdiff.data.rows import Row
 from imgdiff.operator import Params
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FLAT = 1.0 / 255  # standard deviation of a picture that shows nothing
 
@@ -33,6 +38,8 @@ def fits(
 
 def is_finite(row: Row, operator: str, drawn: np.ndarray) -> bool:
     """Whether the model gave numbers; else the row fails."""
+    import numpy as np
+
     if not np.isfinite(drawn).all():
         row.fail(operator, "image_nan", "the model gave NaN; use bfloat16 or float32")
     return row.ok
@@ -46,4 +53,6 @@ def refuse_flat(row: Row, operator: str, *pictures: np.ndarray) -> None:
 
 def to_pixels(drawn: np.ndarray) -> np.ndarray:
     """Float in [0, 1] to uint8."""
+    import numpy as np
+
     return (drawn * 255).round().astype(np.uint8)

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 
 INHERITED = ("lexicon",)  # settings that the recipe gives to all operators that have them
+OPERATOR_SET = "imgdiff.operators"  # the package whose files are found without being named
 OUTSIDE = "imgdiff_extra_"  # begins the module name of an operator file outside the package
 
 
 class Params(BaseModel):
     """Settings of an operator: every number bounded, unknown keys refused."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", defer_build=True)
 
     batch_size: int = Field(16, ge=1, le=4096, description="rows handed over at once")
 
@@ -259,10 +260,27 @@ def _address(cls: Registered) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
+def find_operator(name: str) -> Registered | None:
+    """The operator of that name, if there is one. Where it stands in a file of its name, no other
+    file of the operator set is imported."""
+    if name not in _REGISTRY and name.isidentifier():
+        _import_files(name)
+    return _REGISTRY.get(name) or registry().get(name)
+
+
 def registry() -> dict[str, Registered]:
     """Every known operator by name; imports the operator set (which imports no model library)."""
-    importlib.import_module("imgdiff.operators")
+    _import_files("*")
     return _REGISTRY
+
+
+def _import_files(name: str) -> None:
+    """Import the operator set's files of that name, which register what they hold."""
+    for folder in importlib.import_module(OPERATOR_SET).__path__:
+        for file in sorted(Path(folder).rglob(f"{name}.py")):
+            inside = file.relative_to(folder).with_suffix("").parts
+            if inside[-1] != "__init__":
+                importlib.import_module(".".join((OPERATOR_SET, *inside)))
 
 
 def load_operator_file(path: Path) -> None:
@@ -273,6 +291,7 @@ def load_operator_file(path: Path) -> None:
     """
     if not path.is_file():
         raise FileNotFoundError(path)
+    registry()  # no name of the operator set is taken again
     spec = importlib.util.spec_from_file_location(f"{OUTSIDE}{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

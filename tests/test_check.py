@@ -1,5 +1,10 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from imgdiff import operator, operators
 from imgdiff.recipe.check import check
 from imgdiff.recipe.source import RecipeError
 
@@ -163,6 +168,25 @@ def test_a_missing_checkpoint_is_reported(project):
 def test_a_name_that_is_taken_is_reported(project, light):
     (line, *_) = problems(project, **write_operator(name="light_edit_mapper"))
     assert "operators[0]: odd.py: ValueError: operator light_edit_mapper is in both " in line
+
+
+def test_a_name_of_the_operator_set_is_taken_though_its_file_is_not_read_yet(project):
+    settings = write_operator(name="nsfw_filter")
+    project.write_recipe(**settings)
+    command = [sys.executable, "-m", "imgdiff", "check", "mine.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "odd.py: ValueError: operator nsfw_filter is in both imgdiff.operators." in done.stderr
+
+
+@pytest.mark.parametrize("file", ["elsewhere.py", "deep/down/found_mapper.py"])
+def test_a_file_of_the_operator_set_is_found_wherever_it_lies(project, monkeypatch, file):
+    name = f"{Path(file).stem}_found_mapper"
+    path = project.folder / "set" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(BROKEN_OPERATORS.format(name=name, roles="()").replace("captoin", "caption"))
+    monkeypatch.setattr(operators, "__path__", [*operators.__path__, str(project.folder / "set")])
+    monkeypatch.setattr(operator, "_REGISTRY", dict(operator.registry()))
+    assert [op.name for op in check(project.write_recipe(process=[name])).operators] == [name]
 
 
 def test_a_broken_operator_file_is_reported(project):

@@ -1,11 +1,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from imgdiff import __version__, cli, run
 
+ROOT = Path(__file__).parents[1]
+SLOW = ("numpy", "PIL", "rich", "jinja2", "pyarrow", "httpx2", "huggingface_hub", "tenacity")
 HEAVY = ("torch", "torchvision", "transformers", "diffusers", "datasets", "ray", "cv2")
 
 
@@ -185,6 +188,24 @@ def test_answers_come_without_a_model_library(project, arguments):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("\n[]\n")
     assert os.times().children_user - before < 4  # of the CPU, however busy: it takes about one
+
+
+@pytest.mark.parametrize("given", ["'--help'", "'check', *RECIPES", "'operators'"])
+def test_a_check_costs_little_more_than_pydantic(given):
+    """Counted in modules: seconds differ with the machine and what else runs on it."""
+    code = (
+        "import sys\n"
+        "from imgdiff.cli import main\n"
+        f"RECIPES = {sorted(map(str, (ROOT / 'recipes').glob('*.yaml')))}\n"
+        "try:\n"
+        f"    main([{given}])\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        f"print(sorted(set({HEAVY + SLOW}) & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.endswith("\n[]\n")
 
 
 def test_a_pipe_that_is_closed_ends_in_silence():

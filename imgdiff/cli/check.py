@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imgdiff.cli import verb_parser
 from imgdiff.data.hub import UnreachableError
@@ -11,9 +12,11 @@ from imgdiff.engines import Plan
 from imgdiff.errors import COMPLETE, REFUSED, RefusedError
 from imgdiff.models.revisions import at_commit
 from imgdiff.models.zoo import Binding
-from imgdiff.recipe.check import check
+from imgdiff.recipe.check import TrainsError, check
 from imgdiff.recipe.source import Key, RecipeError, Source
-from imgdiff.training.check import TrainingPlan, check_training, is_training
+
+if TYPE_CHECKING:
+    from imgdiff.training.check import TrainingPlan
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -48,20 +51,25 @@ def call(given: argparse.Namespace) -> int:
 
 def _checked(path: str, overrides: Sequence[str]) -> list[str]:
     """What a recipe without problems is, in words, and what may not be meant."""
-    if not is_training(path):
+    try:
         plan = check(path, overrides)
-        bound: dict[Key, Binding] = {
-            ("models", role): binding for role, binding in plan.models.items()
-        }
-        facts = [f"{len(plan.operators)} operators", *_looked_up(plan, bound)]
-        return [f"{path}: fine, {'; '.join(facts)}", *plan.advice]
-    trained = check_training(path, overrides)
-    facts = [f"trains by {trained.recipe.method}", *map(str, trained.missing)]
-    facts += _looked_up(trained, {("model",): trained.recipe.checkpoint()})
-    return [f"{path}: fine, {'; '.join(facts)}"]
+    except TrainsError:
+        return [_checked_training(path, overrides)]
+    bound: dict[Key, Binding] = {("models", role): each for role, each in plan.models.items()}
+    facts = [f"{len(plan.operators)} operators", *_looked_up(plan, bound)]
+    return [f"{path}: fine, {'; '.join(facts)}", *plan.advice]
 
 
-def _looked_up(plan: Plan | TrainingPlan, models: Mapping[Key, Binding]) -> list[str]:
+def _checked_training(path: str, overrides: Sequence[str]) -> str:
+    from imgdiff.training.check import check_training
+
+    plan = check_training(path, overrides)
+    facts = [f"trains by {plan.recipe.method}", *map(str, plan.missing)]
+    facts += _looked_up(plan, {("model",): plan.recipe.checkpoint()})
+    return f"{path}: fine, {'; '.join(facts)}"
+
+
+def _looked_up(plan: "Plan | TrainingPlan", models: Mapping[Key, Binding]) -> list[str]:
     """Ask the Hub for the models of a recipe; gives what is to be said where it does not answer.
 
     Raises:

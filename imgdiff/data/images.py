@@ -1,14 +1,17 @@
 """Pictures: from and to bytes, crops, squares, marks. Arrays are [H, W, 3] uint8 RGB throughout."""
 
+from __future__ import annotations
+
 import io
 import warnings
 from collections.abc import Sequence
-from typing import Any, Literal
-
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from typing import TYPE_CHECKING, Any, Literal
 
 from imgdiff.errors import RowError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 GREY = 127  # what squares are filled up with
@@ -29,6 +32,9 @@ def load_rgb(image: dict[str, Any], max_pixels: int | None = None) -> np.ndarray
     Raises:
         RowError: image_empty, image_unreadable, image_truncated, image_too_large or image_mode.
     """
+    import numpy as np
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
     content, name = image["bytes"], image.get("path") or "image"
     if not content:
         raise RowError("image_empty", f"{name} is empty")
@@ -61,6 +67,9 @@ def load_rgb(image: dict[str, Any], max_pixels: int | None = None) -> np.ndarray
 
 
 def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
+    import numpy as np
+    from PIL import Image
+
     if picture.mode in ("I;16", "I;16B", "I;16L"):
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
@@ -73,6 +82,8 @@ def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
 
 def encode_png(array: np.ndarray) -> dict[str, Any]:
     """Store a picture without loss: compressed noise would read as a difference later."""
+    from PIL import Image
+
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, "PNG")
     return {"bytes": buffer.getvalue(), "path": None}
@@ -80,11 +91,16 @@ def encode_png(array: np.ndarray) -> dict[str, Any]:
 
 def resize(array: np.ndarray, wide: int, high: int) -> np.ndarray:
     """Brought to another size without aliasing (Lanczos)."""
+    import numpy as np
+    from PIL import Image
+
     return np.array(Image.fromarray(array).resize((wide, high), Image.Resampling.LANCZOS))
 
 
 def decode_mask(mask: dict[str, list[int]]) -> np.ndarray:
     """A region's mask as [H, W] bool."""
+    import numpy as np
+
     high, wide = mask["size"]
     inside = np.arange(len(mask["counts"])) % 2 == 1
     return inside.repeat(mask["counts"]).reshape(wide, high).T
@@ -92,6 +108,8 @@ def decode_mask(mask: dict[str, list[int]]) -> np.ndarray:
 
 def crop(array: np.ndarray, box_xyxy: Sequence[float] | np.ndarray) -> np.ndarray:
     """The part inside a box whose edges are rounded outwards and clamped; at least one pixel."""
+    import numpy as np
+
     high, wide = array.shape[:2]
     left, top = (
         int(np.clip(np.floor(v), 0, limit - 1))
@@ -119,6 +137,8 @@ def square_crop(array: np.ndarray, box_xyxy: Sequence[float] | np.ndarray) -> np
 
 def pad_to_square(array: np.ndarray, fill: int = GREY) -> np.ndarray:
     """Centred on a square of its longer side; processors that cut the centre then lose nothing."""
+    import numpy as np
+
     high, wide, channels = array.shape
     side = max(high, wide)
     square = np.full((side, side, channels), fill, np.uint8)
@@ -158,5 +178,7 @@ def joined_view(
 
 def join(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Two pictures of one height side by side, with a black bar between them."""
+    import numpy as np
+
     bar = max(1, round(BAR_WIDTH * max(left.shape[:2]) / REFERENCE_SIDE))
     return np.concatenate([left, np.zeros((left.shape[0], bar, 3), np.uint8), right], axis=1)

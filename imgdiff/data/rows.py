@@ -1,11 +1,15 @@
 """A row: one caption pair on its way to become samples; its fields, types and endings."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
+
 
 Status = Literal["ok", "rejected", "failed"]
 Image = dict[
@@ -110,9 +114,11 @@ class Row:
 
     def random(self, operator: str) -> np.random.Generator:
         """This row's random numbers for one operator, the same in every run, order and batch."""
+        import numpy as np
+
         return np.random.default_rng([derive_seed(self.seed, operator), 0])
 
-    def copy(self) -> "Row":
+    def copy(self) -> Row:
         """A copy whose fields, scores and regions may be changed without touching this row."""
         regions = [
             replace(region, scores=dict(region.scores), conversations=_copied(region.conversations))

@@ -1,14 +1,16 @@
 """Several edits of one source, and which of them came out best."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from imgdiff.editing.edits import Edit, Windows
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from imgdiff.models.clip import Clip
 
 Score = Literal["clip_direction", "clip_caption"]
@@ -32,7 +34,7 @@ def shortened(edit: Edit, count: int) -> tuple[Edit, ...]:
 
 
 def scores(
-    score: Score, clip: "Clip", captions: tuple[str, str], images: Sequence[np.ndarray]
+    score: Score, clip: Clip, captions: tuple[str, str], images: Sequence[np.ndarray]
 ) -> list[float]:
     """How good each edited image is, in [-1, 1].
 
@@ -47,6 +49,8 @@ def scores(
     Returns:
         One score for each edit; 0 for an image that is the source's.
     """
+    import numpy as np
+
     texts, pictures = clip.embed_texts(captions), clip.embed_images(images)
     if score == "clip_caption":
         return [float(value) for value in pictures[1:] @ texts[1]]

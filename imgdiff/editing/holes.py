@@ -1,8 +1,12 @@
 """What is to be erased: a picture and a mask; what the result is made of."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Hole:
 def dilated(mask: np.ndarray, share: float) -> np.ndarray:
     """A mask, [H, W] bool, grown on all sides by a share of the longer side of the image."""
     import cv2
+    import numpy as np
 
     reach = round(share * max(mask.shape))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
@@ -33,5 +38,7 @@ def dilated(mask: np.ndarray, share: float) -> np.ndarray:
 def composed(hole: Hole, painted: np.ndarray) -> np.ndarray:
     """What was painted ([H, W, 3] float in [0, 1]) inside the mask, and the image itself outside,
     bit for bit: [H, W, 3] uint8."""
+    import numpy as np
+
     pixels = (painted * 255).round().astype(np.uint8)
     return np.where(hole.mask[..., None], pixels, hole.image)

@@ -1,9 +1,23 @@
 """What a finished run hands out; one file a format."""
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from imgdiff.data.rows import Row
+if TYPE_CHECKING:
+    from imgdiff.data.rows import Row
+
+
+FORMATS = {  # as recipes name them, and their modules here -> their classes
+    "parquet": "Parquet",
+    "llava": "Llava",
+    "llava_interleave": "LlavaInterleave",
+    "ms_swift": "MsSwift",
+    "llama_factory": "LlamaFactory",
+    "trl": "Trl",
+    "qwen_vl": "QwenVL",
+    "webdataset": "WebDataset",
+}
+ALWAYS = "parquet"  # what every run leaves in `data/`
 
 
 class FinishedRun(Protocol):
@@ -17,6 +31,6 @@ class FinishedRun(Protocol):
     report: dict[str, Any]
     shard_count: int
 
-    def rows(self, shard: int) -> list[Row]:
+    def rows(self, shard: int) -> list["Row"]:
         """The final rows of one shard: every field, every region, images as bytes."""
         ...

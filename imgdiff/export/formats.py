@@ -1,5 +1,6 @@
 """Every format by name, and how a finished run is written in one: whole, checked, or not at all."""
 
+import importlib
 import json
 import os
 import shutil
@@ -12,29 +13,20 @@ from rich.progress import track
 from rich.table import Table
 
 from imgdiff.errors import RefusedError
-from imgdiff.export import FinishedRun
+from imgdiff.export import ALWAYS, FORMATS, FinishedRun
 from imgdiff.export.base import Format
-from imgdiff.export.llama_factory import LlamaFactory
-from imgdiff.export.llava import Llava
-from imgdiff.export.llava_interleave import LlavaInterleave
-from imgdiff.export.ms_swift import MsSwift
-from imgdiff.export.parquet import Parquet
-from imgdiff.export.qwen_vl import QwenVL
 from imgdiff.export.split import SIDES, Side
-from imgdiff.export.trl import Trl
 from imgdiff.export.validation import ExportError, validate
-from imgdiff.export.webdataset import WebDataset
 from imgdiff.files import swap_folder
 
-FORMATS: dict[str, type[Format]] = {
-    each.name: each
-    for each in (
-        *(Parquet, Llava, LlavaInterleave, MsSwift, LlamaFactory),
-        *(Trl, QwenVL, WebDataset),
-    )
-}
-ALWAYS = Parquet.name  # what every run leaves in `data/`
 NOTE = "export.json"  # in every export; a folder without it is not ours to replace
+
+
+def format_class(name: str) -> type[Format]:
+    """The format of that name in `FORMATS`, imported when it is asked for."""
+    module = importlib.import_module(f"imgdiff.export.{name}")
+    found: type[Format] = getattr(module, FORMATS[name])
+    return found
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,7 @@ def export(
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
-        writer = FORMATS[name](building, run, validation_fraction)
+        writer = format_class(name)(building, run, validation_fraction)
         for shard in _shown(range(run.shard_count), name, console):
             writer.add(run.rows(shard))
         if not writer.written and name != ALWAYS:

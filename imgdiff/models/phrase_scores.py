@@ -1,14 +1,16 @@
 """How well an image shows a phrase: CLIP's cosines with windows that slide over it (EFUF, section
 3.2), put together as in the paper or as in its code."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
-
-import numpy as np
 
 from imgdiff.data.images import crop
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from imgdiff.models.clip import Clip
 
 PHRASE = "{phrase}"  # stands for the phrase in a template
@@ -27,6 +29,8 @@ def sliding_windows(high: int, wide: int, window: float, stride: float) -> np.nd
         window: side of a square, as a share of the image's shorter side.
         stride: largest step from one to the next, likewise; the steps are made equal.
     """
+    import numpy as np
+
     side = max(1, round(window * min(high, wide)))
     step = max(1, round(stride * min(high, wide)))
     tops, lefts = (
@@ -45,6 +49,8 @@ def patch_scores(seen: np.ndarray, windows: np.ndarray, stride: float) -> np.nda
         windows: [W, 4] xyxy pixels, as `sliding_windows` gives them.
         stride: side of a patch, as a share of the image's shorter side.
     """
+    import numpy as np
+
     wide, high = windows[:, 2:].max(0)
     step = max(1, round(stride * min(high, wide)))
     x, y = ((np.arange(-(-length // step)) + 0.5) * step for length in (wide, high))
@@ -63,6 +69,8 @@ def aggregated(
     max: of the best window (the paper). top_patches: the mean of the TOP_PATCHES best patches (its
     code); lower, so that thresholds of one do not fit the other.
     """
+    import numpy as np
+
     if aggregate == "max":
         return seen.max(0)
     best = np.sort(patch_scores(seen, windows, stride), axis=0)[-TOP_PATCHES:]
@@ -72,7 +80,7 @@ def aggregated(
 class PhraseScorer:
     """Scores phrases against images: every picture and every text goes through CLIP once."""
 
-    def __init__(self, clip: "Clip", template: str) -> None:
+    def __init__(self, clip: Clip, template: str) -> None:
         """template: what is said of a phrase, with PHRASE in its place."""
         self.clip, self.template = clip, template
 
@@ -120,12 +128,16 @@ class PhraseScorer:
 
     def embed_images(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """[N, D] unit vectors of at least one picture."""
+        import numpy as np
+
         batches = range(0, len(pictures), AT_ONCE)
         return np.concatenate([self.clip.embed_images(pictures[k : k + AT_ONCE]) for k in batches])
 
 
 def cosines(images: np.ndarray, texts: Sequence[np.ndarray]) -> np.ndarray:
     """[W, T] float32 of unit vectors [W, D] and T times [D]; 1 + 1e-7 counts as 1."""
+    import numpy as np
+
     if not texts:
         return np.zeros((len(images), 0), np.float32)
     return (images @ np.stack(texts).T).clip(-1, 1)

@@ -16,7 +16,7 @@ EMBEDDED_WEIGHTS = Path(__file__).parent.parent / "toyland" / "weights"
 class Checkpoint(BaseModel):
     """A model to load: a local folder or a Hub name, safetensors only."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field(min_length=1, description="local folder or Hub name")
     revision: str | None = Field(None, description="branch, tag or commit on the Hub")
@@ -56,7 +56,7 @@ class Checkpoint(BaseModel):
 class Endpoint(BaseModel):
     """Where a model answers."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", defer_build=True)
 
     base_url: str = Field(description="for example http://localhost:8000/v1")
     model: str = Field(min_length=1, description="the model's name on that server")

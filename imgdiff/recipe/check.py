@@ -13,9 +13,17 @@ from imgdiff.data.readers.base import Address, InputError, kind
 from imgdiff.data.rows import FIELDS, INPUT_FIELDS
 from imgdiff.engines import Phase, Plan, phases_of, written_columns
 from imgdiff.errors import RefusedError
-from imgdiff.export.formats import ALWAYS, FORMATS
+from imgdiff.export import ALWAYS, FORMATS
 from imgdiff.models.zoo import Binding, bind
-from imgdiff.operator import INHERITED, Composite, Filter, Operator, Selector, registry
+from imgdiff.operator import (
+    INHERITED,
+    Composite,
+    Filter,
+    Operator,
+    Selector,
+    find_operator,
+    registry,
+)
 from imgdiff.recipe.advice import advice
 from imgdiff.recipe.schema import Recipe
 from imgdiff.recipe.source import (
@@ -31,16 +39,21 @@ from imgdiff.recipe.validation import validated
 Step = tuple[Key, Operator]  # an operator of the recipe, and where its settings stand
 
 
+class TrainsError(RefusedError):
+    """The recipe says how to train a model, not how to make data."""
+
+
 def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     """The plan of a recipe that can be run.
 
     Raises:
-        RefusedError: there is no such recipe, or it is one for training.
+        RefusedError: there is no such recipe.
+        TrainsError: it is one for training.
         RecipeError: every problem that can be told without loading a model.
     """
     source = read_source(find_recipe(path), overrides)
     if "method" in source.data and "process" not in source.data:
-        raise RefusedError(f"{path} trains a model. Use: imgdiff train {path}")
+        raise TrainsError(f"{path} trains a model. Use: imgdiff train {path}")
     recipe = validated(source, Recipe, source.data, ())
     inherited = {name: getattr(recipe, name) for name in INHERITED if recipe is not None}
     steps = list(_operators(source, inherited))
@@ -92,13 +105,13 @@ def _operators(source: Source, inherited: Mapping[str, Any]) -> Iterator[Step]:
 def _expanded(
     source: Source, key: Key, name: str, settings: Any, inherited: Mapping[str, Any]
 ) -> Iterator[Step]:
-    known, inner = registry(), (*key, name)
-    if name not in known:
-        hint = did_you_mean(name, known)
+    inner, cls = (*key, name), find_operator(name)
+    if cls is None:
+        hint = did_you_mean(name, registry())
         source.add(inner, f"unknown operator.{hint} See: imgdiff operators")
     elif not isinstance(settings, dict):
         source.add(inner, f"{kind(settings)}, expected settings")
-    elif issubclass(cls := known[name], Composite):
+    elif issubclass(cls, Composite):
         for unknown in (name for name in settings if name not in cls.steps):
             source.add((*inner, unknown), f"unknown step.{did_you_mean(str(unknown), cls.steps)}")
         for step in cls.steps:

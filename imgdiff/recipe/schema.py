@@ -25,7 +25,7 @@ def hub_name(name: str) -> str:
 class Section(BaseModel):
     """A part of a recipe: no other keys than these, no type but theirs."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", defer_build=True)
 
 
 class Limits(Section):

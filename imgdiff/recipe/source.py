@@ -13,7 +13,7 @@ import yaml
 
 from imgdiff.errors import RefusedError
 from imgdiff.models.zoo import NAMED_SETS
-from imgdiff.operator import Composite, load_operator_file, registry
+from imgdiff.operator import Composite, find_operator, load_operator_file
 from imgdiff.recipe.schema import Recipe
 
 MAX_BYTES = 256 * 1024
@@ -233,7 +233,7 @@ def _name_each_model(source: Source) -> None:
 
 
 def _steps(name: str) -> tuple[str, ...]:
-    known = registry().get(name)
+    known = find_operator(name)
     return known.steps if known is not None and issubclass(known, Composite) else ()
 
 

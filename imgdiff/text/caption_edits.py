@@ -1,14 +1,17 @@
 """Another caption, one thing of it changed with a lexicon: no model."""
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgdiff.text.grammar import DETERMINERS, SHADES, article, fit_article
 from imgdiff.text.lexicon import Lexicon
 from imgdiff.text.mentions import Mention, mentions
 from imgdiff.text.words import WORD, Span
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # what may follow a noun that something is put next to: what comes then is true of both
 BEFORE_PLACES = frozenset(
@@ -30,7 +33,7 @@ class CaptionEdit(NamedTuple):
     target: str
 
 
-Editor = Callable[[str, Lexicon, np.random.Generator], CaptionEdit | None]
+Editor = Callable[[str, Lexicon, "np.random.Generator"], CaptionEdit | None]
 
 
 def replace_noun(caption: str, lexicon: Lexicon, rng: np.random.Generator) -> CaptionEdit | None:

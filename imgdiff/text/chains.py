@@ -5,15 +5,19 @@ cat and a dog on a sofa` is one chain of three. There is no parser: what does no
 is left alone.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from imgdiff.text.caption_edits import BEFORE_PLACES
 from imgdiff.text.grammar import DETERMINERS, article
 from imgdiff.text.lexicon import Lexicon
 from imgdiff.text.mentions import Mention, first_word, mentions, words_before
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LISTING = frozenset([",", "and", ", and"])
 PLACING = frozenset(

@@ -5,11 +5,11 @@ The paper's families overlap: one object is drawn by several, and more than half
 rows hold a caption twice. Here no object is in two families, and no caption comes twice.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, combinations, cycle, islice
-from typing import Literal, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from imgdiff.text.caption_edits import attribute_changes, is_replaceable, put, words_of
 from imgdiff.text.chains import put_in, take_out
@@ -22,6 +22,9 @@ from imgdiff.text.objects import (
     first_name,
     named_objects,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Family = Literal["random", "popular", "adversarial", "remove", "alter"]
 INSERTED: tuple[Family, ...] = ("random", "popular", "adversarial")

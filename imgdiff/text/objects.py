@@ -1,22 +1,24 @@
 """What stands in images, by name: how often, beside what, and what is surely absent from one."""
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from imgdiff.errors import RefusedError
 from imgdiff.text.grammar import plural
 from imgdiff.text.lexicon import Lexicon
 from imgdiff.text.mentions import mentions
 from imgdiff.text.words import WORD
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import Console
 
 SHOWN_BESIDE = 5  # objects together with another one, in the table
 PER_FAMILY = 3  # absent objects that a family has, in the paper
@@ -35,7 +37,7 @@ class ObjectStatistics:
     together: Mapping[str, Mapping[str, int]]
 
     @classmethod
-    def count(cls, shown: Iterable[Collection[str]], lexicon: Lexicon) -> "ObjectStatistics":
+    def count(cls, shown: Iterable[Collection[str]], lexicon: Lexicon) -> ObjectStatistics:
         """One pass over images, each given as the names of what it shows."""
         images, frequency = 0, Counter[str]()
         together: dict[str, Counter[str]] = {}
@@ -48,7 +50,7 @@ class ObjectStatistics:
         return cls(images, frequency, together)
 
     @classmethod
-    def read(cls, path: Path) -> "ObjectStatistics":
+    def read(cls, path: Path) -> ObjectStatistics:
         """What `as_json` has given, from a file.
 
         Raises:
@@ -62,7 +64,7 @@ class ObjectStatistics:
             raise RefusedError(f"{path}: expected images, frequency and together") from None
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "ObjectStatistics":
+    def from_json(cls, content: dict[str, Any]) -> ObjectStatistics:
         frequency = {str(name): int(count) for name, count in content["frequency"].items()}
         together = {
             str(name): {str(other): int(count) for other, count in others.items()}
@@ -165,6 +167,8 @@ def absent_objects(
 
 def print_objects(console: Console, statistics: ObjectStatistics, most: int) -> None:
     """The most frequent objects, each with what it is most often together with."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("object", no_wrap=True)
     table.add_column("images", justify="right")

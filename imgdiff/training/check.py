@@ -29,15 +29,6 @@ class TrainingPlan:
     lines: Mapping[Key, int]  # of the settings, for messages
 
 
-def is_training(path: str | Path) -> bool:
-    """Whether a recipe says how to train a model; no, if it cannot be read."""
-    try:
-        data = parse(find_recipe(path)).data
-    except RecipeError:
-        return False
-    return "method" in data and "process" not in data
-
-
 def check_training(path: str | Path, overrides: Sequence[str] = ()) -> TrainingPlan:
     """The plan of a training recipe without a problem.
 

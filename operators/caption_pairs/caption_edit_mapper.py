@@ -9,7 +9,6 @@ from imgdiff.data.rows import Row, derive_seed
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.text import prompts
-from imgdiff.text.caption_answers import read_answer
 from imgdiff.text.caption_edits import EDITORS, CaptionEdit
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
 
@@ -102,6 +101,8 @@ class CaptionEditMapper(Mapper):
     def _ask(self, rows: Sequence[Row]) -> list[CaptionEdit | None]:
         """Each caption edited by the language model; asked again, with other seeds, where the
         answer is no such caption."""
+        from imgdiff.text.caption_answers import read_answer
+
         assert self.llm is not None
         p = self.params
         prompt = p.prompt or prompts.EDIT_CAPTION[p.kind]

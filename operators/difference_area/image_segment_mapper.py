@@ -1,9 +1,10 @@
 """Find everything that stands in either image."""
 
-from collections.abc import Sequence
-from typing import Literal
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
 from pydantic import BaseModel, Field
 
 from imgdiff.data import images
@@ -11,6 +12,9 @@ from imgdiff.data.boxes import area, clip
 from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class ImageSegmentParams(Params):

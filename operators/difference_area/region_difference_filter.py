@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from imgdiff.data import images
@@ -46,6 +45,8 @@ class RegionDifferenceFilter(RegionFilter):
         self.clip = models.clip()
 
     def score(self, rows: Sequence[Row]) -> None:
+        import numpy as np
+
         crops, regions = [], []
         for row in rows:
             pictures = [images.load_rgb(row[key]) for key in ("image_a", "image_b")]

@@ -1,9 +1,10 @@
 """Say what each image shows in a box."""
 
-from collections.abc import Sequence
-from typing import Literal
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
 from pydantic import Field
 
 from imgdiff.data import images
@@ -12,6 +13,9 @@ from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.text import prompts
 from imgdiff.text.answers import is_refusal
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class RegionCaptionParams(Params):

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from imgdiff.data.rows import Region, Row
@@ -32,6 +31,8 @@ class RegionCaptionSimilarityFilter(RegionFilter):
         self.clip = models.clip()
 
     def score(self, rows: Sequence[Row]) -> None:
+        import numpy as np
+
         regions = [region for row in rows for region in row.kept_regions]
         if not regions:
             return

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from PIL import Image
-
 from imgdiff.data import images
 from imgdiff.data.rows import Row
 from imgdiff.operator import Mapper, register
@@ -20,6 +18,7 @@ class ImagePairHashMapper(Mapper):
 
     def process(self, rows: Sequence[Row]) -> None:
         import imagehash
+        from PIL import Image
 
         for row in rows:
             for image, found in zip(self.reads, self.writes, strict=True):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from pydantic import Field
 
 from imgdiff.data import images
@@ -32,6 +31,8 @@ class ImagePairSimilarityFilter(RowRangeFilter):
         self.clip = models.clip()
 
     def score(self, rows: Sequence[Row]) -> None:
+        import numpy as np
+
         pictures = [images.load_rgb(row[key]) for row in rows for key in self.reads]
         vectors = self.clip.embed_images(pictures)  # [2N, D], A and B in turn
         for row, cosine in zip(rows, np.sum(vectors[0::2] * vectors[1::2], axis=1), strict=True):

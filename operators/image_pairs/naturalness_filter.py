@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from imgdiff.data import images
@@ -37,6 +36,8 @@ class NaturalnessFilter(Filter):
         self.mllm = models.mllm()
 
     def score(self, rows: Sequence[Row]) -> None:
+        import numpy as np
+
         pictures = [images.load_rgb(row[key]) for row in rows for key in self.reads]
         found = self.mllm.yes_probability(pictures, [self.params.prompt] * len(pictures))
         for row, smaller in zip(rows, np.minimum(found[0::2], found[1::2]), strict=True):

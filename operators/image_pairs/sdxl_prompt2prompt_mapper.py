@@ -1,8 +1,10 @@
 """Draw a caption pair as two images that differ where the captions do."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, Field
 
 from imgdiff.data import images
@@ -13,6 +15,9 @@ from imgdiff.generation import GenerationParams, fits, is_finite, refuse_flat, t
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, register
 from imgdiff.text.words import changed_spans, changed_words, swapped_spans
+
+if TYPE_CHECKING:
+    import numpy as np
 
 REFINED = ("attribute", "add")  # kinds of edits that leave all other words alone
 
@@ -122,6 +127,8 @@ class SdxlPrompt2PromptMapper(Mapper):
 
     def _choose(self, row: Row, pictures: np.ndarray) -> tuple[int, list[float]]:
         """The number of the best candidate, and the scores of all."""
+        import numpy as np
+
         if self.clip is None:
             return 0, []
         captions = row["caption_a"], row["caption_b"]

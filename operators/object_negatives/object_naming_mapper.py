@@ -1,8 +1,10 @@
 """Name what stands in image A."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from imgdiff.data import images
@@ -11,6 +13,9 @@ from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.text.chains import with_article
 from imgdiff.text.lexicon import DEFAULT_LEXICON, Lexicon, LexiconName, load_lexicon
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TEMPLATES = ("{}", "a photo of {}", "a picture with {}")
 
@@ -58,6 +63,8 @@ class ObjectNamingMapper(Mapper):
                 row.reject(self.name, "nothing_named", message)
 
     def _named(self, picture: np.ndarray, boxes: Sequence[tuple[float, ...]]) -> list[str]:
+        import numpy as np
+
         crops = [images.square_crop(picture, box) for box in boxes]
         scores = self.clip.embed_images(crops) @ self.vectors.T  # [R, C] cosines
         second, first = np.sort(scores, axis=1)[:, -2:].T

@@ -1,10 +1,12 @@
 """Erase one object of image A."""
 
+from __future__ import annotations
+
 import math
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
 from imgdiff.data import images
@@ -15,6 +17,9 @@ from imgdiff.generation import GenerationParams, fits, is_finite
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, register
 from imgdiff.text.words import place_of
+
+if TYPE_CHECKING:
+    import numpy as np
 
 QUOTES = re.compile(r"\{(caption_a|place)\}")
 
@@ -47,7 +52,7 @@ class InpaintParams(GenerationParams):
     max_area: float = Field(0.5, gt=0, le=1, description="share of the image; and no larger one")
 
     @model_validator(mode="after")
-    def _possible(self) -> "InpaintParams":
+    def _possible(self) -> InpaintParams:
         if int(self.num_inference_steps * self.strength) < 1:
             raise ValueError(
                 f"strength {self.strength:g} of num_inference_steps {self.num_inference_steps} "

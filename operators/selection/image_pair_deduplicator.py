@@ -2,7 +2,6 @@
 
 from array import array
 
-import numpy as np
 from pydantic import Field
 
 from imgdiff.data.rows import Row
@@ -35,6 +34,8 @@ class ImagePairDeduplicator(Selector):
         self._kept = array("Q"), array("Q")  # hashes of image_a and of image_b
 
     def decide(self, row: Row) -> None:
+        import numpy as np
+
         if not self._ids:
             return  # the first pair is near to none
         distances = [
