@@ -57,7 +57,7 @@ def run_recipe(
 def run_on(recipe: Path, dataset: Path, target: Path, overrides: Sequence[str] = ()) -> list[Row]:
     """The rows that the recipe's run ends with, all of them, in order."""
     from imgdiff.run import main as run
-    from imgdiff.run_dir import RunDir
+    from imgdiff.store.run_dir import RunDir
 
     settings = [f"dataset_path={dataset}", f"export_path={target}", *overrides]
     code = run([str(recipe), *settings])

@@ -21,7 +21,7 @@ from arguments import benchmark_parser, show_figures
 from engine import Figures, write_captions, write_recipe
 
 from imgdiff.data.rows import Row
-from imgdiff.run_dir import RunDir
+from imgdiff.store.run_dir import RunDir
 
 WORKER = "MapWorker"  # Ray names a worker's process after the actor it holds
 SECONDS_PER_ROW = 0.05

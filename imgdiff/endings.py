@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from imgdiff.data.storable import STATUSES
 from imgdiff.errors import StoppedError
-from imgdiff.run_dir import RunDir
-from imgdiff.shard_files import hash_of_ids
+from imgdiff.store.run_dir import RunDir
+from imgdiff.store.shard_files import hash_of_ids
 
 SHOWN_IDS = 3
 

@@ -16,10 +16,10 @@ from imgdiff.console.signals import stop_on_signals
 from imgdiff.data.input import Input
 from imgdiff.data.readers import pinned_input
 from imgdiff.endings import compare_with_input
-from imgdiff.engines import Plan
-from imgdiff.engines.forecast import forecast
-from imgdiff.engines.selection import select
-from imgdiff.engines.survey import survey, write_surveys
+from imgdiff.engine import Plan
+from imgdiff.engine.forecast import forecast
+from imgdiff.engine.selection import select
+from imgdiff.engine.survey import survey, write_surveys
 from imgdiff.errors import (
     COMPLETE,
     REFUSED,
@@ -29,17 +29,23 @@ from imgdiff.errors import (
     StoppedError,
 )
 from imgdiff.export.formats import ALWAYS, Exported, export, print_exports
-from imgdiff.files import is_disk_full
-from imgdiff.identity import changes, describe
 from imgdiff.models.revisions import pinned
 from imgdiff.recipe.check import check
-from imgdiff.run_dir import RunDir, open_run, read_begun, recorded_input, recorded_revisions
 from imgdiff.statistics.summary import (
     build_report,
     hints,
     print_forecast,
     print_plan,
     print_summary,
+)
+from imgdiff.store.files import is_disk_full
+from imgdiff.store.identity import changes, describe
+from imgdiff.store.run_dir import (
+    RunDir,
+    open_run,
+    read_begun,
+    recorded_input,
+    recorded_revisions,
 )
 
 SHOWN_CHANGES = 5
@@ -175,7 +181,7 @@ def _some(texts: Sequence[str], most: int) -> list[str]:
 
 def _engine(name: str) -> ModuleType:
     """The module of an engine, imported when it is used: Ray takes seconds."""
-    return importlib.import_module(f"imgdiff.engines.{name}")
+    return importlib.import_module(f"imgdiff.engine.{name}")
 
 
 def finish(folder: RunDir, console: Console) -> list[Exported]:

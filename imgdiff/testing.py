@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from imgdiff.data.rows import Region, Row, derive_seed
-from imgdiff.engines.batches import Batches
+from imgdiff.engine.batches import Batches
 from imgdiff.operator import Operator
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from imgdiff.data.rows import Region
 from imgdiff.errors import StoppedError
 from imgdiff.operator import Filter, Mapper, Params, Selector, register
-from imgdiff.shard_files import ShardFiles
+from imgdiff.store.shard_files import ShardFiles
 
 
 class UnreadableError(Exception):

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from imgdiff import run
-from imgdiff.run_dir import RunDir
+from imgdiff.store.run_dir import RunDir
 
 LIGHT_OPERATORS = Path(__file__).parent / "light_operators.py"
 COUNT = 30

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from imgdiff import run
-from imgdiff.engines.crumbs import Crumb
+from imgdiff.engine.crumbs import Crumb
 from imgdiff.errors import BrokenDeviceError, StoppedError
 
 COMMAND = [sys.executable, "-m", "imgdiff.run", "mine.yaml"]

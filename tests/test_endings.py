@@ -210,7 +210,7 @@ def test_a_run_whose_endings_do_not_add_up_is_not_complete(project, capsys, chan
 
 
 def test_a_shard_that_was_not_stored_stops_the_run(project, capsys, monkeypatch):
-    monkeypatch.setattr("imgdiff.run_dir.RunDir.complete", lambda *given: None)
+    monkeypatch.setattr("imgdiff.store.run_dir.RunDir.complete", lambda *given: None)
     assert run.main(["mine.yaml"]) == run.STOPPED
     text = "stopped: 0 of 8 shards are safe. Run again to resume."
     assert text in capsys.readouterr().err

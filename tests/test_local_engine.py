@@ -12,7 +12,7 @@ import pytest
 
 from imgdiff import run
 from imgdiff.data.rows import Region
-from imgdiff.engines.batches import Batches
+from imgdiff.engine.batches import Batches
 from imgdiff.errors import RowError, StoppedError
 from imgdiff.models import Models
 from imgdiff.operator import Filter, Mapper
@@ -238,7 +238,7 @@ def test_a_model_that_cannot_be_loaded_stops_the_run(project, monkeypatch, capsy
         "    def process(self, rows):\n"
         "        pass\n"
     )
-    monkeypatch.setattr("imgdiff.engines.shards.Models", _FailingModels)
+    monkeypatch.setattr("imgdiff.engine.shards.Models", _FailingModels)
     project.write_recipe(operators=["needy.py"], process=["needy_mapper"])
     assert run.main(["mine.yaml"]) == run.STOPPED
     assert (

@@ -10,7 +10,7 @@ import pytest
 
 import imgdiff
 from imgdiff import run
-from imgdiff.engines import phases_of
+from imgdiff.engine import phases_of
 from imgdiff.operator import Mapper, Selector, register
 from imgdiff.recipe.check import check
 

@@ -52,7 +52,7 @@ def test_a_machine_that_is_taken_away_costs_nothing(project, cluster):
 def test_a_folder_that_a_machine_does_not_see_stops_the_run(project, cluster, monkeypatch, capsys):
     import ray
 
-    from imgdiff.engines import ray as engine
+    from imgdiff.engine import ray as engine
 
     @ray.remote
     def blind(probe):

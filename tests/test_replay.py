@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from imgdiff import run
-from imgdiff.engines.crumbs import Crumb
+from imgdiff.engine.crumbs import Crumb
 
 
 def calls(project):
@@ -211,7 +211,7 @@ def test_killed_and_then_moved_elsewhere(dial):
 
 def test_a_worker_that_died_goes_on_row_by_row(dial, monkeypatch):
     """Careful from the first shard on: the same rows, and the blamed one fails."""
-    monkeypatch.setattr("imgdiff.engines.shards.Crumb", CarefulCrumb)
+    monkeypatch.setattr("imgdiff.engine.shards.Crumb", CarefulCrumb)
     change = "light_length_filter.min_score=0.0"
     assert run.main(["mine.yaml", change]) == run.COMPLETE
     rows = {row.id: row for row in dial.rows()}

@@ -9,14 +9,15 @@ from collections import namedtuple
 
 import pytest
 
-from imgdiff import files, run
+from imgdiff import run
 from imgdiff.data.input import Input
 from imgdiff.data.rows import Region, Row
 from imgdiff.errors import RefusedError, StoppedError
-from imgdiff.files import write_atomic
-from imgdiff.identity import describe
 from imgdiff.recipe.check import check
-from imgdiff.run_dir import open_run
+from imgdiff.store import files
+from imgdiff.store.files import write_atomic
+from imgdiff.store.identity import describe
+from imgdiff.store.run_dir import open_run
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -299,7 +300,7 @@ def test_a_folder_that_cannot_be_made_is_refused(project, info):
 
 HOLD_LOCK = """
 import sys, time
-from imgdiff.files import locked
+from imgdiff.store.files import locked
 with open(sys.argv[1], "a+") as file, locked(file) as holder:
     print(holder, flush=True)
     time.sleep(60)
@@ -354,7 +355,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_done(project, monkeypatch, 
         write_atomic(path, content)
 
     with monkeypatch.context() as full:
-        full.setattr("imgdiff.shard_files.write_atomic", write)
+        full.setattr("imgdiff.store.shard_files.write_atomic", write)
         assert run.main(["mine.yaml"]) == run.STOPPED
     text = capsys.readouterr().err
     assert text.startswith("stopped: no space left on outputs/try (needs about 0.0 GB, ")

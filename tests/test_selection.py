@@ -10,7 +10,7 @@ import pytest
 from test_local_engine import wait_for
 
 from imgdiff import run
-from imgdiff.engines.selection import PICTURES, Selection
+from imgdiff.engine.selection import PICTURES, Selection
 from imgdiff.operator import Selector
 from imgdiff.recipe.check import check
 from imgdiff.testing import make_row

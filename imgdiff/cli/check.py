@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from imgdiff.cli import verb_parser
 from imgdiff.data.hub import UnreachableError
-from imgdiff.engines import Plan
+from imgdiff.engine import Plan
 from imgdiff.errors import COMPLETE, REFUSED, RefusedError
 from imgdiff.models.revisions import at_commit
 from imgdiff.models.zoo import Binding

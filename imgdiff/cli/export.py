@@ -11,8 +11,8 @@ from imgdiff.errors import COMPLETE, STOPPED, RefusedError
 from imgdiff.export.formats import FORMATS, export, print_exports
 from imgdiff.recipe.schema import LARGEST_VALIDATION
 from imgdiff.recipe.source import did_you_mean
-from imgdiff.run_dir import open_complete
 from imgdiff.statistics.summary import build_report
+from imgdiff.store.run_dir import open_complete
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

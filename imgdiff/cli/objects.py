@@ -8,10 +8,10 @@ from imgdiff.cli import verb_parser
 from imgdiff.console.progress import make_console
 from imgdiff.data.input import Input
 from imgdiff.data.readers import find
-from imgdiff.engines.survey import surveyed_rows
+from imgdiff.engine.survey import surveyed_rows
 from imgdiff.errors import COMPLETE
-from imgdiff.files import write_atomic
-from imgdiff.shard_files import to_json
+from imgdiff.store.files import write_atomic
+from imgdiff.store.shard_files import to_json
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LEXICON_NAMES, load_lexicon
 from imgdiff.text.objects import ObjectStatistics, known_objects, print_objects
 

@@ -9,7 +9,7 @@ from imgdiff.console.progress import make_console
 from imgdiff.errors import RefusedError
 from imgdiff.recipe.schema import hub_name
 from imgdiff.run import push
-from imgdiff.run_dir import open_finished
+from imgdiff.store.run_dir import open_finished
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

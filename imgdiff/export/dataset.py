@@ -15,7 +15,7 @@ from imgdiff.export.parquet_files import ParquetFiles
 from imgdiff.export.pictures import CardPictures
 from imgdiff.export.split import SIDES, Side, Split
 from imgdiff.export.tables import Table, tables
-from imgdiff.files import swap_folder
+from imgdiff.store.files import swap_folder
 
 
 def write_dataset(run: FinishedRun, validation_fraction: float = 0.0) -> None:

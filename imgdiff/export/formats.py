@@ -17,7 +17,7 @@ from imgdiff.export import ALWAYS, FORMATS, FinishedRun
 from imgdiff.export.base import Format
 from imgdiff.export.split import SIDES, Side
 from imgdiff.export.validation import ExportError, validate
-from imgdiff.files import swap_folder
+from imgdiff.store.files import swap_folder
 
 NOTE = "export.json"  # in every export; a folder without it is not ours to replace
 

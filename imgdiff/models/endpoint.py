@@ -18,8 +18,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from imgdiff.data.images import encode_png
 from imgdiff.errors import RowError, StoppedError
-from imgdiff.files import write_atomic
 from imgdiff.models.zoo import Endpoint
+from imgdiff.store.files import write_atomic
 from imgdiff.text.answers import read_yes_no
 
 LONGEST_WAIT = 30.0  # seconds between two tries

@@ -11,7 +11,7 @@ from imgdiff.data.readers import find
 from imgdiff.data.readers.base import FIELDS as INPUT_NAMES
 from imgdiff.data.readers.base import Address, InputError, kind
 from imgdiff.data.rows import FIELDS, INPUT_FIELDS
-from imgdiff.engines import Phase, Plan, phases_of, written_columns
+from imgdiff.engine import Phase, Plan, phases_of, written_columns
 from imgdiff.errors import RefusedError
 from imgdiff.export import ALWAYS, FORMATS
 from imgdiff.models.zoo import Binding, bind

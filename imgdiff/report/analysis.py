@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from imgdiff.console.progress import make_console
-from imgdiff.files import write_atomic
 from imgdiff.report.rendering import render
 from imgdiff.report.review import REVIEW, Ratings, graded, read_review
 from imgdiff.statistics.dial import Curve, Dial, Point, StoredRun, load_run
+from imgdiff.store.files import write_atomic
 
 PAGE = "analysis.html"
 SHOWN_VALUES = 5  # of a curve, in tables

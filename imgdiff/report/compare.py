@@ -9,8 +9,8 @@ from rich.table import Table
 
 from imgdiff.console.progress import make_console
 from imgdiff.data.rows import Row
-from imgdiff.identity import changes
 from imgdiff.statistics.dial import StoredRun, load_run
+from imgdiff.store.identity import changes
 
 SHOWN_IDS = 5
 

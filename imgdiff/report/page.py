@@ -5,11 +5,11 @@ from collections import Counter
 import yaml
 
 from imgdiff.export import FinishedRun
-from imgdiff.files import write_atomic
 from imgdiff.report.gallery import Group, gallery, groups
 from imgdiff.report.pairs import thresholds, write_pairs
 from imgdiff.report.rendering import render
 from imgdiff.statistics.histograms import Scores
+from imgdiff.store.files import write_atomic
 
 STYLES = ("page.css", "review.css")
 SCRIPTS = ("keys.js", "filters.js", "review.js")

@@ -7,7 +7,6 @@ from typing import Any
 
 from imgdiff.data.rows import Region, Row
 from imgdiff.export import FinishedRun
-from imgdiff.files import swap_folder
 from imgdiff.report.gallery import (
     SHOWN_REGIONS,
     Shelf,
@@ -21,6 +20,7 @@ from imgdiff.report.gallery import (
 )
 from imgdiff.report.rendering import render
 from imgdiff.report.thumbnails import thumbnail
+from imgdiff.store.files import swap_folder
 
 FOLDER = "report"
 SIDE = 768  # pixels of a picture's longer side, at most

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from imgdiff.data.rows import Row
-from imgdiff.engines.replay import Replay, Trace
-from imgdiff.engines.selection import PICTURES
+from imgdiff.engine.replay import Replay, Trace
+from imgdiff.engine.selection import PICTURES
 from imgdiff.errors import RefusedError
 from imgdiff.operator import Filter, Operator, load_operator_file, registry
-from imgdiff.run_dir import RUN
-from imgdiff.shard_files import ShardFiles, read_json
+from imgdiff.store.run_dir import RUN
+from imgdiff.store.shard_files import ShardFiles, read_json
 
 STEPS = 24  # values of a threshold that a curve is drawn through
 FAR = 0.02  # share of the scores left out at both ends

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from imgdiff.data.input import Input
-from imgdiff.engines import Plan, Tally
-from imgdiff.engines.forecast import Forecast
-from imgdiff.run_dir import RunDir
+from imgdiff.engine import Plan, Tally
+from imgdiff.engine.forecast import Forecast
+from imgdiff.store.run_dir import RunDir
 
 IMAGE_BYTES = 3 * 1024 * 1024  # a picture of 1024 x 1024 pixels, were it not compressed at all
 

@@ -21,7 +21,7 @@ from typing import Any
 import cv2
 
 from imgdiff.data.conversations import IMAGE
-from imgdiff.files import write_atomic
+from imgdiff.store.files import write_atomic
 from imgdiff.toyland.captions import scene_caption
 from imgdiff.toyland.conversations import questions, web_view
 from imgdiff.toyland.pairs import RenderedPair, replaced_pair

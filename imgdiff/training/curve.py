@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from imgdiff.files import write_atomic
+from imgdiff.store.files import write_atomic
 
 NOT_DRAWN = ("epoch", "grad_norm", "learning_rate", "step")
 

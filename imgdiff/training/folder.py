@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from imgdiff.errors import RefusedError
-from imgdiff.files import locked, swap_folder, write_atomic
-from imgdiff.identity import WAY_OUT, differences, package_version
 from imgdiff.models.revisions import at_commit
 from imgdiff.models.zoo import Checkpoint
-from imgdiff.shard_files import read_json, to_json
+from imgdiff.store.files import locked, swap_folder, write_atomic
+from imgdiff.store.identity import WAY_OUT, differences, package_version
+from imgdiff.store.shard_files import read_json, to_json
 from imgdiff.training.recipe import TrainingRecipe
 
 RECORD, LOCK = "training.json", "training.lock"

@@ -1,7 +1,7 @@
 import pytest
 from runs import SMALL, finished
 
-from imgdiff.run_dir import RunDir
+from imgdiff.store.run_dir import RunDir
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from imgdiff.data.rows import Row
 from imgdiff.run import main as run
-from imgdiff.run_dir import RunDir
+from imgdiff.store.run_dir import RunDir
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("limit=16", "shard_rows=8")

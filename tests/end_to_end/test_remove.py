@@ -14,7 +14,7 @@ from imgdiff.data.rows import Row
 from imgdiff.editing.holes import dilated
 from imgdiff.operators.object_removal.sdxl_inpaint_mapper import SdxlInpaintMapper
 from imgdiff.recipe.check import check
-from imgdiff.run_dir import RunDir
+from imgdiff.store.run_dir import RunDir
 from imgdiff.toyland.judge import CELL, LEAST_CELLS, Seen, load, look
 from imgdiff.toyland.scenes import draw, generator, sample_scene
 

@@ -17,7 +17,7 @@ from imgdiff.cli import main
 from imgdiff.data import images
 from imgdiff.data.rows import Region, Row
 from imgdiff.export.formats import FORMATS
-from imgdiff.run_dir import RunDir
+from imgdiff.store.run_dir import RunDir
 
 
 def thresholds(run: RunDir) -> dict[str, list[float | None]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgdiff.engines.selection import Selection
+from imgdiff.engine.selection import Selection
 from imgdiff.operators.image_pairs.image_pair_hash_mapper import ImagePairHashMapper
 from imgdiff.operators.selection.image_pair_deduplicator import ImagePairDeduplicator
 from imgdiff.testing import make_row, run_operator

@@ -7,7 +7,7 @@ import pytest
 
 from imgdiff import run
 from imgdiff.data.images import encode_png
-from imgdiff.engines import withhold
+from imgdiff.engine import withhold
 from imgdiff.models import Models
 from imgdiff.operators.image_pairs.nsfw_filter import NsfwFilter
 from imgdiff.recipe.check import check

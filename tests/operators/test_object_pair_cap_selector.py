@@ -2,7 +2,7 @@
 
 import pytest
 
-from imgdiff.engines.selection import Selection
+from imgdiff.engine.selection import Selection
 from imgdiff.operators.selection.object_pair_cap_selector import ObjectPairCapSelector
 from imgdiff.testing import make_row
 

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from imgdiff.models.loading import dtype_of, hide_bars
 from imgdiff.models.mllm import Mllm, model_and_processor
-from imgdiff.shard_files import read_json, to_json
+from imgdiff.store.shard_files import read_json, to_json
 from imgdiff.training.answers import collate
 from imgdiff.training.distillation.adapter import attach
 from imgdiff.training.distillation.data import Part, Questions, as_batch, described, held_back

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from imgdiff.errors import BrokenDeviceError, StoppedError
-from imgdiff.shard_files import read_json
+from imgdiff.store.shard_files import read_json
 
 BLAMED_AFTER = 2  # deaths with one row alone in hand
 LOADS = 3  # deaths in a row while models are loaded, after which that is not tried again

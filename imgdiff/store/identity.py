@@ -9,7 +9,7 @@ from typing import Any
 
 from imgdiff.data.input import Input
 from imgdiff.data.rows import FIELDS, INPUT_FIELDS
-from imgdiff.engines import Plan
+from imgdiff.engine import Plan
 from imgdiff.operator import INHERITED, Filter, Operator
 
 PACKAGES = (

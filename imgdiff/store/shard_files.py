@@ -10,10 +10,10 @@ from secrets import token_hex
 from typing import Any
 
 from imgdiff.data.rows import Row, features, from_table, to_table
-from imgdiff.engines import Tally
-from imgdiff.engines.replay import Stored
+from imgdiff.engine import Tally
+from imgdiff.engine.replay import Stored
 from imgdiff.errors import StoppedError
-from imgdiff.files import TEMPORARY, write_atomic
+from imgdiff.store.files import TEMPORARY, write_atomic
 
 Manifest = dict[str, Any]
 

@@ -5,10 +5,10 @@ from contextlib import closing
 
 from imgdiff.console.progress import Progress
 from imgdiff.data.input import Input
-from imgdiff.engines import Plan
-from imgdiff.engines.shards import Worker, tasks
+from imgdiff.engine import Plan
+from imgdiff.engine.shards import Worker, tasks
 from imgdiff.errors import StoppedError
-from imgdiff.run_dir import RunDir
+from imgdiff.store.run_dir import RunDir
 
 
 def run(

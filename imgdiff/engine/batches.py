@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from imgdiff.data.rows import Row
 from imgdiff.data.storable import misfit, utf8
-from imgdiff.engines import Tally, region_scores, row_scores, written_columns
-from imgdiff.engines.faults import explained, raise_what_stops
+from imgdiff.engine import Tally, region_scores, row_scores, written_columns
+from imgdiff.engine.faults import explained, raise_what_stops
 from imgdiff.operator import Operator
 
 log = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ the text of those that it can."""
 import logging
 from collections.abc import Iterator
 
-from imgdiff.engines.faults import explained, text_of
+from imgdiff.engine.faults import explained, text_of
 from imgdiff.errors import StoppedError
-from imgdiff.files import is_disk_full
+from imgdiff.store.files import is_disk_full
 
 ADVICE = "\nFailed to "  # begins what Ray adds
 log = logging.getLogger(__name__)

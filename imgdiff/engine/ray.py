@@ -1,7 +1,7 @@
 """The Ray engine: a pool of workers for each phase, shards flowing from one to the next.
 
 Ray Data moves the numbers of shards; rows and pictures go through the run folder, which every
-worker sees. A dead worker is started again by Ray and finds its crumb (`imgdiff.engines.crumbs`):
+worker sees. A dead worker is started again by Ray and finds its crumb (`imgdiff.engine.crumbs`):
 what bounds the attempts is what was in hand at a death, not how often something was killed from
 outside.
 """
@@ -23,14 +23,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from imgdiff.console.progress import Progress
 from imgdiff.data.input import Input
-from imgdiff.engines import Plan
-from imgdiff.engines.ray_errors import carried, cause
-from imgdiff.engines.shards import Task, Worker, tasks
+from imgdiff.engine import Plan
+from imgdiff.engine.ray_errors import carried, cause
+from imgdiff.engine.shards import Task, Worker, tasks
 from imgdiff.errors import BrokenDeviceError, StoppedError
 from imgdiff.operator import OUTSIDE
 from imgdiff.recipe.schema import Pool
-from imgdiff.run_dir import RunDir
-from imgdiff.shard_files import ShardFiles, read_json
+from imgdiff.store.run_dir import RunDir
+from imgdiff.store.shard_files import ShardFiles, read_json
 
 STOP = "stop"  # a file in the run folder: while it is there, no shard is begun
 PROBE = "probe"  # a file in the run folder, by which every machine shows that it sees it

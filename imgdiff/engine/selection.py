@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from imgdiff.console.progress import Progress
 from imgdiff.data.rows import Row
-from imgdiff.engines import Plan, Tally
-from imgdiff.engines.batches import Batches
-from imgdiff.engines.faults import explained, raise_what_stops, set_up
+from imgdiff.engine import Plan, Tally
+from imgdiff.engine.batches import Batches
+from imgdiff.engine.faults import explained, raise_what_stops, set_up
 from imgdiff.errors import StoppedError
 from imgdiff.models import Models
 from imgdiff.operator import Selector
-from imgdiff.run_dir import RunDir
+from imgdiff.store.run_dir import RunDir
 
 PICTURES = {"image_a", "image_b"}  # most of a row's bytes
 

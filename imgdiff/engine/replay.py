@@ -12,8 +12,8 @@ from typing import Any
 
 from imgdiff.data.rows import Region, Row
 from imgdiff.data.storable import misfit
-from imgdiff.engines import Tally, region_scores, row_scores
-from imgdiff.engines.batches import tally
+from imgdiff.engine import Tally, region_scores, row_scores
+from imgdiff.engine.batches import tally
 from imgdiff.operator import Filter, Operator
 
 DIGITS = 16  # of a hash

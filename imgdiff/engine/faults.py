@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from imgdiff.data.storable import utf8
 from imgdiff.errors import BrokenDeviceError, RowError, StoppedError
-from imgdiff.files import is_disk_full
 from imgdiff.models import Models
 from imgdiff.operator import Operator
+from imgdiff.store.files import is_disk_full
 
 LONGEST_MESSAGE = 300
 

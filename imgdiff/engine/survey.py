@@ -7,12 +7,12 @@ from typing import Any
 from imgdiff.data.input import Demand, Input
 from imgdiff.data.readers import open_input
 from imgdiff.data.rows import INPUT_FIELDS, Row
-from imgdiff.engines import Plan
-from imgdiff.engines.faults import explained
+from imgdiff.engine import Plan
+from imgdiff.engine.faults import explained
 from imgdiff.errors import RefusedError, StoppedError
-from imgdiff.files import write_atomic
 from imgdiff.operator import Operator
-from imgdiff.shard_files import to_json
+from imgdiff.store.files import write_atomic
+from imgdiff.store.shard_files import to_json
 
 FOLDER = "surveys"  # in the run folder, for people
 GIVEN = frozenset(["caption_a", "caption_b", "objects"])  # what rows carry then

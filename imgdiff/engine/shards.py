@@ -9,14 +9,14 @@ from imgdiff.data.input import Demand, Part
 from imgdiff.data.readers import open_input
 from imgdiff.data.readers.base import Reader
 from imgdiff.data.rows import Row
-from imgdiff.engines import Phase, Plan, withhold
-from imgdiff.engines.batches import Batches
-from imgdiff.engines.crumbs import BLAMED_AFTER, Crumb
-from imgdiff.engines.faults import set_up
-from imgdiff.engines.replay import Replay, Replayed, mark
+from imgdiff.engine import Phase, Plan, withhold
+from imgdiff.engine.batches import Batches
+from imgdiff.engine.crumbs import BLAMED_AFTER, Crumb
+from imgdiff.engine.faults import set_up
+from imgdiff.engine.replay import Replay, Replayed, mark
 from imgdiff.models import Models
 from imgdiff.models.zoo import Binding
-from imgdiff.shard_files import Manifest, ShardFiles
+from imgdiff.store.shard_files import Manifest, ShardFiles
 
 ANSWERS = "answers"  # in the run folder: what servers have said
 
@@ -68,7 +68,7 @@ class Worker:
         stored of them is decided by the thresholds of now.
 
         Raises:
-            StoppedError: no row is to blame for what went wrong, see `imgdiff.engines.faults`.
+            StoppedError: no row is to blame for what went wrong, see `imgdiff.engine.faults`.
         """
         began = time.monotonic()
         number, files = self.task.number, self.task.files

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from imgdiff.data.input import Input
 from imgdiff.data.rows import Row
-from imgdiff.engines import Plan
-from imgdiff.engines.replay import Replay, Stored, trusting
-from imgdiff.engines.selection import PICTURES
-from imgdiff.run_dir import RunDir
+from imgdiff.engine import Plan
+from imgdiff.engine.replay import Replay, Stored, trusting
+from imgdiff.engine.selection import PICTURES
+from imgdiff.store.run_dir import RunDir
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Run folders on disk: shards and their manifests, what may be resumed, locks, atomic files."""
