@@ -1,17 +1,132 @@
 """`imgdiff evaluate {pope,chair,pairs,captions,ohd}`: questions to a model, answers, a table."""
 
 import argparse
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
 
 from imgdiff.cli import verb_parser
-from imgdiff.evaluation import command
+from imgdiff.console.progress import make_console
+from imgdiff.errors import COMPLETE
+from imgdiff.evaluation import by_answers, by_scores, pope
+from imgdiff.evaluation.by_answers import Scores
+from imgdiff.text import prompts
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = verb_parser("evaluate")
-    command.add_arguments(parser)
+    tests = parser.add_subparsers(required=True, metavar="TEST")
+
+    test = tests.add_parser("pope", help="is there a cup in the image? yes or no")
+    test.add_argument(
+        "--questions", type=Path, nargs="+", help="published POPE files (.json lines)"
+    )
+    test.add_argument("--instances", type=Path, help="COCO instances or .jsonl, to build them from")
+    test.add_argument("--toyland", type=int, metavar="N", help="built from N rendered test scenes")
+    test.add_argument("--setting", choices=pope.SETTINGS, help="one of them (default: all three)")
+    test.add_argument("--count", type=int, default=500, help="images, where questions are built")
+    test.add_argument("--parser", choices=pope.PARSERS, default="official", help="how yes is read")
+    _add_common(test, max_new_tokens=16)
+    test.set_defaults(test=by_answers.pope_scores)
+
+    test = tests.add_parser("chair", help="what captions mention that is not there")
+    test.add_argument("--instances", type=Path, help="COCO instances or .jsonl")
+    test.add_argument("--captions", type=Path, help="COCO captions, which count as truth too")
+    test.add_argument("--toyland", type=int, metavar="N", help="N rendered test scenes")
+    test.add_argument("--vocabulary", help="coco, toyland, or a file (default: by the images)")
+    test.add_argument("--prompt", default=prompts.SCENE)
+    _add_common(test, max_new_tokens=64)
+    test.set_defaults(test=by_answers.chair_scores)
+
+    test = tests.add_parser("pairs", help="MMVP's rule: both questions of a pair right")
+    test.add_argument("--questions", type=Path, help="MMVP's Questions.csv")
+    test.add_argument("--toyland", type=int, metavar="N", help="N rendered pairs")
+    _add_common(test, max_new_tokens=32)
+    test.set_defaults(test=by_answers.pairs_scores)
+
+    test = tests.add_parser("captions", help="BLEU-4, ROUGE-L and CIDEr-D against references")
+    test.add_argument(
+        "--references",
+        type=Path,
+        required=True,
+        help='.jsonl: {"id", "image", "references": [...]} a line, perhaps with a "question"',
+    )
+    test.add_argument("--prompt", default=prompts.SCENE, help="where a line has no question")
+    _add_common(test, max_new_tokens=64)
+    test.set_defaults(test=by_answers.captions_scores)
+
+    test = tests.add_parser("ohd", help="an image's own caption against hard negatives (OHD-Caps)")
+    _add_ohd(test)
+    test.set_defaults(test=by_scores.ohd_scores)
     return parser.parse_args(arguments)
 
 
+def _add_common(test: argparse.ArgumentParser, max_new_tokens: int) -> None:
+    test.add_argument(
+        "--model",
+        help="folder, Hub name, embedded, or an endpoint as {base_url: ..., model: ...}; "
+        "not needed where --answers holds all",
+    )
+    test.add_argument("--images", type=Path, help="folder of the images")
+    test.add_argument("--limit", type=int, help="the first images, or pairs, only")
+    test.add_argument(
+        "--answers", type=Path, help="answers are kept in this .jsonl, and not asked for twice"
+    )
+    test.add_argument("--batch-size", type=int, default=16)
+    test.add_argument("--max-new-tokens", type=int, default=max_new_tokens)
+    test.add_argument("--json", type=Path, help="write the figures there too")
+
+
+def _add_ohd(test: argparse.ArgumentParser) -> None:
+    test.add_argument(
+        "--model",
+        required=True,
+        help="folder or Hub name of a CLIP, SigLIP or BLIP; embedded (the CLIP), embedded-matcher, "
+        "or fields of a checkpoint as {name: ..., dtype: float16}",
+    )
+    test.add_argument("--questions", type=Path, help="a released file (COCO_out_label.json)")
+    test.add_argument("--images", type=Path, help="folder of its images")
+    test.add_argument("--run", type=Path, help="a run of recipes/ohd_negatives.yaml, or its data/")
+    test.add_argument("--toyland", type=int, metavar="N", help="N rendered test scenes")
+    test.add_argument(
+        "--zero-shot",
+        type=Path,
+        nargs="?",
+        const=by_scores.CROPS,
+        metavar="FOLDER",
+        help="classify, too: a folder of class folders; crops of rendered scenes without one",
+    )
+    test.add_argument("--limit", type=int, help="the first rows only; of a folder, of each class")
+    test.add_argument("--batch-size", type=int, default=16, help="images at once")
+    test.add_argument("--json", type=Path, help="write the figures there too")
+
+
 def call(given: argparse.Namespace) -> int:
-    return command.run(given)
+    """Do the test that was asked for, and print its table."""
+    scores: Scores = given.test(given)
+    _print(make_console(), scores)
+    if given.json:
+        content = {
+            row: {name: asdict(value) for name, value in each.items()}
+            for row, each in scores.items()
+        }
+        given.json.write_text(json.dumps(content, indent=1) + "\n")
+    return COMPLETE
+
+
+def _print(console: Console, scores: Scores) -> None:
+    """A row for each part, a column for each metric, with 95 % intervals."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    for name in next(iter(scores.values())):
+        table.add_column(name, justify="right")  # broken into lines where the screen is narrow
+    table.add_column("items", justify="right")
+    for row, metrics in scores.items():
+        items = next(iter(metrics.values())).items
+        table.add_row(row, *(str(value) for value in metrics.values()), str(items))
+    console.print(table)
+    console.print("in brackets: 95 % intervals, by bootstrap")

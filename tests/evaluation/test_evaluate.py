@@ -3,6 +3,7 @@ import json
 import pytest
 
 from imgdiff.cli import main
+from imgdiff.console import progress
 
 
 def evaluate(*arguments):
@@ -28,6 +29,23 @@ def test_kept_answers_are_scored_without_a_model(tmp_path, capsys):
     found = json.loads(figures.read_text())["captions"]
     assert found["bleu_4"]["value"] == pytest.approx(100)
     assert found["bleu_4"]["items"] == 2
+
+
+def test_a_narrow_screen_cuts_no_figure(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "PLAIN_WIDTH", 60)
+    references, answers = tmp_path / "references.jsonl", tmp_path / "answers.jsonl"
+    lines = [{"id": str(k), "question": "?", "references": [f"it is {k}"]} for k in range(9)]
+    references.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    kept = [{"id": str(k), "question": "?", "answer": f"it is {k % 4}"} for k in range(9)]
+    answers.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    figures = tmp_path / "figures.json"
+    assert not evaluate(
+        *("captions", "--references", references, "--answers", answers, "--json", figures)
+    )
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 60
+    for figure in json.loads(figures.read_text())["captions"].values():
+        assert all(f"{figure[name]:.3f}" in printed for name in ("value", "low", "high"))
 
 
 @pytest.mark.parametrize(

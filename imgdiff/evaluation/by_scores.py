@@ -1,4 +1,5 @@
-"""`imgdiff evaluate ohd`: captions scored against images by CLIP, SigLIP, BLIP and the like."""
+"""Tests of how captions score against images by CLIP, SigLIP, BLIP and the like: `imgdiff evaluate
+ohd`."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -24,31 +25,7 @@ Shown = TypeVar("Shown", ohd.Item, zero_shot.Labelled)
 Tables = dict[str, dict[str, Estimate]]
 
 
-def add_arguments(test: argparse.ArgumentParser) -> None:
-    test.add_argument(
-        "--model",
-        required=True,
-        help="folder or Hub name of a CLIP, SigLIP or BLIP; embedded (the CLIP), embedded-matcher, "
-        "or fields of a checkpoint as {name: ..., dtype: float16}",
-    )
-    test.add_argument("--questions", type=Path, help="a released file (COCO_out_label.json)")
-    test.add_argument("--images", type=Path, help="folder of its images")
-    test.add_argument("--run", type=Path, help="a run of recipes/ohd_negatives.yaml, or its data/")
-    test.add_argument("--toyland", type=int, metavar="N", help="N rendered test scenes")
-    test.add_argument(
-        "--zero-shot",
-        type=Path,
-        nargs="?",
-        const=CROPS,
-        metavar="FOLDER",
-        help="classify, too: a folder of class folders; crops of rendered scenes without one",
-    )
-    test.add_argument("--limit", type=int, help="the first rows only; of a folder, of each class")
-    test.add_argument("--batch-size", type=int, default=16, help="images at once")
-    test.add_argument("--json", type=Path, help="write the figures there too")
-
-
-def evaluate(given: argparse.Namespace) -> Tables:
+def ohd_scores(given: argparse.Namespace) -> Tables:
     """Accuracy over candidates and by family, and of classification where it was asked for."""
     items = _items(given)[: given.limit]
     classes = _classes(given) if given.zero_shot else None
