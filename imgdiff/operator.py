@@ -10,7 +10,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -47,7 +47,8 @@ class Range(Params):
 
 
 class Operator(ABC):
-    """One step of a recipe. Set up once per worker, then called with batches."""
+    """One step of a recipe. A worker makes its own (`fresh`), sets it up once, calls it with
+    batches, and drops it with its models; those of a plan are never set up."""
 
     name: ClassVar[str]  # in a recipe; set by `register`
     version: ClassVar[str] = "1"  # raised when the same settings give other results
@@ -65,6 +66,12 @@ class Operator(ABC):
 
     def __init__(self, params: BaseModel) -> None:
         self.params: Any = params  # of the class's `Params`
+
+    def fresh(self) -> Self:
+        """Another one with the same settings and the same survey, not set up."""
+        made = type(self)(self.params)
+        made.surveyed = self.surveyed
+        return made
 
     def survey(self, rows: Iterable[Row]) -> Any:
         """What it has to know of the whole input before the first row, as plain values.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hub_server import Repo
+from huggingface_hub import constants
 from miniatures import SMALL, WIDTH, save_blip, save_clip
 from transformers import BlipConfig, BlipForImageTextRetrieval, CLIPConfig, CLIPModel
 
@@ -134,6 +135,14 @@ def test_a_resumed_run_keeps_the_commit(hub, project, start):
         hub.repos[name].requests.clear()
     assert start(None, "light_area_mapper.seconds=0.001") == run.COMPLETE
     assert recorded(project) == (CONVERTED[CLIP], CONVERTED[BLIP])
+
+
+def test_a_finished_run_needs_neither_the_hub_nor_its_files(hub, project, start, monkeypatch):
+    assert start() == run.COMPLETE
+    hub.before = lambda number: (503, {})
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(project.folder / "emptied"))
+    assert start(None, "--dry-run") == run.COMPLETE
+    assert start(None) == run.COMPLETE
 
 
 def test_safetensors_of_the_revision_itself_come_first(hub, project, start, miniatures):

@@ -166,6 +166,40 @@ def test_pools_that_do_not_fit_together_take_turns(project):
 
 
 @pytest.mark.slow
+def test_a_phase_that_waits_for_its_turn_finds_the_workers_before_it_gone(project):
+    """And with these processes the models that were in them."""
+    (project.folder / "turns.py").write_text(
+        "import os\n"
+        "from pathlib import Path\n"
+        "import psutil\n"
+        "from imgdiff.operator import Mapper, register\n"
+        f"FOLDER = Path({str(project.folder)!r})\n"
+        "@register('first_mapper')\n"
+        "class First(Mapper):\n"
+        "    stage = 'first'\n"
+        "    def setup(self, models):\n"
+        "        (FOLDER / 'first').write_text(str(os.getpid()))\n"
+        "    def process(self, rows):\n"
+        "        pass\n"
+        "@register('second_mapper')\n"
+        "class Second(Mapper):\n"
+        "    stage = 'second'\n"
+        "    def setup(self, models):\n"
+        "        there = psutil.pid_exists(int((FOLDER / 'first').read_text()))\n"
+        "        (FOLDER / 'second').write_text(str(there))\n"
+        "    def process(self, rows):\n"
+        "        pass\n"
+    )
+    project.write_recipe(
+        operators=[*project.settings["operators"], "turns.py"],
+        process=["light_edit_mapper", "first_mapper", "second_mapper"],
+        phases={"first": {"num_cpus": 1.5}, "second": {"num_cpus": 1.2}},
+    )
+    assert run.main(["mine.yaml", RAY]) == run.COMPLETE
+    assert (project.folder / "second").read_text() == "False"
+
+
+@pytest.mark.slow
 def test_a_pool_that_never_fits_stops_the_run(project, capsys):
     project.write_recipe(phases={"extra": {"num_gpus": 64}})
     assert run.main(["mine.yaml", RAY]) == run.STOPPED

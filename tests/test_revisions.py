@@ -86,15 +86,20 @@ def test_branch_or_tag_becomes_its_commit(hub):
 
 def test_downloaded_commit_and_folder_need_no_hub(hub, downloads, tmp_path):
     downloads(OTHER, "unet/model.safetensors")
-    assert revision(wanted=OTHER) == revision(recorded=OTHER) == OTHER
+    assert revision(wanted=OTHER) == OTHER
     assert revision(name=str(tmp_path)) is None
+    assert hub == []
+
+
+def test_recorded_commit_is_kept(hub):
+    assert revision(recorded=OTHER) == OTHER
     assert hub == []
 
 
 def test_of_another_commit_the_hub_is_asked_whether_it_has_safetensors(hub, downloads):
     downloads(OTHER, "config.json")
-    assert revision(wanted=OTHER) == revision(recorded=OTHER) == OTHER
-    assert hub == [f"/api/models/a/b/revision/{OTHER}?blobs=true"] * 2
+    assert revision(wanted=OTHER) == OTHER
+    assert hub == [f"/api/models/a/b/revision/{OTHER}?blobs=true"]
 
 
 def test_unknown_revision_is_refused_by_name(hub):

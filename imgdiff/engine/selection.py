@@ -31,7 +31,7 @@ def select(plan: Plan, folder: RunDir, progress: Progress, stop: threading.Event
     if not phase.selects or not todo:
         return
     unread = PICTURES.difference(*(operator.reads for operator in phase.operators))
-    selection = Selection([op for op in phase.operators if isinstance(op, Selector)])
+    selection = Selection([op.fresh() for op in phase.operators if isinstance(op, Selector)])
     progress.begin_phase(phase.name, folder.shard_count, folder.manifests(number))
     for shard in range(todo[0]):
         selection.remember(folder.files.read(shard, number + 1, unread))

@@ -51,14 +51,16 @@ def tasks(plan: Plan, files: ShardFiles) -> list[Task]:
 
 
 class Worker:
-    """Does shards of one phase. Models are loaded when a row first asks for them, and kept."""
+    """Does shards of one phase. Models are loaded when a row first asks for them, and kept until
+    `close`, which drops the operators that hold them."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self._models = Models(task.models, answers=task.files.path / ANSWERS)
         self._reader: Reader | None = None
-        self._steps = [Batches(operator) for operator in task.phase.operators]
-        self._replay = Replay(task.phase.operators)
+        self._operators = [operator.fresh() for operator in task.phase.operators]
+        self._steps = [Batches(operator) for operator in self._operators]
+        self._replay = Replay(self._operators)
         self._is_set_up = False
 
     def run(self, shard: int, part: Part) -> Manifest:
@@ -99,6 +101,8 @@ class Worker:
         return manifest
 
     def close(self) -> None:
+        """Free the models, and end the reading. It works no more after that."""
+        del self._operators, self._steps, self._replay
         self._models.close()
         if self._reader:
             self._reader.close()
@@ -114,7 +118,7 @@ class Worker:
     def _set_up(self) -> None:
         """The phase's operators with their models."""
         if not self._is_set_up:
-            set_up(self.task.phase.name, self.task.phase.operators, self._models)
+            set_up(self.task.phase.name, self._operators, self._models)
             self._is_set_up = True
 
     def _together(self, work: Replayed, waiting: Sequence[int]) -> None:

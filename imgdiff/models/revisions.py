@@ -49,7 +49,7 @@ def at_commit(binding: _Bound, recorded: str | None = None) -> _Bound:
     """The same binding; a checkpoint of the Hub at a commit that has safetensors.
 
     Args:
-        recorded: the commit that has been used so far.
+        recorded: the commit that has been used so far, which is kept without asking the Hub.
 
     Raises:
         RefusedError: the Hub does not have it, or no safetensors of it, or cannot be reached and
@@ -57,9 +57,11 @@ def at_commit(binding: _Bound, recorded: str | None = None) -> _Bound:
     """
     if not isinstance(binding, Checkpoint) or binding.folder is not None:
         return binding
-    commit = recorded or commit_of(binding.name, binding.revision, "model")
-    if not has_downloaded(binding.name, commit, SAFE):
-        commit = _with_safetensors(binding, commit)
+    commit = recorded
+    if commit is None:
+        commit = commit_of(binding.name, binding.revision, "model")
+        if not has_downloaded(binding.name, commit, SAFE):
+            commit = _with_safetensors(binding, commit)
     return binding.model_copy(update={"revision": commit})
 
 

@@ -1,0 +1,114 @@
+"""Models are in memory for one phase: when another one loads its own, none of before is alive."""
+
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from imgdiff import run
+from imgdiff.models import Models
+from imgdiff.recipe.check import check
+
+ROOT = Path(__file__).parents[1]
+PHASES = [
+    {"light_edit_mapper": {"suffix": "and a cup"}},
+    "light_image_mapper",
+    {"image_pair_similarity_filter": {"max_score": 1.0}},
+    "light_area_mapper",
+    {"region_text_matching_filter": {"min_itc": 0.0}},
+    {"region_difference_filter": {"max_similarity": 1.0, "max_area": 1.0, "nms_iou": 1.0}},
+    "region_caption_mapper",
+    {"region_caption_matching_filter": {"min_itc": 0.0}},
+    {"region_caption_similarity_filter": {"max_similarity": 1.0}},
+    {"light_repeat_selector": {"most": 3}},
+]
+
+
+class Loads:
+    """What every phase has loaded, by weak references; `held`: what of other phases was alive as a
+    phase loaded a model."""
+
+    def __init__(self, monkeypatch):
+        self.made, self.held = [], set()
+        self.get = Models._get
+        monkeypatch.setattr(Models, "_get", lambda *given: self.load(*given))
+
+    def load(self, models, role, *others):
+        self.held.update(name for name, owner in self.alive() if owner is not models)
+        made = self.get(models, role, *others)
+        if id(made) not in {id(part()) for _, part, _ in self.made}:
+            self.made += [(role, weakref.ref(part), weakref.ref(models)) for part in parts(made)]
+        return made
+
+    def alive(self):
+        return [(role, owner()) for role, part, owner in self.made if part() is not None]
+
+    @property
+    def roles(self):
+        return [role for role, _, _ in self.made]
+
+
+def parts(model):
+    """A model, and the networks and weights that are in it."""
+    pipeline = getattr(model, "pipeline", None)
+    inner = [*vars(model).values(), *(pipeline.components.values() if pipeline else ())]
+    networks = [each for each in inner if isinstance(each, torch.nn.Module)]
+    return [model, *networks, *(weight for each in networks for weight in each.parameters())]
+
+
+class FakeClip:
+    def embed_images(self, pictures):
+        return np.ones((len(pictures), 1), np.float32)
+
+    embed_texts = embed_images
+
+
+class FakeMatcher:
+    def match(self, pictures, texts):
+        return np.ones(len(texts), np.float32), np.ones(len(texts), np.float32)
+
+
+class FakeMllm:
+    def answer(self, pictures, questions, max_new_tokens):
+        return [f"thing {n}" for n, _ in enumerate(questions)]
+
+
+@pytest.fixture
+def fakes(monkeypatch):
+    for name, fake in (
+        ("clip.Clip", FakeClip),
+        ("matcher.Matcher", FakeMatcher),
+        ("mllm.Mllm", FakeMllm),
+    ):
+        monkeypatch.setattr(f"imgdiff.models.{name}.load", lambda checkpoint, fake=fake: fake())
+
+
+def test_no_model_outlives_its_phase(project, fakes, monkeypatch):
+    loads = Loads(monkeypatch)
+    project.write_recipe(process=PHASES, limit=8, shard_rows=4)
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    assert loads.roles == ["clip", "matcher", "clip", "mllm", "matcher", "clip"]
+    assert loads.held == set()
+    assert loads.alive() == []
+
+
+def test_the_operators_of_a_plan_are_never_set_up(project, fakes, monkeypatch):
+    plans = []
+    monkeypatch.setattr(run, "check", lambda *given: plans.append(check(*given)) or plans[-1])
+    project.write_recipe(process=PHASES, limit=8, shard_rows=4)
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    for operator in plans[0].operators:
+        assert vars(operator).keys() == vars(type(operator)(operator.params)).keys()
+
+
+@pytest.mark.slow
+def test_no_weight_of_the_embedded_models_outlives_its_phase(tmp_path, monkeypatch):
+    loads = Loads(monkeypatch)
+    settings = f"export_path={tmp_path / 'run'}", "limit=4", "shard_rows=4"
+    assert run.main([str(ROOT / "recipes" / "replace.yaml"), *settings]) == run.COMPLETE
+    assert set(loads.roles) >= {"diffusion", "clip", "segmenter", "matcher", "mllm"}
+    assert len(loads.made) > 500  # weights, too
+    assert loads.held == set()
+    assert loads.alive() == []
