@@ -41,6 +41,8 @@ class Server:
                     server.at_once -= 1
 
             def reply(self, step, body):
+                if step == "hang up":
+                    return
                 if step == "slow":
                     time.sleep(1.0)
                 text = body["messages"][-1]["content"][-1]["text"]

@@ -175,6 +175,29 @@ class OddFilter(Filter):
         pass
 
 
+class LimitParams(Params):
+    limit: int = 0
+
+
+@register("odd_limit_filter")
+class OddLimitFilter(Filter):
+    """Decides as it should while the limit is 0."""
+
+    Params = LimitParams
+    decided_by = ("limit",)
+    scores = ("length",)
+
+    def score(self, rows):
+        for row in rows:
+            row.scores["length"] = float(len(row["caption_a"]))
+
+    def decide(self, row):
+        if row.scores["length"] > 1 and self.params.limit == 1:
+            row.status = "done"
+        if row.scores["length"] > 1 and self.params.limit == 2:
+            sys.exit(0)
+
+
 SETUPS = {
     "runtime": RuntimeError("size mismatch for\n\tweight"),
     "key": KeyError("unet"),

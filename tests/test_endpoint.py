@@ -48,7 +48,13 @@ def test_as_many_at_once_as_it_says(server):
     assert server.most_at_once == 3
 
 
-@pytest.mark.parametrize("step", [429, 500, 503, b"garbage", {}, completion(None)])
+NESTED = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "step",
+    [429, 500, 503, b"garbage", NESTED, {}, completion(None), completion("\ud800"), "hang up"],
+)
 def test_another_try_after(server, step):
     server.script = [step, step]
     assert ask(client(server), "x") == ["echo: x"]
@@ -62,7 +68,13 @@ def test_another_try_after_a_timeout(server):
 
 @pytest.mark.parametrize(
     ("step", "code"),
-    [(500, "endpoint_error"), (b"garbage", "endpoint_error"), ("slow", "endpoint_slow")],
+    [
+        (500, "endpoint_error"),
+        (b"garbage", "endpoint_error"),
+        (NESTED, "endpoint_error"),
+        (completion("\ud800"), "endpoint_error"),
+        ("slow", "endpoint_slow"),
+    ],
 )
 def test_tries_are_bounded_and_the_row_fails(server, step, code):
     server.script = [step] * 3

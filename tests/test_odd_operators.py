@@ -92,6 +92,17 @@ def test_numbers_of_any_kind_are_scores(odd, score, stored):
     assert odd.rows()[3].scores["oddness"] == pytest.approx(stored, nan_ok=True)
 
 
+@pytest.mark.parametrize(("limit", "message"), [(1, MESSAGES["status_done"]), (2, "SystemExit: 0")])
+def test_a_stored_score_is_decided_no_other_way(odd, limit, message):
+    odd.write_recipe(process=["light_edit_mapper", "odd_limit_filter"])
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    assert all(row.ok for row in odd.rows())
+    assert run.main(["mine.yaml", f"odd_limit_filter.limit={limit}"]) == run.COMPLETE
+    (row,) = (row for row in odd.rows() if not row.ok)
+    assert (row.id, row.reason) == ("cap-odd", "odd_limit_filter: operator_error")
+    assert row.message == message
+
+
 VALUES = [
     *("text", b"bytes", 3, 3.5, True, np.float32(3.5), np.int64(3), np.float16(1), None),
     *("\ud800", np.str_("text"), 2**31, 2**60, 10**400, np.bool_(True), [], {}, (), object()),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
-from imgdiff.data.readers.base import kind
+from imgdiff.data.readers.base import kind, utf8
 from imgdiff.data.rows import FIELDS, Region, Row, Status, features
 
 STATUSES = get_args(Status)
@@ -46,9 +46,9 @@ def misfit(row: Row) -> Misfit | None:
     return _ending(row) or _scores(row.scores) or _values(row.values) or _regions(row.regions)
 
 
-def utf8(text: str) -> str:
-    """The text, with what UTF-8 cannot hold spelt out."""
-    return text.encode(errors="backslashreplace").decode()
+def prepare() -> None:
+    """Do what the first look would do once: import what knows the types of the files."""
+    _checks(), _region_checks(), _mask()
 
 
 def _ending(what: Row | Region) -> Misfit | None:

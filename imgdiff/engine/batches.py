@@ -5,8 +5,9 @@ import sys
 import time
 from collections.abc import Sequence
 
+from imgdiff.data.readers.base import utf8
 from imgdiff.data.rows import Row
-from imgdiff.data.storable import misfit, utf8
+from imgdiff.data.storable import misfit, prepare
 from imgdiff.engine import Tally, region_scores, row_scores, written_columns
 from imgdiff.engine.faults import explained, raise_what_stops
 from imgdiff.operator import Operator
@@ -22,6 +23,7 @@ class Batches:
         self.size: int = operator.params.batch_size
         self._written, self._scores = written_columns(operator), set(row_scores(operator))
         self._region_scores = set(region_scores(operator))
+        prepare()  # no batch takes that long
 
     def run(self, rows: list[Row]) -> Tally:
         """Replace the rows that are still ok by what the operator makes of them."""

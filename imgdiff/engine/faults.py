@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from imgdiff.data.storable import utf8
+from imgdiff.data.readers.base import utf8
 from imgdiff.errors import BrokenDeviceError, RowError, StoppedError
 from imgdiff.models import Models
 from imgdiff.operator import Operator

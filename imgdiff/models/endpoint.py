@@ -17,17 +17,24 @@ import numpy as np
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from imgdiff.data.images import encode_png
+from imgdiff.data.readers.base import utf8
 from imgdiff.errors import RowError, StoppedError
 from imgdiff.models.zoo import Endpoint
 from imgdiff.store.files import write_atomic
 from imgdiff.text.answers import read_yes_no
 
 LONGEST_WAIT = 30.0  # seconds between two tries
+# what reading an answer of another form raises; one in a thousand brackets: RecursionError
+NO_COMPLETION = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 WORD_TOKENS = 5  # that yes or no needs, with quotes or a blank before it
 
 
 class UnfitAnswerError(Exception):
     """The server answered, but not what was asked for; another try may help."""
+
+
+class UnreachableError(Exception):
+    """Nobody answered: the server may be starting again."""
 
 
 class ChatClient:
@@ -56,7 +63,8 @@ class ChatClient:
             settings: `max_tokens`, `temperature`, or a list of `seed`s, one for each.
 
         Raises:
-            StoppedError: the server cannot be reached, or refuses the key.
+            StoppedError: the server cannot be reached, as often as it was tried, or refuses the
+                key.
             RowError: a question got no usable answer, as often as it was asked.
         """
         seeds = settings.pop("seed", [None] * len(conversations))
@@ -83,7 +91,7 @@ class ChatClient:
     def _try(self, request: dict[str, Any]) -> str:
         from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
 
-        passing = (HfHubHTTPError, InferenceTimeoutError, UnfitAnswerError)
+        passing = (HfHubHTTPError, InferenceTimeoutError, UnfitAnswerError, UnreachableError)
         tries = Retrying(
             stop=stop_after_attempt(self.endpoint.tries),
             wait=wait_exponential_jitter(multiplier=0.5, max=LONGEST_WAIT),
@@ -98,6 +106,8 @@ class ChatClient:
             raise RowError("endpoint_error", f"HTTP {error.response.status_code}") from None
         except UnfitAnswerError as error:
             raise RowError("endpoint_error", str(error)) from None
+        except UnreachableError as error:  # no row's fault
+            raise StoppedError(str(error)) from None
 
     def _once(self, request: dict[str, Any]) -> str:
         from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
@@ -116,12 +126,12 @@ class ChatClient:
                 # the same question would get the same answer
                 raise RowError("endpoint_refused", f"HTTP {status}") from None
             raise
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        except NO_COMPLETION as error:
             raise UnfitAnswerError(f"no chat completion ({type(error).__name__})") from None
         except Exception as error:  # no connection: which error depends on the HTTP library
             text = f"{self.endpoint.name} cannot be reached ({type(error).__name__})"
-            raise StoppedError(text) from None
-        if not isinstance(answer, str):
+            raise UnreachableError(text) from None
+        if not isinstance(answer, str) or answer != utf8(answer):
             raise UnfitAnswerError("no text in the answer")
         return answer.strip()
 

@@ -113,6 +113,11 @@ def kind(value: Any) -> str:
     return KINDS.get(type(value), type(value).__name__)
 
 
+def utf8(text: str) -> str:
+    """The text, with what UTF-8 cannot hold spelt out."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def inside(folder: Path, name: str) -> Path:
     """The file `name` of a folder; it must be in it, whatever links do.
 

@@ -12,8 +12,8 @@ from imgdiff.data.readers.base import (
     Record,
     inside,
     sha256_of_files,
+    utf8,
 )
-from imgdiff.data.storable import utf8
 from imgdiff.errors import RowError
 
 KINDS = dict.fromkeys((".jpg", ".jpeg", ".png", ".webp"), "image") | {".txt": "caption"}
