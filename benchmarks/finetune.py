@@ -11,8 +11,8 @@ It is finetuned, by `imgdiff train`, on
 
 each eight times, mixed with as many new conversations of the kind that the model had before, as the
 paper mixes; with the same number of steps, three times with other random numbers. What is asked:
-see `benchmarks/finetuning/questions.py`. All that is made stays in outputs/finetune-benchmark/ and
-is used again.
+see `benchmarks/finetune_parts/questions.py`. All that is made stays in outputs/finetune-benchmark/
+and is used again.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from arguments import benchmark_parser, write_figures
-from finetuning import data, models, questions
+from finetune_parts import data, models, questions
 from rich.console import Console
 from rich.table import Table
 

@@ -1,7 +1,7 @@
 """How much the embedded MLLM makes up, and how much less after EFUF and SEED.
 
     python benchmarks/hallucination.py [--quick] [--json FILE] [--only PART ...]
-                                       [--write docs/faithful-results.md] [--work FOLDER]
+                                       [--write docs/hallucination-results.md] [--work FOLDER]
                                        [--tower FOLDER]
 
 Data and models are made by the recipes from rendered scenes of toyland's validation split, as a
@@ -11,7 +11,7 @@ A change is that of the same images, and so is its interval; models of several s
 Figures are kept in --work too, part by part: the page has all parts that were measured there.
 
 The part `tower` puts EFUF and SEED on a vision tower tuned by OHD-Caps: the embedded MLLM with it,
-as `benchmarks/ohd.py` leaves it in WORK/mllm_clip_.../model, is given as --tower.
+as `benchmarks/ohd_clip.py` leaves it in WORK/mllm_clip_.../model, is given as --tower.
 """
 
 import time
@@ -20,9 +20,9 @@ from pathlib import Path
 
 from arguments import benchmark_parser, write_figures
 from embedded.figures import Figure
-from faithful import captioner, efuf, seed, together
-from faithful.bench import Bench
-from faithful.page import write_page
+from hallucination_parts import captioner, efuf, seed, together
+from hallucination_parts.bench import Bench
+from hallucination_parts.page import write_page
 from quality import flat, show
 
 PARTS: dict[str, tuple[str, Callable[[Bench], list[Figure]]]] = {

@@ -4,8 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from faithful.changes import accuracy, chair_i, difference, f1, level, of_all, recall, yes_rate
-from faithful.scenes import HeldOutScenes, Said
+from hallucination_parts.changes import (
+    accuracy,
+    chair_i,
+    difference,
+    f1,
+    level,
+    of_all,
+    recall,
+    yes_rate,
+)
+from hallucination_parts.scenes import HeldOutScenes, Said
 
 from embedded.figures import Figure
 from imgdiff.models.mllm import Mllm

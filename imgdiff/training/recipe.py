@@ -15,10 +15,10 @@ from imgdiff.recipe.schema import Section
 from imgdiff.recipe.source import Key
 
 METHODS = {  # `method:` of a recipe -> its package
-    "efuf": "imgdiff.training.unlearning",
-    "finetune": "imgdiff.training.finetuning",
-    "ohd_clip": "imgdiff.training.ohd",
-    "seed": "imgdiff.training.distillation",
+    "efuf": "imgdiff.training.efuf",
+    "finetune": "imgdiff.training.finetune",
+    "ohd_clip": "imgdiff.training.ohd_clip",
+    "seed": "imgdiff.training.seed",
 }
 
 

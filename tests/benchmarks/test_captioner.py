@@ -1,7 +1,7 @@
 """How captioners are compared at equal yield, by hand."""
 
 import pytest
-from faithful.captioner import captioner_figures
+from hallucination_parts.captioner import captioner_figures
 
 from imgdiff.data.rows import Region, Row
 

@@ -6,7 +6,7 @@ import json
 import finetune
 import numpy as np
 import pytest
-from finetuning import choosing, data, models, questions
+from finetune_parts import choosing, data, models, questions
 
 from imgdiff.data import images
 from imgdiff.data.conversations import IMAGE

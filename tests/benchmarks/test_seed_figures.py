@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from faithful import seed
-from faithful.bench import Bench
-from faithful.yes_no import exam
+from hallucination_parts import seed
+from hallucination_parts.bench import Bench
+from hallucination_parts.yes_no import exam
 
 SCENES = 6
 

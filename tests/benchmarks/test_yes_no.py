@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from faithful.speed import captioning
-from faithful.yes_no import counts, exam, first_logits, verdicts
+from hallucination_parts.speed import captioning
+from hallucination_parts.yes_no import counts, exam, first_logits, verdicts
 
 from imgdiff.evaluation import pope
 from imgdiff.models.mllm import Mllm

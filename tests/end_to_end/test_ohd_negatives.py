@@ -58,8 +58,8 @@ def test_statistics_that_are_not_there_are_refused(
 
 
 def test_objects_may_be_named_by_segments_and_clip(tmp_path: Path) -> None:
-    """`docs/ohd-caps.md` shows this recipe."""
-    page = (Path(__file__).parents[2] / "docs" / "ohd-caps.md").read_text()
+    """`docs/ohd-clip.md` shows this recipe."""
+    page = (Path(__file__).parents[2] / "docs" / "ohd-clip.md").read_text()
     process = page.split("```yaml\n")[1].split("```")[0]
     recipe = tmp_path / "recipe.yaml"
     scenes = Path(__file__).parents[2] / "recipes" / "data" / "scenes" / "scenes.jsonl"

@@ -11,7 +11,7 @@ from imgdiff.text.negatives import Task
 from imgdiff.text.objects import Shown
 from imgdiff.text.phrases import as_records, listed_phrases, noun_phrases
 from imgdiff.text.sub_sentences import sub_sentence
-from imgdiff.training.unlearning.spans import parts
+from imgdiff.training.efuf.parts import parts
 
 LEXICON = load_lexicon("english")
 COUNT = 10_000

@@ -12,7 +12,7 @@ from PIL import Image
 from imgdiff import cli as imgdiff
 from imgdiff.run import COMPLETE, REFUSED, STOPPED
 from imgdiff.training import fitting
-from imgdiff.training.finetuning import train as finetuning
+from imgdiff.training.finetune import train as finetuning
 
 TEXT = """\
 project_name: mine

@@ -1,0 +1,1 @@
+"""What `benchmarks/efuf_phrases.py` measures."""

@@ -1,1 +1,0 @@
-"""What `benchmarks/hallucination_phrases.py` measures."""

@@ -1,0 +1,124 @@
+"""Training by SEED: identify, isolate, purge, evolve (arXiv 2507.04680; equations ours)."""
+
+import logging
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from imgdiff.models.loading import dtype_of, hide_bars
+from imgdiff.models.mllm import Mllm, model_and_processor
+from imgdiff.store.shard_files import read_json, to_json
+from imgdiff.training.answers import collate
+from imgdiff.training.fitting import arguments, fit
+from imgdiff.training.folder import TrainingFolder
+from imgdiff.training.lora import merged
+from imgdiff.training.mixing import Mixture
+from imgdiff.training.seed.adapter import attach
+from imgdiff.training.seed.data import Part, Questions, as_batch, described, held_back
+from imgdiff.training.seed.guards import Behaviour, GuardCallback, Watch
+from imgdiff.training.seed.recipe import Recipe
+from imgdiff.training.seed.trainer import DistillationTrainer
+
+log = logging.getLogger("imgdiff.train")
+FIGURES = "figures.json"  # of a round, beside its adapter
+
+
+def train(recipe: Recipe, folder: TrainingFolder) -> None:
+    """Distil as the recipe says; leaves `adapter/` (of the only round; else in `round-K/`) and
+    `model/`, in which the adapter is added to the weights.
+
+    Raises:
+        RefusedError: the data or a name of a layer is not there.
+        StoppedError: the training ended early; what is done is safe.
+    """
+    hide_bars()
+    checkpoint = folder.checkpoint
+    model, processor = model_and_processor(checkpoint)
+    model.to(arguments(recipe, folder).device)
+    opened = [source.training() for source in recipe.data]
+    parts, questions = held_back(opened, recipe.guards.examples, recipe.seed)
+    asked = [*questions, *described(questions, recipe.guards.description)]
+    watch = Watch(recipe.guards, asked, Mllm(model, processor)) if asked else None
+    for number in range(1, recipe.rounds + 1):
+        own = folder
+        if recipe.rounds > 1:
+            own = replace(folder, path=folder.path / f"round-{number}")
+            own.path.mkdir(exist_ok=True)
+            log.info("round %d of %d", number, recipe.rounds)
+        done = own.path / "adapter"
+        if done.is_dir():
+            model, figures = _adapted(model, done), read_json(done / FIGURES) or {}
+        else:
+            model = attach(model, recipe.adapter)
+            begun = watch.before if watch is not None and number == 1 else None
+            figures = _distil(recipe, own, model, processor, parts, watch, begun)
+            own.save("adapter", partial(_write_adapter, model, figures))
+        # the student is the next round's teacher; what it learned was trained in float32
+        model = merged(model, dtype_of(checkpoint))
+        if figures.get("stopped_by"):
+            break
+
+    def write(path: Path) -> None:
+        model.save_pretrained(path)
+        processor.save_pretrained(path)
+
+    folder.save("model", write)
+    folder.finish(figures)
+
+
+def _adapted(model: Any, folder: Path) -> Any:
+    """The model with an adapter that was written."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, folder)
+
+
+def _write_adapter(model: Any, figures: dict[str, Any], folder: Path) -> None:
+    model.save_pretrained(folder)
+    (folder / FIGURES).write_bytes(to_json(figures))
+
+
+def _distil(
+    recipe: Recipe,
+    folder: TrainingFolder,
+    model: Any,
+    processor: Any,
+    parts: list[Part],
+    watch: Watch | None,
+    begun: Behaviour | None,
+) -> dict[str, Any]:
+    """Train the model's adapter for one round; gives the figures of its end. begun: as for
+    `GuardCallback`."""
+    limit = recipe.max_length or model.config.get_text_config().max_position_embeddings
+    shares = [source.share for source in recipe.data if source.share is not None]
+    mixed = parts, shares or None, recipe.seed, processor
+    data: Dataset[Any]
+    if recipe.responses == "student":
+        data, batched = Questions(*mixed, limit - recipe.max_new_tokens), as_batch
+    else:
+        data = Mixture(*mixed, limit)
+        batched = partial(collate, pad_token_id=processor.tokenizer.pad_token_id)
+    trainer = DistillationTrainer(
+        recipe,
+        processor,
+        limit,
+        model=model,
+        args=arguments(recipe, folder, label_names=["labels"]),
+        train_dataset=data,
+        data_collator=batched,
+    )
+    guard = None
+    if watch is not None:
+        trainer.add_callback(guard := GuardCallback(watch, trainer, begun))
+    fit(trainer, folder)
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    figures = {"steps": trainer.state.global_step, "trained_parameters": trained}
+    if watch is not None and guard is not None:
+        now = guard.behaviour
+        figures |= {"words_before": watch.before.words, "words": now.words}
+        figures |= {"yes_rate_before": watch.before.yes_rate, "yes_rate": now.yes_rate}
+        figures |= {"kept_step": guard.kept_step, "stopped_by": guard.breach or None}
+    return figures
