@@ -10,7 +10,8 @@ from types import ModuleType
 
 from rich.console import Console
 
-from imgdiff.cli.run import parse
+from imgdiff.cli import ended
+from imgdiff.cli.run import call, parse
 from imgdiff.console.progress import Progress, logging_to, make_console
 from imgdiff.console.signals import stop_on_signals
 from imgdiff.data.input import Input
@@ -55,11 +56,16 @@ log = logging.getLogger("imgdiff.run")  # by name: run as a module, `__name__` i
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parse(arguments, prog="python -m imgdiff.run")
-    return run(given.recipe, given.overrides, dry_run=given.dry_run, restart=given.restart)
+    return ended(lambda: call(given))
 
 
 def run(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bool) -> int:
-    """Check the recipe, then run it or print its plan; returns the exit code."""
+    """Check the recipe, then run it or print its plan; returns the exit code.
+
+    Raises:
+        RefusedError: nothing was begun.
+        StoppedError: it ended early; what is done is safe, and the same command goes on.
+    """
     console = make_console()
     try:
         plan = check(recipe, overrides)
@@ -77,12 +83,6 @@ def run(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bool) -> 
         plan = replace(plan, models=pinned(plan.models, recorded))
         with open_run(target, describe(plan, source), restart) as folder:
             return execute(console, plan, source, folder)
-    except RefusedError as refusal:
-        print(refusal, file=sys.stderr)
-        return REFUSED
-    except StoppedError as reason:
-        print(f"stopped: {reason}", file=sys.stderr)
-        return STOPPED
     except KeyboardInterrupt:
         print("stopped at once. Run again to resume.", file=sys.stderr)
         return STOPPED

@@ -4,7 +4,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from imgdiff import __version__
 from imgdiff.errors import COMPLETE, REFUSED, STOPPED, RefusedError, StoppedError
@@ -35,8 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.parse_args(given[:1])  # ends with help, the version or what is wrong
     verb = importlib.import_module(f"imgdiff.cli.{given[0]}")
     parsed = verb.parse(given[1:])
+    return ended(lambda: verb.call(parsed))
+
+
+def ended(call: Callable[[], int]) -> int:
+    """The exit code of a call; what was refused, or stopped it, is said in a line."""
     try:
-        code: int = verb.call(parsed)
+        code = call()
         sys.stdout.flush()
     except RefusedError as refusal:
         print(refusal, file=sys.stderr)
@@ -55,6 +60,14 @@ def verb_parser(verb: str) -> argparse.ArgumentParser:
     text = VERBS[verb]
     return argparse.ArgumentParser(
         prog=f"imgdiff {verb}", description=f"{text[0].upper()}{text[1:]}."
+    )
+
+
+def add_recipe(parser: argparse.ArgumentParser, example: str, settings: str) -> None:
+    """Let it take a recipe and overrides. example: of a recipe. settings: two of `key=value`."""
+    parser.add_argument("recipe", help=f"a YAML file, for example {example}")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help=f"a setting of the recipe: {settings}"
     )
 
 

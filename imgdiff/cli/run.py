@@ -3,17 +3,14 @@
 import argparse
 from collections.abc import Sequence
 
+from imgdiff.cli import add_recipe
+
 
 def parse(arguments: Sequence[str] | None, prog: str = "imgdiff run") -> argparse.Namespace:
     """None: what the command line holds."""
     parser = argparse.ArgumentParser(prog=prog, description="Run a recipe, or resume its run.")
-    parser.add_argument("recipe", help="a YAML file, for example recipes/replace.yaml")
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help="a setting of the recipe: limit=64 or process.1.num_inference_steps=20",
-    )
+    settings = "limit=64 or process.1.num_inference_steps=20"
+    add_recipe(parser, "recipes/replace.yaml", settings)
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     parser.add_argument(
         "--restart", action="store_true", help="delete what the run folder holds and begin again"

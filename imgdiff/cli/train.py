@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from imgdiff.cli import verb_parser
+from imgdiff.cli import add_recipe, verb_parser
 from imgdiff.errors import STOPPED
 from imgdiff.recipe.source import RecipeError
 from imgdiff.training.check import check_training
@@ -13,13 +13,8 @@ from imgdiff.training.start import train
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = verb_parser("train")
-    parser.add_argument("recipe", help="a YAML file, for example recipes/train/finetune.yaml")
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help="a setting of the recipe: trainer.max_steps=100 or data.0.run=outputs/replace",
-    )
+    settings = "trainer.max_steps=100 or data.0.run=outputs/replace"
+    add_recipe(parser, "recipes/train/finetune.yaml", settings)
     parser.add_argument(
         "--restart", action="store_true", help="delete what the folder holds and begin again"
     )

@@ -102,17 +102,9 @@ def phases_of(operators: Iterable[Operator]) -> tuple[Phase, ...]:
 def written_columns(operator: Operator) -> set[str]:
     """The fields of a row that an operator changes; its regions count as one field."""
     columns = {name.partition(".")[0] for name in operator.writes}
-    if isinstance(operator, RegionFilter) or region_scores(operator):
+    if isinstance(operator, RegionFilter) or operator.region_scores:
         columns.add("regions")
     return columns
-
-
-def row_scores(operator: Operator) -> tuple[str, ...]:
-    return operator.scores if isinstance(operator, Filter | Selector) else ()
-
-
-def region_scores(operator: Operator) -> tuple[str, ...]:
-    return operator.region_scores if isinstance(operator, Filter) else ()
 
 
 @dataclass

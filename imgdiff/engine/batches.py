@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from imgdiff.data.readers.base import utf8
 from imgdiff.data.rows import Row
 from imgdiff.data.storable import misfit, prepare
-from imgdiff.engine import Tally, region_scores, row_scores, written_columns
+from imgdiff.engine import Tally, written_columns
 from imgdiff.engine.faults import explained, raise_what_stops
 from imgdiff.operator import Operator
 
@@ -21,8 +21,8 @@ class Batches:
     def __init__(self, operator: Operator) -> None:
         self.operator = operator
         self.size: int = operator.params.batch_size
-        self._written, self._scores = written_columns(operator), set(row_scores(operator))
-        self._region_scores = set(region_scores(operator))
+        self._written, self._scores = written_columns(operator), set(operator.scores)
+        self._region_scores = set(operator.region_scores)
         prepare()  # no batch takes that long
 
     def run(self, rows: list[Row]) -> Tally:
@@ -120,9 +120,9 @@ def tally(operator: Operator, given: Sequence[Row], made: Sequence[Row]) -> Tall
     done.regions_refused.update(
         region.reason.removeprefix(mine) for region in regions if region.reason.startswith(mine)
     )
-    for name in row_scores(operator):
+    for name in operator.scores:
         done.widen(name, [row.scores[name] for row in made if name in row.scores])
-    for name in region_scores(operator):
+    for name in operator.region_scores:
         done.widen(name, [region.scores[name] for region in regions if name in region.scores])
     return done
 

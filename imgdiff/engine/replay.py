@@ -12,7 +12,7 @@ from typing import Any
 
 from imgdiff.data.rows import Region, Row
 from imgdiff.data.storable import misfit
-from imgdiff.engine import Tally, region_scores, row_scores
+from imgdiff.engine import Tally
 from imgdiff.engine.batches import tally
 from imgdiff.operator import Filter, Operator
 
@@ -78,9 +78,9 @@ class Replay:
         self.operators, self.by_region = operators, by_region
         self.numbers = {operator.name: number for number, operator in enumerate(operators)}
         self.writers = {name: k for k, each in enumerate(operators) for name in each.writes}
-        self.scorers = {name: k for k, op in enumerate(operators) for name in row_scores(op)}
+        self.scorers = {name: k for k, op in enumerate(operators) for name in op.scores}
         self.region_scorers = {
-            name: k for k, op in enumerate(operators) for name in region_scores(op)
+            name: k for k, op in enumerate(operators) for name in op.region_scores
         }
         self.screeners = [
             number
