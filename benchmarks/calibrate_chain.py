@@ -11,6 +11,7 @@ again, as in any run folder.
 import tempfile
 from pathlib import Path
 
+import plots
 from arguments import benchmark_parser, write_figures
 from embedded import chain
 from embedded.figures import Figure
@@ -72,30 +73,20 @@ def table(measured: Measured) -> str:
 
 def plot(measured: Measured, path: Path) -> None:
     """One panel for each threshold; a line where the recipe has it."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     usual = in_recipe()
-    picture, panels = plt.subplots(2, 4, figsize=(13, 6), dpi=90, sharey=True)
+    picture, panels = plots.subplots(2, 4, figsize=(13, 6), sharey=True)
     *panels, rest = panels.flat
     for panel, (name, values) in zip(panels, SWEEPS.items(), strict=True):
         for k, label in enumerate(SHOWN):
             some = [measured[name, value][k] for value in values]
-            errors = [[f.value - f.low for f in some], [f.high - f.value for f in some]]
-            style = {"marker": "o", "capsize": 2, "color": f"C{k}", "label": label}
-            panel.errorbar(values, [f.value for f in some], errors, **style)
+            plots.draw_figures(panel, values, some, k, label)
         panel.axvline(usual[name], color="grey", linestyle=":")
         panel.set(ylim=(0, 1))
         panel.set_xlabel(name.replace(".", "\n"), fontsize=8)
         panel.grid(alpha=0.3)
     rest.axis("off")
     rest.legend(*panels[0].get_legend_handles_labels(), loc="center")
-    picture.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.savefig(path)
-    plt.close(picture)
+    plots.save(picture, path)
 
 
 def main() -> None:

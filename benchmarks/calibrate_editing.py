@@ -12,6 +12,7 @@ picture shows.
 from dataclasses import replace
 from pathlib import Path
 
+import plots
 from arguments import benchmark_parser, write_figures
 from embedded import editing
 from embedded.figures import Figure
@@ -75,21 +76,14 @@ def table(figures: dict[tuple[str, float], list[Figure]]) -> str:
 
 def plot(figures: dict[tuple[str, float], list[Figure]], path: Path) -> None:
     """One panel for each sweep: shares on the left axis, the difference outside on the right."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    picture, panels = plt.subplots(1, len(SWEEPS), figsize=(11, 3.2), dpi=90, sharey=True)
+    picture, panels = plots.subplots(1, len(SWEEPS), figsize=(11, 3.2), sharey=True)
     for panel, (name, values) in zip(panels, SWEEPS.items(), strict=True):
         right = panel.twinx()
         for k, (label, axis) in enumerate(
             (("new object", panel), ("kept objects", panel), ("difference outside", right))
         ):
             some = [figures[name, value][k] for value in values]
-            errors = [[f.value - f.low for f in some], [f.high - f.value for f in some]]
-            style = {"marker": "o", "capsize": 2, "color": f"C{k}", "label": label}
-            axis.errorbar(values, [f.value for f in some], errors, **style)
+            plots.draw_figures(axis, values, some, k, label)
         panel.set(xlabel=IN_RECIPE[name], ylim=(0, 1))
         right.set(ylim=(0, 0.1))
         right.tick_params(labelright=panel is panels[-1])
@@ -97,10 +91,7 @@ def plot(figures: dict[tuple[str, float], list[Figure]], path: Path) -> None:
         if panel is panels[0]:
             handles = [*panel.get_legend_handles_labels(), *right.get_legend_handles_labels()]
             panel.legend(handles[0] + handles[2], handles[1] + handles[3], fontsize=8)
-    picture.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.savefig(path)
-    plt.close(picture)
+    plots.save(picture, path)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import plots
 from arguments import benchmark_parser, write_figures
 from efuf_phrases_parts.regions import cut_of, region_figures, regions
 from efuf_phrases_parts.scenes import (
@@ -128,13 +129,8 @@ def ways_markdown(ways: dict[Way, Figure]) -> str:
 
 def plot(cases: Sequence[Captioned], way: Way, limits: Limits, path: Path) -> None:
     """The scores of all phrases by truth, with the thresholds."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     scores, truths = flat(cases, way)
-    picture, panel = plt.subplots(figsize=(8, 3.2), dpi=90)
+    picture, panel = plots.subplots(figsize=(8, 3.2))
     bins = np.arange(np.floor(scores.min() * 20) / 20, 1.001, 0.025)
     for truth, colour in (("shown", "C2"), ("other colour", "C1"), ("made up", "C3")):
         mine = scores[truths == truth]
@@ -144,10 +140,7 @@ def plot(cases: Sequence[Captioned], way: Way, limits: Limits, path: Path) -> No
         panel.axvline(cut, color="k", linestyle="--", linewidth=1)
     panel.set(xlabel="score of a phrase (cosine)", ylabel="density")
     panel.legend(fontsize=8, loc="upper left")
-    picture.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.savefig(path)
-    plt.close(picture)
+    plots.save(picture, path)
 
 
 def main() -> None:

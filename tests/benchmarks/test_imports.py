@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-SHARED = {"arguments", "rendered"}  # by several of them; no benchmark itself
+SHARED = {"arguments", "plots", "rendered"}  # by several of them; no benchmark itself
 
 
 @pytest.mark.parametrize("name", sorted({f.stem for f in BENCHMARKS.glob("*.py")} - SHARED))
