@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from imgdiff.data.rows import Row
 from imgdiff.errors import RowError
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ def load_rgb(image: dict[str, Any], max_pixels: int | None = None) -> np.ndarray
     except broken as error:
         raise RowError("image_truncated", f"{name} is truncated ({error})") from None
     return np.array(_to_rgb(ImageOps.exif_transpose(picture), name))  # a copy: writable
+
+
+def load_pair(row: Row) -> list[np.ndarray]:
+    """Image A and image B of a row, as `load_rgb` gives them."""
+    return [load_rgb(row[name]) for name in ("image_a", "image_b")]
 
 
 def _to_rgb(picture: Image.Image, name: str) -> Image.Image:

@@ -44,7 +44,7 @@ class RegionMatchingFilter(RegionFilter):
     def score(self, rows: Sequence[Row]) -> None:
         crops, texts, places = [], [], []
         for row in rows:
-            pictures = [images.load_rgb(row[key]) for key in ("image_a", "image_b")]
+            pictures = images.load_pair(row)
             for region in row.kept_regions:
                 sides = zip("ab", pictures, self.texts(row, region), strict=True)
                 for side, picture, text in sides:

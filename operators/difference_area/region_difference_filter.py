@@ -49,7 +49,7 @@ class RegionDifferenceFilter(RegionFilter):
 
         crops, regions = [], []
         for row in rows:
-            pictures = [images.load_rgb(row[key]) for key in ("image_a", "image_b")]
+            pictures = images.load_pair(row)
             for region in row.kept_regions:
                 crops += [images.square_crop(p, region.box_xyxy) for p in pictures]
                 regions.append(region)

@@ -46,7 +46,7 @@ class DifferenceCaptionMapper(Mapper):
     def process(self, rows: Sequence[Row]) -> None:
         seen, asked, regions = [], [], []
         for row in rows:
-            pictures = [images.load_rgb(row[key]) for key in ("image_a", "image_b")]
+            pictures = images.load_pair(row)
             for region in row.kept_regions:
                 marked = [images.shrink(images.draw_box(p, region.box_xyxy)) for p in pictures]
                 seen.append(images.pad_to_square(images.join(*marked)))

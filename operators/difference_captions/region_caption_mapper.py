@@ -50,7 +50,7 @@ class RegionCaptionMapper(Mapper):
     def process(self, rows: Sequence[Row]) -> None:
         seen, asked, regions = [], [], []
         for row in rows:
-            pictures = [images.load_rgb(row[key]) for key in ("image_a", "image_b")]
+            pictures = images.load_pair(row)
             for region in row.kept_regions:
                 regions.append(region)
                 seen += [self._view(picture, region) for picture in pictures]

@@ -55,7 +55,7 @@ class RegionHallucinationFilter(RegionFilter):
     def score(self, rows: Sequence[Row]) -> None:
         crops, phrases, places = [], [], []
         for row in rows:
-            pictures = [images.load_rgb(row[key]) for key in ("image_a", "image_b")]
+            pictures = images.load_pair(row)
             for region in row.kept_regions:
                 captions = region.caption_a, region.caption_b
                 for side, picture, caption in zip("ab", pictures, captions, strict=True):
