@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from imgdiff.data.fields import Field as RowField
 from imgdiff.data.rows import Region, Row
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Operator(ABC):
     version: ClassVar[str] = "1"  # raised when the same settings give other results
     stage: ClassVar[str] = ""  # what it is part of: operators of one stage run as one phase
     Params: ClassVar[type[Params]] = Params
+    fields: ClassVar[tuple[RowField, ...]] = ()  # of its own: those that the package does not have
     # settings may change these four
     reads: tuple[str, ...] = ()  # fields it needs
     writes: tuple[str, ...] = ()  # fields it makes

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from imgdiff.data.rows import Region, Row, derive_seed
+from imgdiff.data.storable import checks_of
 from imgdiff.engine.batches import Batches
 from imgdiff.operator import Operator
 
@@ -21,5 +22,5 @@ def run_operator(
     instance.surveyed = instance.survey(rows)  # as if these rows were the whole input
     instance.setup(models)
     after = list(rows)
-    Batches(instance).run(after)
+    Batches(instance, checks_of(instance.fields)).run(after)
     return after

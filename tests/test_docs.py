@@ -1,11 +1,14 @@
 """What the documents show works."""
 
+import json
 import re
 from pathlib import Path
 
+import datasets
 import pytest
 import yaml
 
+from imgdiff import run
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS
 from imgdiff.operator import registry
 from imgdiff.recipe.check import check
@@ -33,6 +36,27 @@ def test_the_operator_of_ones_own_works(tmp_path: Path) -> None:
     short, long = run_operator(registry()["short_caption_filter"], rows, max_words=10)
     assert short.ok
     assert long.reason == "short_caption_filter: caption_long"
+
+
+def test_the_field_of_ones_own_works(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operators.md").read_text().partition("## Fields of one's own")[2]
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    process = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "caption_style_mapper.py").write_text(code)
+    captions = ("a red car", "car, tree")
+    lines = "".join(json.dumps({"caption": caption}) + "\n" for caption in captions)
+    (tmp_path / "captions.jsonl").write_text(lines)
+    head = f"project_name: mine\ndataset_path: {tmp_path}/captions.jsonl\n"
+    (tmp_path / "recipe.yaml").write_text(f"{head}export_path: {tmp_path}/out\n{process}")
+    assert run.main([str(tmp_path / "recipe.yaml")]) == run.COMPLETE
+    data = tmp_path / "out" / "data"
+    pairs = datasets.load_dataset(str(data), split="train", cache_dir=str(tmp_path / "cache"))
+    assert pairs["caption_style"] == ["sentence", "list"]
+    meaning = "| `caption_style` | sentence or list: how `caption_a` is written |"
+    assert meaning in (data / "README.md").read_text()
+    (first, *_) = (tmp_path / "out" / "report").glob("*.html")
+    assert "<dt>Caption style</dt>" in first.read_text()
 
 
 @pytest.mark.slow

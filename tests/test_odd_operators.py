@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from imgdiff import run
-from imgdiff.data.rows import FIELDS, features, to_table
+from imgdiff.data.fields import FIELDS
+from imgdiff.data.rows import features, to_table
 from imgdiff.data.storable import misfit
 from imgdiff.testing import make_row
 

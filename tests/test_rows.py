@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
+from imgdiff.data.fields import FIELDS, INPUT_FIELDS
 from imgdiff.data.images import encode_png
 from imgdiff.data.rows import (
-    FIELDS,
-    INPUT_FIELDS,
     Region,
     Row,
     derive_seed,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from imgdiff.cli import verb_parser
 from imgdiff.console.progress import make_console
+from imgdiff.data.fields import INPUT_FIELDS
 from imgdiff.data.input import Demand, Input
 from imgdiff.data.readers import find
-from imgdiff.data.rows import INPUT_FIELDS
 from imgdiff.errors import COMPLETE
 from imgdiff.text.coverage import measure, print_coverage
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LEXICON_NAMES, load_lexicon

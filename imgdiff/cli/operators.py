@@ -54,6 +54,7 @@ def _lines(operator: Registered) -> Iterator[str]:
         facts = {"stage": (operator.stage,), **facts}
     facts["scores"] = (*operator.scores, *operator.region_scores)
     yield from (f"  {fact}: {', '.join(names)}" for fact, names in facts.items() if names)
+    yield from (f"  field {field.name}: {field.meaning}" for field in operator.fields)
     schema = operator.Params.model_json_schema()
     required = schema.get("required", ())
     for name, setting in schema.get("properties", {}).items():

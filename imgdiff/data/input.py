@@ -9,15 +9,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from imgdiff.data.fields import INT32, INTEGER, PICTURE, TEXT, Field, pictures
 from imgdiff.data.readers import open_input
-from imgdiff.data.readers.base import FIELDS, Address, InputError, Reader, Record, inside, kind
-from imgdiff.data.rows import INPUT_FIELDS, Row, derive_seed
+from imgdiff.data.readers.base import Address, InputError, Reader, Record, inside, kind
+from imgdiff.data.rows import Row, derive_seed
 from imgdiff.errors import RowError, StoppedError
 
 OPERATOR = "input"  # what the reasons of this module begin with
 PEEKED_RECORDS = 100
 BYTES_PER_PIXEL = 8  # no picture of the formats we read needs more: 16 bit, four channels
-MOST_OBJECTS = 1000  # that one image may show: they are counted in pairs
+MOST_NAMES = 1000  # in one list, such as objects: these are counted in pairs
 SAME_ASPECT = 0.02  # how far two ratios of width to height may lie apart, as a share
 
 
@@ -134,15 +135,15 @@ class Part:
             if record.problem:
                 raise record.problem
             row.values = _values(record.fields, self.address, reader.folder, demand)
-            _decode(row, place, demand)
+            _decode(row, place, demand, pictures(self.address.fields))
         except RowError as error:
             row.fail(OPERATOR, error.code, f"{place}: {error}")
             return row
         for name in sorted(demand.needed - row.values.keys()):
-            if name.startswith("caption"):
-                row.reject(OPERATOR, "caption_empty", f"{place}: {name} is empty")
+            if self.address.fields[name].kind == TEXT:
+                row.reject(OPERATOR, f"{_stem(name)}_empty", f"{place}: {name} is empty")
             else:
-                row.fail(OPERATOR, f"{name.split('_')[0]}_missing", f"{place}: no {name}")
+                row.fail(OPERATOR, f"{_stem(name)}_missing", f"{place}: no {name}")
         return row
 
 
@@ -157,7 +158,7 @@ def peek(address: Address) -> frozenset[str]:
 
 def fields_of(columns: Collection[str], address: Address) -> tuple[str, ...]:
     """The fields of a row that columns of these names give."""
-    return tuple(name for name in INPUT_FIELDS if address.column(name, columns) in columns)
+    return tuple(name for name in address.fields if address.column(name, columns) in columns)
 
 
 def _given_id(record: Record, address: Address) -> str | None:
@@ -184,52 +185,83 @@ def _values(
     Raises:
         RowError: one of them cannot be used.
     """
-    given = {name: fields.get(address.column(name, fields)) for name in FIELDS}
+    given = {name: fields.get(address.column(name, fields)) for name in ("id", *address.fields)}
     if not isinstance(given["id"], str | int | None) or isinstance(given["id"], bool):
         raise RowError("id_type", f"id is {kind(given['id'])}, expected text")
     values: dict[str, Any] = {}
-    for name in INPUT_FIELDS:
+    for name, field in address.fields.items():
         value = given[name]
         if value is None or value == "" or name in demand.made:
             continue
-        if name.startswith("caption"):
-            if text := _caption(name, value):
-                values[name] = text
-        elif name == "edit":
-            values[name] = _edit(value)
-        elif name == "objects":
-            values[name] = _objects(value)
-        else:
+        if field.kind == PICTURE:
             values[name] = _picture(name, value, folder, demand.max_pixels)
+        elif (read := _value(field, value)) != "":
+            values[name] = read
     return values
 
 
-def _caption(name: str, value: Any) -> str:
+def _stem(name: str) -> str:
+    """What the codes of a field begin with: caption for caption_a and caption_b."""
+    return name.removesuffix("_a").removesuffix("_b")
+
+
+def _value(field: Field, value: Any) -> Any:
+    """A value of a field as a row holds it.
+
+    Raises:
+        RowError: it is of another kind.
+    """
+    if field.kind == TEXT:
+        return _text(field.name, value)
+    if field.kind == [TEXT]:
+        return _names(field.name, value)
+    if isinstance(field.kind, dict):
+        return _texts(field.name, list(field.kind), value)
+    return _number(field, value)
+
+
+def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise RowError("caption_type", f"{name} is {kind(value)}, expected text")
+        raise RowError(f"{_stem(name)}_type", f"{name} is {kind(value)}, expected text")
     return value.strip()
 
 
-def _edit(value: Any) -> dict[str, str]:
-    keys = ("kind", "source", "target")
+def _texts(name: str, keys: list[str], value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(value.get(key), str) for key in keys):
-        raise RowError("edit_form", f"edit is {kind(value)}, expected {', '.join(keys)} as texts")
+        text = f"{name} is {kind(value)}, expected {', '.join(keys)} as texts"
+        raise RowError(f"{_stem(name)}_form", text)
     return {key: value[key] for key in keys}
 
 
-def _objects(value: Any) -> list[str]:
+def _names(name: str, value: Any) -> list[str]:
     """Names, each once: a list of them, or a text with commas, as a .csv file has it."""
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list):
-        raise RowError("objects_form", f"objects is {kind(value)}, expected a list of names")
-    for name in names:
-        if not isinstance(name, str):
-            raise RowError("objects_form", f"objects holds {kind(name)}, expected names alone")
-    objects = list(dict.fromkeys(name for given in names if (name := given.strip())))
-    if len(objects) > MOST_OBJECTS:
-        text = f"objects holds {len(objects):,} names, at most {MOST_OBJECTS:,} are taken"
-        raise RowError("objects_many", text)
-    return objects
+        text = f"{name} is {kind(value)}, expected a list of names"
+        raise RowError(f"{_stem(name)}_form", text)
+    for each in names:
+        if not isinstance(each, str):
+            text = f"{name} holds {kind(each)}, expected names alone"
+            raise RowError(f"{_stem(name)}_form", text)
+    found = list(dict.fromkeys(each for given in names if (each := given.strip())))
+    if len(found) > MOST_NAMES:
+        text = f"{name} holds {len(found):,} names, at most {MOST_NAMES:,} are taken"
+        raise RowError(f"{_stem(name)}_many", text)
+    return found
+
+
+def _number(field: Field, value: Any) -> float:
+    """A number, or a text that is one, as a .csv file has it."""
+    whole = field.kind in (INTEGER, INT32)
+    try:
+        number = (int if whole else float)(value) if isinstance(value, str) else value
+    except ValueError:
+        number = None
+    if isinstance(number, bool) or not isinstance(number, int if whole else int | float):
+        expected = "a whole number" if whole else "a number"
+        text = f"{field.name} is {kind(value)}, expected {expected}"
+        raise RowError(f"{_stem(field.name)}_type", text)
+    return number
 
 
 def _picture(name: str, value: Any, folder: Path, max_pixels: int) -> dict[str, Any]:
@@ -253,16 +285,17 @@ def _picture(name: str, value: Any, folder: Path, max_pixels: int) -> dict[str, 
         raise RowError("image_missing", f"cannot read {value}: {error.strerror}") from None
 
 
-def _decode(row: Row, place: str, demand: Demand) -> None:
-    """Decode the row's pictures, so that broken ones go no further, and see to their sizes."""
+def _decode(row: Row, place: str, demand: Demand, names: Collection[str]) -> None:
+    """Decode the row's pictures, so that broken ones go no further, and see to the sizes of the
+    pair. names: of the fields that are pictures."""
     from imgdiff.data.images import encode_png, load_rgb, resize
 
-    stored = {name: row[name] for name in ("image_a", "image_b") if name in row.values}
-    pictures = [
-        load_rgb(image | {"path": image["path"] or name}, demand.max_pixels)
-        for name, image in stored.items()
-    ]
-    sizes = [(picture.shape[1], picture.shape[0]) for picture in pictures]
+    decoded = {}
+    for name in (name for name in row.values if name in names):
+        image = row[name] | {"path": row[name]["path"] or name}
+        decoded[name] = load_rgb(image, demand.max_pixels)
+    pair = [decoded[name] for name in ("image_a", "image_b") if name in decoded]
+    sizes = [(picture.shape[1], picture.shape[0]) for picture in pair]
     if len(set(sizes)) < 2:
         return
     (wide, high), (other_wide, other_high) = sizes
@@ -272,4 +305,4 @@ def _decode(row: Row, place: str, demand: Demand) -> None:
     elif abs(wide * other_high / (high * other_wide) - 1) > SAME_ASPECT:
         row.reject(OPERATOR, "pair_aspect_differs", f"{place}: {given}")
     else:
-        row["image_b"] = encode_png(resize(pictures[1], wide, high))
+        row["image_b"] = encode_png(resize(pair[1], wide, high))

@@ -4,51 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
+
+from imgdiff.data.fields import TABLE, Field, features_of
 
 if TYPE_CHECKING:
     import numpy as np
-
 
 Status = Literal["ok", "rejected", "failed"]
 Image = dict[
     str, Any
 ]  # {"bytes": encoded picture or None, "path": its name or None}, as `datasets` stores it
 
-# field -> what it holds; an operator names the ones it reads and writes ("regions.caption_a" for a
-# region's)
-FIELDS = {
-    "caption_a": "string",
-    "caption_b": "string",
-    "edit": "struct: kind, source words, target words",
-    "image_a": "image, RGB after decoding",
-    "image_b": "image of the same size",
-    "prompt": "string, what the MLLM was asked when it wrote caption_a",
-    "phrases": "list of things that caption_a names: text, start and end in its characters, score "
-    "(cosine with the image), set (positive: shown, negative: made up, or none)",
-    "sentence_set": "positive: all of caption_a is shown and may be learned as a whole; or none",
-    "objects": "list of strings, names of the things that image A shows, each once",
-    "negatives": "list of captions that fit image A worse than caption_a does: caption, family "
-    "(random, popular, adversarial, remove, alter), objects put in, taken out or altered",
-    "hash_a": "string, perceptual hash of image_a: 64 bits as 16 hexadecimal digits",
-    "hash_b": "string, the same of image_b",
-    "editing": "struct: mode of the edit, number of the candidate kept, scores of all candidates",
-    "regions": "list of boxes that may differ, xyxy pixels of image A's frame",
-    "regions.mask": "run-length code of the mask a box was made from",
-    "regions.caption_a": "string, what image A shows in the box",
-    "regions.caption_b": "string, what image B shows in the box",
-    "regions.difference": "string, how the two differ",
-    "regions.left": "a or b, the image that stands left where both are shown as one picture",
-    "regions.conversations": "list of turns: from (human, gpt), value",
-}
-INPUT_FIELDS = ("caption_a", "caption_b", "edit", "image_a", "image_b", "objects")
-
 
 @dataclass
 class Region:
     """A box that may differ.
 
+    values: the fields that operators of one's own have declared, by name: `region["mood"]`.
     box_xyxy: 4 float, pixels of image A's frame, inside the image. source: the image it was found
     in.
     left: the image that stands left where both are shown as one picture.
@@ -67,6 +41,18 @@ class Region:
     difference: str = ""
     left: Literal["a", "b"] = "a"
     conversations: list[dict[str, str]] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.values[name] = value
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Every field by its name, those of one's own beside the others."""
+        return {name: each for name, each in vars(self).items() if name != "values"} | self.values
 
     def reject(self, operator: str, code: str) -> None:
         self.status, self.reason = "rejected", f"{operator}: {code}"
@@ -74,7 +60,7 @@ class Region:
 
 @dataclass
 class Row:
-    """One caption pair. `values` holds the fields of `FIELDS` that were made so far, by name.
+    """One caption pair. `values` holds the fields that were made so far, by name.
 
     id: unique in the run. seed: derived from the run's seed and the id; every random number of the
     row comes from it. scores: numbers that filters compared, kept for refused rows too.
@@ -121,7 +107,12 @@ class Row:
     def copy(self) -> Row:
         """A copy whose fields, scores and regions may be changed without touching this row."""
         regions = [
-            replace(region, scores=dict(region.scores), conversations=_copied(region.conversations))
+            replace(
+                region,
+                scores=dict(region.scores),
+                conversations=_copied(region.conversations),
+                values=_copied(region.values),
+            )
             for region in self.regions
         ]
         values = _copied(self.values)
@@ -142,55 +133,31 @@ def derive_seed(seed: int, name: str) -> int:
 
 
 def features(
-    columns: Sequence[str], row_scores: Iterable[str], region_scores: Iterable[str]
+    columns: Iterable[str],
+    row_scores: Iterable[str],
+    region_scores: Iterable[str],
+    own: Iterable[Field] = (),
 ) -> Any:
-    """The `datasets.Features` of rows that carry `columns` (names of `FIELDS` without a dot).
+    """The `datasets.Features` of rows that carry `columns` (names of fields without a dot).
 
-    id, seed, status, reason, message and scores come with every row. Scores differ from recipe to
-    recipe, so their names are given.
+    What the engine gives comes with every row, and all fields of regions with every region. Scores
+    differ from recipe to recipe, so their names are given.
+
+    Args:
+        own: fields that are not of the package: `columns` may name those of rows, and those of
+            regions are there.
     """
-    from datasets import Features, Image, List, Value
+    from datasets import Features, List, Value
 
-    text = Value("string")
     score = Value("float64")  # as it was compared, so that a decision can be made again
-    region = {
-        "box_xyxy": List(Value("float32"), length=4),
-        "source": text,
-        "mask": {"size": List(Value("int32")), "counts": List(Value("int32"))},
-        "scores": dict.fromkeys(region_scores, score) or {"none": score},
-        "status": text,
-        "reason": text,
-        "caption_a": text,
-        "caption_b": text,
-        "difference": text,
-        "left": text,
-        "conversations": List({"from": text, "value": text}),
-    }
-    phrase = {"text": text, "start": Value("int32"), "end": Value("int32")}
-    phrase |= {"score": Value("float32"), "set": text}
-    kinds = {
-        "caption_a": text,
-        "caption_b": text,
-        "edit": {"kind": text, "source": text, "target": text},
-        "image_a": Image(),
-        "image_b": Image(),
-        "prompt": text,
-        "phrases": List(phrase),
-        "sentence_set": text,
-        "objects": List(text),
-        "negatives": List({"caption": text, "family": text, "objects": List(text)}),
-        "hash_a": text,
-        "hash_b": text,
-        "editing": {
-            "mode": text,
-            "candidate": Value("int32"),
-            "candidate_scores": List(Value("float32")),
-        },
-        "regions": List(region),
-    }
-    always = {"id": text, "seed": Value("int64"), "status": text, "reason": text, "message": text}
-    scores = dict.fromkeys(row_scores, score) or {"none": score}
-    return Features(always | {"scores": scores} | {name: kinds[name] for name in columns})
+    scores, of_regions = (
+        dict.fromkeys(names, score) or {"none": score} for names in (row_scores, region_scores)
+    )
+    known = {each.name: each for each in (*TABLE, *own)}
+    region = features_of((each for each in known.values() if each.of_region), scores=of_regions)
+    always = (each for each in TABLE if each.given_by == "engine" and not each.of_region)
+    carried = (*always, *(known[name] for name in columns))
+    return Features(features_of(carried, scores=scores, regions=List(region)))
 
 
 def to_table(rows: Sequence[Row], schema: Any) -> Any:
@@ -220,14 +187,20 @@ def _as_dict(row: Row) -> dict[str, Any]:
     record = {
         f.name: getattr(row, f.name) for f in fields(Row) if f.name not in ("values", "regions")
     }
-    return record | row.values | {"regions": [asdict(region) for region in row.regions]}
+    return record | row.values | {"regions": [region.record for region in row.regions]}
 
 
 def _region(entry: dict[str, Any]) -> Region:
-    box = tuple(float(edge) for edge in entry["box_xyxy"])
-    mask = entry["mask"] if entry["mask"] and entry["mask"]["counts"] is not None else None
-    return Region(**(entry | {"box_xyxy": box, "mask": mask, "scores": _present(entry["scores"])}))
+    given = {k: entry[k] for k in _IN_EVERY_REGION}
+    given["box_xyxy"] = tuple(float(edge) for edge in entry["box_xyxy"])
+    given["mask"] = entry["mask"] if entry["mask"] and entry["mask"]["counts"] is not None else None
+    given["scores"] = _present(entry["scores"])
+    own = {k: v for k, v in entry.items() if k not in _IN_EVERY_REGION and v is not None}
+    return Region(**given, values=own)
 
 
 def _present(scores: dict[str, float | None] | None) -> dict[str, float]:
     return {name: value for name, value in (scores or {}).items() if value is not None}
+
+
+_IN_EVERY_REGION = frozenset(each.column for each in TABLE if each.of_region)

@@ -3,14 +3,15 @@
 Every row is looked at behind every operator, so what is usual (ASCII, floats) is passed first.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
+from imgdiff.data.fields import FIELDS, Field
 from imgdiff.data.readers.base import kind, utf8
-from imgdiff.data.rows import FIELDS, Region, Row, Status, features
+from imgdiff.data.rows import Region, Row, Status, features
 
 STATUSES = get_args(Status)
 NUMBERS = ({int}, {float})  # types of which the least and the greatest tell of all
@@ -39,16 +40,27 @@ class Misfit(NamedTuple):
 Check = Callable[[Any], Misfit | None]
 
 
-def misfit(row: Row) -> Misfit | None:
-    """The first value of a row that cannot be stored, or is no ending; None if there is none."""
+class Checks(NamedTuple):
+    """By name: of a row's fields, of what every region has, and of what operators of one's own have
+    declared for regions."""
+
+    row: Mapping[str, Check]
+    region: Mapping[str, Check]
+    own_of_region: Mapping[str, Check]
+
+
+def misfit(row: Row, checks: Checks | None = None) -> Misfit | None:
+    """The first value of a row that cannot be stored, or is no ending; None if there is none.
+    checks: of a run with fields of its own, as `checks_of` gives them."""
+    checks = checks or usual_checks()
     if found := _text(row.message):
         return found.inside("message")
-    return _ending(row) or _scores(row.scores) or _values(row.values) or _regions(row.regions)
-
-
-def prepare() -> None:
-    """Do what the first look would do once: import what knows the types of the files."""
-    _checks(), _region_checks(), _mask()
+    return (
+        _ending(row)
+        or _scores(row.scores)
+        or _values(row.values, checks.row)
+        or _regions(row.regions, checks)
+    )
 
 
 def _ending(what: Row | Region) -> Misfit | None:
@@ -71,36 +83,34 @@ def _scores(scores: Any) -> Misfit | None:
     return None
 
 
-def _values(values: Mapping[str, Any]) -> Misfit | None:
-    """What is None is taken to be missing; what is no field of a row is not stored."""
-    checks = _checks()
+def _values(values: Mapping[str, Any], checks: Mapping[str, Check]) -> Misfit | None:
+    """What is None is taken to be missing; what is no field is not stored."""
     for name, value in values.items():
         if value is not None and name in checks and (found := checks[name](value)):
             return found.inside(name)
     return None
 
 
-def _regions(regions: Any) -> Misfit | None:
+def _regions(regions: Any, checks: Checks) -> Misfit | None:
     if not isinstance(regions, list):
         return Misfit("regions", regions, "a list of regions")
     for number, region in enumerate(regions):
         if not isinstance(region, Region):
             return Misfit(f"regions[{number}]", region, "a region")
-        if found := _region(region):
+        if found := _region(region, checks):
             return found.inside(f"regions[{number}].")
     return None
 
 
-def _region(region: Region) -> Misfit | None:
+def _region(region: Region, checks: Checks) -> Misfit | None:
     given = vars(region)
-    for name, check in _region_checks().items():
+    for name, check in checks.region.items():
         value = given[name]
         usual = type(value) is str and check is _text and value.isascii()
         if not usual and (found := check(value)):
             return found.inside(name)
-    if region.mask is not None and (found := _mask()(region.mask)):
-        return found.inside("mask")
-    return _ending(region) or _scores(region.scores)
+    own = _values(region.values, checks.own_of_region)
+    return own or _ending(region) or _scores(region.scores)
 
 
 def _text(value: Any) -> Misfit | None:
@@ -178,6 +188,10 @@ def _mapping(inner: Mapping[str, Check]) -> Check:
     return check
 
 
+def _or_none(check: Check) -> Check:
+    return lambda value: None if value is None else check(value)
+
+
 def _check_of(type_: Any) -> Check:
     """Of an Arrow type."""
     import pyarrow.types as is_a
@@ -195,29 +209,26 @@ def _check_of(type_: Any) -> Check:
     return _bytes if is_a.is_binary(type_) else _text
 
 
-@cache
-def _checks() -> dict[str, Check]:
-    """Of every field of a row."""
-    return {field.name: _check_of(field.type) for field in _schema(FIELDS)}
+def checks_of(own: Sequence[Field] = ()) -> Checks:
+    """The checks of a run. own: fields that its operators declare.
+
+    Endings and scores are looked at apart: the names of these differ from recipe to recipe.
+    """
+    columns = [name for name in FIELDS if "." not in name]
+    columns += [field.name for field in own if not field.of_region]
+    types = {each.name: each.type for each in features(columns, (), (), own).arrow_schema}
+    apart = ("status", "reason", "scores")
+    declared = {field.column for field in own if field.of_region}
+    inner = {each.name: _check_of(each.type) for each in types["regions"].value_type}
+    inner["mask"] = _or_none(inner["mask"])
+    return Checks(
+        {name: _check_of(type_) for name, type_ in types.items()},
+        {name: check for name, check in inner.items() if name not in declared.union(apart)},
+        {name: check for name, check in inner.items() if name in declared},
+    )
 
 
 @cache
-def _region_checks() -> dict[str, Check]:
-    """Of what every region has, but for its scores, whose names differ from recipe to recipe."""
-    apart = ("status", "reason", "scores", "mask")
-    return {name: _check_of(type_) for name, type_ in _region_types() if name not in apart}
-
-
-@cache
-def _mask() -> Check:
-    return _check_of(dict(_region_types())["mask"])
-
-
-def _region_types() -> list[tuple[str, Any]]:
-    (regions,) = (field for field in _schema(["regions"]) if field.name == "regions")
-    return [(field.name, field.type) for field in regions.type.value_type]
-
-
-def _schema(fields: Iterable[str]) -> Any:
-    columns = [name for name in fields if "." not in name]
-    return features(columns, (), ()).arrow_schema
+def usual_checks() -> Checks:
+    """Of a run without fields of its own."""
+    return checks_of()

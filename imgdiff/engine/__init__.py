@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgdiff.data.fields import Field, in_order
 from imgdiff.data.input import Demand
-from imgdiff.data.rows import FIELDS, Row
+from imgdiff.data.rows import Row
 from imgdiff.operator import Filter, Operator, RegionFilter, Selector
 from imgdiff.recipe.schema import Recipe
 from imgdiff.recipe.source import Key
@@ -39,7 +40,7 @@ class Phase:
     def columns(self) -> tuple[str, ...]:
         """The fields that its files hold: those that its operators write."""
         written = {column for operator in self.operators for column in written_columns(operator)}
-        return tuple(name for name in FIELDS if name in written)
+        return tuple(in_order(written))
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,12 @@ class Plan:
     @property
     def operators(self) -> list[Operator]:
         return [operator for phase in self.phases for operator in phase.operators]
+
+    @property
+    def own_fields(self) -> list[Field]:
+        """The fields that its operators declare, each once, by name."""
+        declared = {field.name: field for op in self.operators for field in op.fields}
+        return [declared[name] for name in sorted(declared)]
 
 
 def withhold(operators: Sequence[Operator], rows: Iterable[Row]) -> None:

@@ -5,9 +5,10 @@ import sys
 import time
 from collections.abc import Sequence
 
+from imgdiff.data.fields import REGION
 from imgdiff.data.readers.base import utf8
 from imgdiff.data.rows import Row
-from imgdiff.data.storable import misfit, prepare
+from imgdiff.data.storable import Checks, misfit, usual_checks
 from imgdiff.engine import Tally, written_columns
 from imgdiff.engine.faults import explained, raise_what_stops
 from imgdiff.operator import Operator
@@ -16,14 +17,17 @@ log = logging.getLogger(__name__)
 
 
 class Batches:
-    """Runs one operator, set up already, and remembers the batch size that fits in memory."""
+    """Runs one operator, set up already, and remembers the batch size that fits in memory.
 
-    def __init__(self, operator: Operator) -> None:
+    checks: of a run with fields of its own.
+    """
+
+    def __init__(self, operator: Operator, checks: Checks | None = None) -> None:
         self.operator = operator
+        self._checks = checks or usual_checks()  # made here, as no batch takes that long
         self.size: int = operator.params.batch_size
         self._written, self._scores = written_columns(operator), set(operator.scores)
         self._region_scores = set(operator.region_scores)
-        prepare()  # no batch takes that long
 
     def run(self, rows: list[Row]) -> Tally:
         """Replace the rows that are still ok by what the operator makes of them."""
@@ -83,7 +87,7 @@ class Batches:
 
     def _accept(self, before: Row, after: Row) -> Row:
         """The row as the operator left it, held to what can be stored and what it declares."""
-        if found := misfit(after):
+        if found := misfit(after, self._checks):
             return self._failed(before, "operator_error", f"TypeError: {found}")
         if undeclared := self._undeclared(before, after):
             text = f"ValueError: wrote {', '.join(undeclared)}, which it does not declare"
@@ -93,8 +97,10 @@ class Batches:
     def _undeclared(self, before: Row, after: Row) -> list[str]:
         known = set().union(*(region.scores for region in before.regions))
         found = set().union(*(region.scores for region in after.regions))
+        own = _own_of_regions(after) - _own_of_regions(before) - set(self.operator.writes)
         return [
             *sorted(after.values.keys() - before.values.keys() - self._written),
+            *sorted(own),
             *sorted(after.scores.keys() - before.scores.keys() - self._scores),
             *sorted(found - known - self._region_scores),
         ]
@@ -104,6 +110,11 @@ class Batches:
         failed = row.copy()
         failed.fail(self.operator.name, code, utf8(message))
         return failed
+
+
+def _own_of_regions(row: Row) -> set[str]:
+    """Names of the declared fields that regions of the row have."""
+    return {f"{REGION}{name}" for region in row.regions for name in region.values}
 
 
 def tally(operator: Operator, given: Sequence[Row], made: Sequence[Row]) -> Tally:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from imgdiff.data.fields import known_fields, pictures
 from imgdiff.data.input import Input
 from imgdiff.data.rows import Row
 from imgdiff.engine import Plan
 from imgdiff.engine.replay import Replay, Stored, trusting
-from imgdiff.engine.selection import PICTURES
 from imgdiff.store.run_dir import RunDir
 
 
@@ -32,6 +32,7 @@ def forecast(plan: Plan, folder: RunDir, source: Input) -> list[Forecast]:
     """For every phase, in order. No model is loaded and no picture read."""
     forecasts = [Forecast(phase.name) for phase in plan.phases]
     replays = [Replay(phase.operators) for phase in plan.phases]
+    unread = pictures(known_fields(folder.info))
     for shard in range(folder.shard_count):
         rows: list[Row] | None = None
         unknown = 0  # rows of which it is open how they come to the phase
@@ -39,9 +40,9 @@ def forecast(plan: Plan, folder: RunDir, source: Input) -> list[Forecast]:
             if folder.is_done(number, shard):
                 each.reused += 1
                 continue
-            manifest, stored = folder.files.stored(number, shard, PICTURES)
+            manifest, stored = folder.files.stored(number, shard, unread)
             if rows is None and number:
-                rows = folder.files.read(shard, number, PICTURES)
+                rows = folder.files.read(shard, number, unread)
             elif rows is None:
                 start, stop = folder.span(shard)
                 rows = _given(source.ids[start:stop], stored)

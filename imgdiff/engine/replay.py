@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imgdiff.data.rows import Region, Row
-from imgdiff.data.storable import misfit
+from imgdiff.data.storable import Checks, misfit
 from imgdiff.engine import Tally
 from imgdiff.engine.batches import tally
 from imgdiff.operator import Filter, Operator
@@ -47,7 +47,7 @@ class Replayed:
 def mark(row: Row) -> str:
     """Two hashes, of a row's fields and of its scores and kept regions: rows with one mark come out
     of the same operators alike."""
-    kept = [(k, vars(region)) for k, region in enumerate(row.regions) if region.status == "ok"]
+    kept = [(k, region.record) for k, region in enumerate(row.regions) if region.status == "ok"]
     return f"{_hash(row.values)}.{_hash([row.scores, len(row.regions), kept])}"
 
 
@@ -71,11 +71,14 @@ class Replay:
     numbers: operator -> its place. writers, scorers, region_scorers: what is written or scored, by
     name -> the place of the operator that does it. screeners: places of the filters for whose
     refusals nothing is stored of what this phase makes. by_region: take what was made of a region
-    to be the same whichever others are with it, which is an estimate.
+    to be the same whichever others are with it, which is an estimate. checks: of a run with fields
+    of its own.
     """
 
-    def __init__(self, operators: Sequence[Operator], by_region: bool = False) -> None:
-        self.operators, self.by_region = operators, by_region
+    def __init__(
+        self, operators: Sequence[Operator], by_region: bool = False, checks: Checks | None = None
+    ) -> None:
+        self.operators, self.by_region, self.checks = operators, by_region, checks
         self.numbers = {operator.name: number for number, operator in enumerate(operators)}
         self.writers = {name: k for k, each in enumerate(operators) for name in each.writes}
         self.scorers = {name: k for k, op in enumerate(operators) for name in op.scores}
@@ -179,7 +182,13 @@ class Trace:
             return came
         by, refusal = self.refused.get(k, (number, None))
         phase, stored, until = self.phase, self.stored.regions[k], min(number, by + 1)
-        region = replace(stored, status="ok", reason="", conversations=list(stored.conversations))
+        region = replace(
+            stored,
+            status="ok",
+            reason="",
+            conversations=list(stored.conversations),
+            values=dict(stored.values),
+        )
         region.scores = {
             name: score
             for name, score in stored.scores.items()
@@ -189,7 +198,7 @@ class Trace:
         for name, writer in phase.writers.items():
             section, _, inner = name.partition(".")
             if section == "regions" and inner and writer >= until:
-                setattr(region, inner, getattr(plain, inner))
+                _take_back(region, inner, plain)
         if refusal is not None and by < number:
             region.status, region.reason = refusal.status, refusal.reason
         return region
@@ -202,7 +211,7 @@ class Trace:
         kept_then = {k for k in range(len(given.regions)) if self.lasts[k] >= number}
         made = self.before(number + 1)
         if isinstance(operator, Filter) and self._was_decided(number, operator, kept):
-            if not kept <= kept_then or not _decided(operator, made):
+            if not kept <= kept_then or not _decided(operator, made, self.phase.checks):
                 return None
         elif kept == kept_then or (self.phase.by_region and kept < kept_then):
             self._end_as_then(number, made)
@@ -246,10 +255,20 @@ class Trace:
             made.status, made.reason, made.message = then.status, then.reason, then.message
 
 
-def _decided(operator: Filter, row: Row) -> bool:
+def _take_back(region: Region, name: str, plain: Region) -> None:
+    """Let a field be what it was in `plain`."""
+    if name in vars(region):
+        setattr(region, name, getattr(plain, name))
+    elif name in plain.values:
+        region[name] = plain[name]
+    else:
+        region.values.pop(name, None)
+
+
+def _decided(operator: Filter, row: Row, checks: Checks | None) -> bool:
     """Let the filter decide; whether it could: it may ask for a score that is not stored."""
     try:
         operator.decide(row)
     except (Exception, SystemExit):  # run on the row, it says what is wrong with it
         return False
-    return misfit(row) is None
+    return misfit(row, checks) is None

@@ -5,7 +5,9 @@ import time
 from collections.abc import Sequence
 
 from imgdiff.console.progress import Progress
+from imgdiff.data.fields import known_fields, own_fields, pictures
 from imgdiff.data.rows import Row
+from imgdiff.data.storable import Checks, checks_of
 from imgdiff.engine import Plan, Tally
 from imgdiff.engine.batches import Batches
 from imgdiff.engine.faults import explained, raise_what_stops, set_up
@@ -13,8 +15,6 @@ from imgdiff.errors import StoppedError
 from imgdiff.models import Models
 from imgdiff.operator import Selector
 from imgdiff.store.run_dir import RunDir
-
-PICTURES = {"image_a", "image_b"}  # most of a row's bytes
 
 
 def select(plan: Plan, folder: RunDir, progress: Progress, stop: threading.Event) -> None:
@@ -30,8 +30,10 @@ def select(plan: Plan, folder: RunDir, progress: Progress, stop: threading.Event
     todo = folder.todo(number)  # with a shard go all that come after it
     if not phase.selects or not todo:
         return
-    unread = PICTURES.difference(*(operator.reads for operator in phase.operators))
-    selection = Selection([op.fresh() for op in phase.operators if isinstance(op, Selector)])
+    reads = {name for operator in phase.operators for name in operator.reads}
+    unread = pictures(known_fields(folder.info)) - reads
+    selectors = [op.fresh() for op in phase.operators if isinstance(op, Selector)]
+    selection = Selection(selectors, checks_of(own_fields(folder.info)))
     progress.begin_phase(phase.name, folder.shard_count, folder.manifests(number))
     for shard in range(todo[0]):
         selection.remember(folder.files.read(shard, number + 1, unread))
@@ -49,10 +51,10 @@ def select(plan: Plan, folder: RunDir, progress: Progress, stop: threading.Event
 class Selection:
     """Selectors at work. A row counts as kept when all of them have let it pass."""
 
-    def __init__(self, selectors: Sequence[Selector]) -> None:
+    def __init__(self, selectors: Sequence[Selector], checks: Checks | None = None) -> None:
         set_up(Selector.stage, selectors, Models({}))
         self._selectors = selectors
-        self._steps = [Batches(selector) for selector in selectors]
+        self._steps = [Batches(selector, checks) for selector in selectors]
 
     def run(self, rows: list[Row]) -> list[Tally]:
         """Replace the rows that are still ok by what the selectors make of them, one by one."""

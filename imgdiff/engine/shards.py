@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imgdiff.data.fields import own_fields
 from imgdiff.data.input import Demand, Part
 from imgdiff.data.readers import open_input
 from imgdiff.data.readers.base import Reader
 from imgdiff.data.rows import Row
+from imgdiff.data.storable import checks_of
 from imgdiff.engine import Phase, Plan, withhold
 from imgdiff.engine.batches import Batches
 from imgdiff.engine.crumbs import BLAMED_AFTER, Crumb
@@ -59,8 +61,9 @@ class Worker:
         self._models = Models(task.models, answers=task.files.path / ANSWERS)
         self._reader: Reader | None = None
         self._operators = [operator.fresh() for operator in task.phase.operators]
-        self._steps = [Batches(operator) for operator in self._operators]
-        self._replay = Replay(self._operators)
+        checks = checks_of(own_fields(task.files.info))
+        self._steps = [Batches(operator, checks) for operator in self._operators]
+        self._replay = Replay(self._operators, checks=checks)
         self._is_set_up = False
 
     def run(self, shard: int, part: Part) -> Manifest:

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from imgdiff.data.fields import TEXT
 from imgdiff.data.input import Demand, Input
 from imgdiff.data.readers import open_input
-from imgdiff.data.rows import INPUT_FIELDS, Row
+from imgdiff.data.rows import Row
 from imgdiff.engine import Plan
 from imgdiff.engine.faults import explained
 from imgdiff.errors import RefusedError, StoppedError
@@ -15,7 +16,6 @@ from imgdiff.store.files import write_atomic
 from imgdiff.store.shard_files import to_json
 
 FOLDER = "surveys"  # in the run folder, for people
-GIVEN = frozenset(["caption_a", "caption_b", "objects"])  # what rows carry then
 SPAN = 1000  # rows in memory at once
 
 
@@ -55,7 +55,9 @@ def write_surveys(plan: Plan, folder: Path) -> None:
 
 def surveyed_rows(source: Input) -> Iterator[Row]:
     """The readable rows of an input with their captions and objects alone, none kept."""
-    demand = Demand(0, 0, needed=frozenset(), made=frozenset(INPUT_FIELDS) - GIVEN)
+    fields = source.address.fields.values()
+    others = frozenset(field.name for field in fields if field.kind not in (TEXT, [TEXT]))
+    demand = Demand(0, 0, needed=frozenset(), made=others)
     with open_input(source.address) as reader:
         for start in range(0, len(source), SPAN):
             part = source.part(start, min(start + SPAN, len(source)))

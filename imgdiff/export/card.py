@@ -31,39 +31,6 @@ SIZES = {  # below this many rows -> the Hub's name for the size
     100_000_000: "10M<n<100M",
 }
 MARKUP = re.compile(r"([\\`*_{}\[\]#|~])")
-COLUMNS = {
-    "id": "unique; that of a region is `{id of the pair}-{number}`",
-    "pair_id": "the pair, in `pairs`, that holds the images",
-    "row_id": "the pair that the region belongs to",
-    "caption_a": "what image A (or its box) should show",
-    "caption_b": "what image B (or its box) should show",
-    "edit": "what was changed between the captions: kind, source words, target words",
-    "image_a": "image A",
-    "image_b": "image B, of the same size",
-    "prompt": "what the MLLM was asked when it wrote `caption_a`",
-    "phrases": "things that `caption_a` names: text, its place in characters, score (its "
-    "cosine with the image), set: positive (shown), negative (made up) or none",
-    "sentence_set": "positive: all that `caption_a` names is shown; or none",
-    "objects": "things that image A shows",
-    "negatives": "captions that fit image A worse than `caption_a` does: caption, family (random, "
-    "popular, adversarial: absent objects put in; remove; alter), objects",
-    "hash_a": "perceptual hash of image A (ImageHash's phash)",
-    "hash_b": "perceptual hash of image B",
-    "editing": "how image B was made from A: mode (replace, refine, inpaint), number of the "
-    "candidate kept, scores of all candidates",
-    "seed": "every random number of the pair came from it",
-    "scores": "the numbers that filters compared; null where a filter was not reached",
-    "regions": "list of regions, with the columns of a region",
-    "box_xyxy": "left, top, right, bottom in pixels of image A's frame",
-    "source": "the image the box was found in: a or b",
-    "difference": "a sentence that says how A and B differ in the box",
-    "left": "the image, a or b, that stands left in the picture that `conversations` are about",
-    "conversations": "turns of question (`human`) and answer (`gpt`)",
-    "provenance": "operators in order: name, version, hash of the parameters, models",
-    "status": "ok, rejected (a rule said no) or failed (something broke)",
-    "reason": "`operator: code`",
-    "message": "the reason as a sentence",
-}
 
 
 def write_card(path: Path, run: FinishedRun, *, kept: bool, tables: Sequence[Table]) -> None:
@@ -84,7 +51,6 @@ def write_card(path: Path, run: FinishedRun, *, kept: bool, tables: Sequence[Tab
         kept=kept,
         tables=tables,
         held_back=any(path.parent.glob("*/validation-*.parquet")),
-        columns=COLUMNS,
         examples=list(islice(_kept_rows(run), EXAMPLES)) if kept else [],
     )
     path.write_text(card, encoding="utf-8")

@@ -1,10 +1,11 @@
 """What the tables of a dataset hold: their columns, and what a row adds to each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from imgdiff.data.fields import TABLE, TEXT, Field, features_of, known_fields, pictures
 from imgdiff.data.images import load_rgb
 from imgdiff.data.rows import Row
 from imgdiff.errors import RowError
@@ -15,86 +16,77 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 
+ALWAYS = {field.name: field for field in TABLE if field.given_by == "engine"}
+PAIR_ID = Field("pair_id", TEXT, "the pair, in `pairs`, that holds the images", "engine")
+ROW_ID = Field("row_id", TEXT, "the pair that the region belongs to", "engine")
+MODEL = {"role": TEXT, "name": TEXT, "fingerprint": TEXT}
+PROVENANCE = Field(
+    "provenance",
+    [{"operator": TEXT, "version": TEXT, "params_sha256": TEXT, "models": [MODEL]}],
+    "operators in order: name, version, hash of the parameters, models",
+    "engine",
+)
+
+
 @dataclass(frozen=True)
 class Table:
     """One config of a dataset folder.
 
-    records: what a row adds. A record may hold more than `features` names: the schema picks.
+    meanings: what its columns hold, in words. records: what a row adds. A record may hold more than
+    `features` names: the schema picks.
     """
 
     folder: str
     config: str
     features: "Features"
+    meanings: dict[str, str]
     records: Callable[[Row], list[Record]]
 
 
 def tables(info: Record) -> list[Table]:
     """The tables of a run, by its `run.json`. Columns that its recipe does not make are absent."""
-    from datasets import Features, List, Value
+    from datasets import List
 
-    text, made = Value("string"), _made_fields(info)
-    step = {"operator": text, "version": text, "params_sha256": text}
-    step["models"] = List({"role": text, "name": text, "fingerprint": text})
-    ending = {"status": text, "reason": text}
-    words = {
-        n.removeprefix("regions."): kind for n, kind in made.items() if n.startswith("regions.")
-    }
-    place = {"box_xyxy": List(Value("float32"), length=4)}
-    found = {"id": text, **place, "source": text, **words, **_scores(info, "region_scores")}
-    sample = {"id": text, "pair_id": text, **place, **words, **_scores(info, "region_scores")}
-    pair = {"id": text, **{n: kind for n, kind in made.items() if "." not in n}}
-    pair |= {"seed": Value("int64"), **_scores(info, "scores")}
+    known = known_fields(info)
+    made = [each for name, each in known.items() if each.exported and _makes(info, name)]
+    row_scores, region_scores = _scores(info, "scores"), _scores(info, "region_scores")
+    place = [ALWAYS["regions.box_xyxy"]]
+    words = [each for each in made if each.of_region]
+    words += [ALWAYS["regions.scores"]] if region_scores else []
+    found = [ALWAYS["id"], *place, ALWAYS["regions.source"], *words]
+    pair = [ALWAYS["id"], *(e for e in made if not e.of_region and e.name != "regions")]
+    pair += [ALWAYS["seed"], *([ALWAYS["scores"]] if row_scores else [])]
+    last = [*(e for e in made if e.name == "regions"), PROVENANCE]
+    ending = [ALWAYS["status"], ALWAYS["reason"]]
 
-    def with_lists(columns: Record, region: Record) -> Features:
-        regions = {"regions": List(region)} if _makes(info, "regions") else {}
-        return Features(columns | regions | {"provenance": List(step)})
+    def of_pairs(folder: str, fields: list[Field], region: list[Field], records: Any) -> Table:
+        regions = List(features_of(region, scores=region_scores))
+        features = features_of(fields, scores=row_scores, regions=regions)
+        return _table(folder, "pairs", fields, features, records)
 
-    steps = _steps(info)
+    def of_regions(folder: str, config: str, fields: list[Field], records: Any) -> Table:
+        features = features_of(fields, scores=region_scores)
+        return _table(folder, config, fields, features, records)
+
+    steps, views = _steps(info), pictures(known)
     return [
-        Table("data", "pairs", with_lists(pair, found), lambda row: _kept_pair(row, steps)),
-        Table("data", "samples", Features(sample), _samples),
-        Table(
+        of_pairs("data", [*pair, *last], found, lambda row: _kept_pair(row, steps, views)),
+        of_regions("data", "samples", [ALWAYS["id"], PAIR_ID, *place, *words], _samples),
+        of_pairs(
             "dropped",
-            "pairs",
-            with_lists(pair | ending | {"message": text}, found | ending),
-            lambda row: _dropped_pair(row, steps),
+            [*pair, *ending, ALWAYS["message"], *last],
+            [*found, *ending],
+            lambda row: _dropped_pair(row, steps, views),
         ),
-        Table("dropped", "regions", Features({"row_id": text} | found | ending), _refused_regions),
+        of_regions("dropped", "regions", [ROW_ID, *found, *ending], _refused_regions),
     ]
 
 
-def _made_fields(info: Record) -> Record:
-    """Field -> feature, of the fields that the recipe makes or the input brings; regions aside."""
-    from datasets import Image, List, Value
+def _table(folder: str, config: str, fields: list[Field], columns: Record, records: Any) -> Table:
+    from datasets import Features
 
-    text = Value("string")
-    phrase = {"text": text, "start": Value("int32"), "end": Value("int32")}
-    phrase |= {"score": Value("float32"), "set": text}
-    kinds = {
-        "caption_a": text,
-        "caption_b": text,
-        "edit": {"kind": text, "source": text, "target": text},
-        "image_a": Image(),
-        "image_b": Image(),
-        "prompt": text,
-        "phrases": List(phrase),
-        "sentence_set": text,
-        "objects": List(text),
-        "negatives": List({"caption": text, "family": text, "objects": List(text)}),
-        "hash_a": text,
-        "hash_b": text,
-        "editing": {
-            "mode": text,
-            "candidate": Value("int32"),
-            "candidate_scores": List(Value("float32")),
-        },
-        "regions.caption_a": text,
-        "regions.caption_b": text,
-        "regions.difference": text,
-        "regions.left": text,
-        "regions.conversations": List({"from": text, "value": text}),
-    }
-    return {name: kind for name, kind in kinds.items() if _makes(info, name)}
+    meanings = {each.column: each.meaning for each in fields}
+    return Table(folder, config, Features(columns), meanings, records)
 
 
 def _makes(info: Record, field: str) -> bool:
@@ -107,7 +99,7 @@ def _scores(info: Record, kind: str) -> Record:
     from datasets import Value
 
     names = [name for operator in info["operators"] for name in operator[kind]]
-    return {"scores": dict.fromkeys(names, Value("float32"))} if names else {}
+    return dict.fromkeys(names, Value("float32"))
 
 
 def _steps(info: Record) -> list[Record]:
@@ -132,21 +124,22 @@ def public_name(name: str) -> str:
     return PurePath(name).name if PurePath(name).is_absolute() else name
 
 
-def _kept_pair(row: Row, steps: list[Record]) -> list[Record]:
-    return [_pair(row, _kept(row), steps)] if row.ok else []
+def _kept_pair(row: Row, steps: list[Record], views: Collection[str]) -> list[Record]:
+    return [_pair(row, _kept(row), steps, views)] if row.ok else []
 
 
-def _dropped_pair(row: Row, steps: list[Record]) -> list[Record]:
+def _dropped_pair(row: Row, steps: list[Record], views: Collection[str]) -> list[Record]:
     """The row with the operators it met: none where the reader refused it."""
     if row.ok:
         return []
     last = row.reason.partition(":")[0]
     met = next((k for k, step in enumerate(steps, 1) if step["operator"] == last), 0)
-    return [_pair(row, _regions(row), steps[:met])]
+    return [_pair(row, _regions(row), steps[:met], views)]
 
 
-def _pair(row: Row, regions: list[Record], steps: list[Record]) -> Record:
-    images = {name: _readable(row, name) for name in ("image_a", "image_b")}
+def _pair(row: Row, regions: list[Record], steps: list[Record], views: Collection[str]) -> Record:
+    """views: the fields that are pictures."""
+    images = {name: _readable(row, name) for name in views}
     return vars(row) | row.values | images | {"regions": regions, "provenance": steps}
 
 
@@ -166,7 +159,7 @@ def _readable(row: Row, name: str) -> Record | None:
 def _regions(row: Row) -> list[Record]:
     """Every region under its name, its row's id and its number in the row."""
     names = {"row_id": row.id, "pair_id": row.id}
-    return [vars(region) | names | {"id": f"{row.id}-{k}"} for k, region in enumerate(row.regions)]
+    return [region.record | names | {"id": f"{row.id}-{k}"} for k, region in enumerate(row.regions)]
 
 
 def _kept(row: Row) -> list[Record]:

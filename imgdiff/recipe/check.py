@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from imgdiff.data.fields import FIELDS, TAKEN, Field
 from imgdiff.data.input import fields_of, peek
 from imgdiff.data.readers import find
-from imgdiff.data.readers.base import FIELDS as INPUT_NAMES
 from imgdiff.data.readers.base import Address, InputError, kind
-from imgdiff.data.rows import FIELDS, INPUT_FIELDS
 from imgdiff.engine import Phase, Plan, phases_of, written_columns
 from imgdiff.errors import RefusedError
 from imgdiff.export import ALWAYS, FORMATS
@@ -59,10 +58,11 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     steps = list(_operators(source, inherited))
     _refuse_repeats(source, steps)
     _check_selection(source, steps)
-    dataset = _dataset(source)
+    fields = _known_fields(source, steps)
+    dataset = _dataset(source, fields)
     models = _bound_models(source, steps)
     columns = _given_columns(source, dataset)
-    needed, made = _follow_fields(source, steps, dataset, columns)
+    needed, made = _follow_fields(source, steps, fields, dataset, columns)
     phases = phases_of(operator for _, operator in steps)
     _check_screening(source, steps, phases)
     _check_pools(source, [phase.name for phase in phases if not phase.selects])
@@ -149,7 +149,20 @@ def _check_selection(source: Source, steps: Sequence[Step]) -> None:
             source.add(key, text)
 
 
-def _dataset(source: Source) -> Address | None:
+def _known_fields(source: Source, steps: Sequence[Step]) -> dict[str, Field]:
+    """The fields that a recipe may name: the package's, and those that its operators declare."""
+    known, declared_by = dict(FIELDS), dict[str, str]()
+    for key, operator in steps:
+        for field in operator.fields:
+            first = declared_by.setdefault(field.name, operator.name)
+            if field.column in TAKEN:
+                source.add(key, f"declares {field.name}, which is taken. Give it another name.")
+            elif known.setdefault(field.name, field) != field:
+                source.add(key, f"declares {field.name} in another way than {first}.")
+    return known
+
+
+def _dataset(source: Source, fields: Mapping[str, Field]) -> Address | None:
     """The input: as given, else from where the folder of recipes is (installed ones)."""
     name = source.data.get("dataset_path")
     if not isinstance(name, str) or not name:
@@ -157,12 +170,15 @@ def _dataset(source: Source) -> Address | None:
     given = source.data.get("columns")
     pairs = given.items() if isinstance(given, dict) else ()
     columns = {str(field): column for field, column in pairs if isinstance(column, str)}
+    given_fields = {name: each for name, each in fields.items() if each.given_by == "input"}
+    names = ("id", *given_fields)
     for field in columns:
-        if field not in INPUT_NAMES:
-            hint = did_you_mean(field, INPUT_NAMES) or f" The input gives {', '.join(INPUT_NAMES)}."
+        if field not in names:
+            hint = did_you_mean(field, names) or f" The input gives {', '.join(names)}."
             source.add(("columns", field), f"no field of the input.{hint}")
     try:
-        return replace(find(name, Path(), source.path.parent.parent), columns=columns)
+        found = find(name, Path(), source.path.parent.parent)
+        return replace(found, columns=columns, fields=given_fields)
     except InputError as error:
         source.add(("dataset_path",), str(error))
         return None
@@ -185,7 +201,11 @@ def _given_columns(source: Source, dataset: Address | None) -> frozenset[str] | 
 
 
 def _follow_fields(
-    source: Source, steps: Sequence[Step], dataset: Address | None, columns: frozenset[str] | None
+    source: Source,
+    steps: Sequence[Step],
+    fields: Mapping[str, Field],
+    dataset: Address | None,
+    columns: frozenset[str] | None,
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Follow the fields from operator to operator; returns (needed from the input, made here).
 
@@ -195,17 +215,17 @@ def _follow_fields(
     complete = dataset is not None and not any(p.key.startswith("process") for p in source.problems)
     given: Collection[str] = ()
     if dataset is not None:
-        given = INPUT_FIELDS if columns is None else fields_of(columns, dataset)
+        given = dataset.fields if columns is None else fields_of(columns, dataset)
     needed, made = set[str](), set[str]()
     for key, operator in steps:
         for name in dict.fromkeys((*operator.reads, *operator.writes)):
-            if name not in FIELDS:
-                source.add(key, f"{name} is no field of a row.{did_you_mean(name, FIELDS)}")
-        missing = [name for name in operator.reads if name in FIELDS and name not in made]
+            if name not in fields:
+                source.add(key, f"{name} is no field of a row.{did_you_mean(name, fields)}")
+        missing = [name for name in operator.reads if name in fields and name not in made]
         needed.update(missing)
         for name in missing:
             if complete and name not in given:
-                advice = _way_out(key, operator, name) + _makers(name)
+                advice = _way_out(key, operator, fields[name]) + _makers(name)
                 source.add(key, f"needs {name}, which nothing before it makes.{advice}")
         made.update(operator.writes)
     written = set(itertools.chain.from_iterable(written_columns(op) for _, op in steps))
@@ -229,14 +249,14 @@ def _check_screening(source: Source, steps: Sequence[Step], phases: Sequence[Pha
                 source.add(key, f"{field} is made anew by {later} behind it. Put it behind that.")
 
 
-def _way_out(key: Key, operator: Operator, name: str) -> str:
-    """What to change when an input cannot give a field."""
-    if name not in INPUT_FIELDS:
+def _way_out(key: Key, operator: Operator, field: Field) -> str:
+    """What to change when an input does not give a field."""
+    if field.given_by != "input":
         return ""
     step = len(key) > len(("process", 0, "operator"))  # of a composite
-    if step and name.startswith("caption") and isinstance(operator, Filter):
+    if step and field.name.startswith("caption") and isinstance(operator, Filter):
         return f" Without captions set {operator.name}: off."
-    return f" If the input calls it otherwise, say so under columns: {name}."
+    return f" If the input calls it otherwise, say so under columns: {field.name}."
 
 
 def _check_pools(source: Source, phases: Sequence[str]) -> None:

@@ -121,8 +121,8 @@ def _card(shard: int, row: Row, numbers: list[int]) -> Card:
         light,
         [(k, light.regions[k]) for k in numbers[:SHOWN_REGIONS]],
         max(0, len(numbers) - SHOWN_REGIONS),
-        thumbnail(light.values.pop("image_a", None)),
-        thumbnail(light.values.pop("image_b", None)),
+        thumbnail(row.values.get("image_a")),
+        thumbnail(row.values.get("image_b")),
         before,
         after,
         edited_words(row),
@@ -131,12 +131,11 @@ def _card(shard: int, row: Row, numbers: list[int]) -> Card:
 
 
 def legible(row: Row) -> Row:
-    """A copy of the row for a page, every text in it and in its regions shortened."""
+    """A copy of the row for a page: every text in it and in its regions shortened, no pictures."""
     copied = row.copy()
-    copied.values = {name: _legible(value) for name, value in copied.values.items()}
-    copied.message = shortened(copied.message)
+    copied.values, copied.message = _legible(copied.values), shortened(copied.message)
     for region in copied.regions:
-        for name in ("caption_a", "caption_b", "difference", "conversations"):
+        for name in ("caption_a", "caption_b", "difference", "conversations", "values"):
             setattr(region, name, _legible(getattr(region, name)))
     return copied
 
@@ -148,7 +147,7 @@ def _legible(value: Any) -> Any:
         return [_legible(each) for each in value]
     if isinstance(value, dict):
         return {name: _legible(each) for name, each in value.items()}
-    return value
+    return None if isinstance(value, bytes) else value
 
 
 def page_name(row_id: str) -> str:

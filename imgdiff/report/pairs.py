@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from imgdiff.data.fields import PICTURE, own_fields
 from imgdiff.data.rows import Region, Row
 from imgdiff.export import FinishedRun
 from imgdiff.report.gallery import (
@@ -74,7 +75,8 @@ def _page(info: dict[str, Any], row: Row, order: list[str], place: str) -> bytes
     here = order.index(page_name(row.id))
     before, after = caption_words(row)
     image_a, image_b = (thumbnail(row.values.get(name), SIDE) for name in ("image_a", "image_b"))
-    phrases = pieces(row)
+    phrases, shown = pieces(row), legible(row)
+    own = [field for field in own_fields(info) if field.kind != PICTURE]
     sides = [("A", image_a, before), ("B", image_b, after)]
     return render(
         "pair.html.jinja",
@@ -82,12 +84,14 @@ def _page(info: dict[str, Any], row: Row, order: list[str], place: str) -> bytes
         SCRIPTS,
         info=info,
         thresholds=thresholds(info),
-        row=legible(row),
+        row=shown,
+        own=[field for field in own if not field.of_region],
+        own_of_regions=[field for field in own if field.of_region],
         edited=edited_words(row),
         sides=sides[:1] if is_alone(row) else sides,
         negatives=by_family(row),
         phrases=phrases,
-        numbered=shown_regions(row),
+        numbered=shown_regions(shown),
         more_regions=max(0, len(row.regions) - SHOWN_REGIONS),
         zoom=zoom,
         steps=steps(row, info),

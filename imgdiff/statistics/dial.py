@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from imgdiff.data.fields import known_fields, pictures
 from imgdiff.data.rows import Row
 from imgdiff.engine.replay import Replay, Trace
-from imgdiff.engine.selection import PICTURES
 from imgdiff.errors import RefusedError
 from imgdiff.operator import Filter, Operator, load_operator_file, registry
 from imgdiff.store.run_dir import RUN
@@ -40,9 +40,10 @@ def load_run(path: Path) -> StoredRun:
     if info is None:
         raise RefusedError(f"{path} is no run folder: {RUN} is missing or cannot be read")
     files, phases = ShardFiles(path, info), len(info["phases"])
+    unread = pictures(known_fields(info))
     last = files.folder(phases - 1)
     shards = sorted(int(manifest.stem) for manifest in last.glob("*.json"))
-    rows = [row for shard in shards for row in files.read(shard, phases, PICTURES)]
+    rows = [row for shard in shards for row in files.read(shard, phases, unread)]
     limit = info["recipe"]["limit"] or info["input"]["rows"]
     if not rows:
         raise RefusedError(f"{path}: no shard is complete. Run the recipe first.")

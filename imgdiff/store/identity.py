@@ -7,8 +7,8 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from imgdiff.data.fields import in_order
 from imgdiff.data.input import Input
-from imgdiff.data.rows import FIELDS, INPUT_FIELDS
 from imgdiff.engine import Plan
 from imgdiff.operator import INHERITED, Filter, Operator
 
@@ -29,7 +29,7 @@ def describe(plan: Plan, source: Input) -> dict[str, Any]:
         written = set(phase.columns)
         if number == 0:  # pictures and captions of the input are stored with what is first made
             written |= set(source.columns) - plan.made
-        phases[number]["columns"] = [name for name in FIELDS if name in written]
+        phases[number]["columns"] = in_order(written)
         phases[number]["thresholds"] = {
             operator.name: moved for operator in phase.operators if (moved := _thresholds(operator))
         }
@@ -59,6 +59,7 @@ def describe(plan: Plan, source: Input) -> dict[str, Any]:
             for operator in phase.operators
         ],
         "phases": phases,
+        "fields": [asdict(field) for field in plan.own_fields],
     }
 
 
@@ -123,7 +124,7 @@ def _scorings(plan: Plan, source: Input, phases: list[dict[str, Any]]) -> list[s
     demand = plan.demand
     wanted = asdict(demand) | {
         "needed": sorted(demand.needed),
-        "made": sorted(demand.made & set(INPUT_FIELDS)),
+        "made": sorted(demand.made & source.address.fields.keys()),
     }
     so_far: list[Any] = [
         source.sha256,
@@ -141,6 +142,8 @@ def _scorings(plan: Plan, source: Input, phases: list[dict[str, Any]]) -> list[s
             so_far.append([operator.name, operator.version, params, models])
             if operator.surveyed is not None:
                 so_far.append(operator.surveyed)
+            if operator.fields:
+                so_far.append([[each.name, each.kind, each.given_by] for each in operator.fields])
         text = json.dumps(so_far, sort_keys=True)
         scorings.append(hashlib.sha256(text.encode()).hexdigest())
     return scorings

@@ -9,6 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from imgdiff.data.fields import own_fields
 from imgdiff.data.rows import Row, features, from_table, to_table
 from imgdiff.engine import Tally
 from imgdiff.engine.replay import Stored
@@ -229,7 +230,11 @@ class ShardFiles:
         operators = [each for each in self.info["operators"] if each["name"] in so_far]
         row_scores = [score for each in operators for score in each["scores"]]
         region_scores = [score for each in operators for score in each["region_scores"]]
-        return features(phases[-1]["columns"], row_scores, region_scores).arrow_schema
+        written = {name for each in operators for name in each["writes"]}
+        own = [
+            field for field in own_fields(self.info) if not field.of_region or field.name in written
+        ]
+        return features(phases[-1]["columns"], row_scores, region_scores, own).arrow_schema
 
 
 def hash_of_ids(ids: Sequence[str]) -> str:

@@ -4,7 +4,8 @@ import inspect
 
 import pytest
 
-from imgdiff.data.rows import FIELDS, Region
+from imgdiff.data.fields import FIELDS
+from imgdiff.data.rows import Region
 from imgdiff.operator import Composite, Filter, registry
 from imgdiff.testing import make_row, run_operator
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any, ClassVar, NamedTuple
 
-from imgdiff.data.rows import INPUT_FIELDS
+from imgdiff.data.fields import INPUT_FIELDS, Field
 from imgdiff.errors import RefusedError, RowError
 
-FIELDS = ("id", *INPUT_FIELDS)  # that an input may give
 ALIASES = {"caption_a": "caption", "image_a": "image"}
 KINDS = {
     str: "text",
@@ -32,13 +31,15 @@ class Address:
     """Where an input is, and which column gives which field.
 
     name: as a person wrote it. place: the file or folder; None for a name on the Hub.
-    columns: field -> column, where the recipe says so. revision: the commit on the Hub.
+    columns: field -> column, where the recipe says so. revision: the commit on the Hub. fields:
+    those that it may give, by name.
     """
 
     name: str
     place: Path | None
     columns: Mapping[str, str] = field(default_factory=dict)
     revision: str | None = None
+    fields: Mapping[str, Field] = field(default_factory=lambda: INPUT_FIELDS)
 
     def column(self, name: str, given: Iterable[str]) -> str:
         """Which of the `given` columns holds the field `name`; the field's own name if none."""
@@ -49,7 +50,7 @@ class Address:
     @property
     def wanted(self) -> frozenset[str]:
         """All columns that may hold a field."""
-        unnamed = [name for name in FIELDS if name not in self.columns]
+        unnamed = [name for name in ("id", *self.fields) if name not in self.columns]
         return frozenset(
             {*self.columns.values(), *unnamed, *(ALIASES.get(name, name) for name in unnamed)}
         )
