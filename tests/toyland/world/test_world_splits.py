@@ -1,24 +1,27 @@
 """Splits share no scene, and only the judge ever sees a combination that is held out."""
 
+import pytest
+
 from imgdiff.toyland.world.changes import CHANGES, changed_pair, planted
 from imgdiff.toyland.world.sampling import generator, judge_scene, sample_scene
 from imgdiff.toyland.world.vocabulary import HELD_OUT
 
-COUNT = 6000
+COUNTS = pytest.mark.parametrize("count", [600, pytest.param(6000, marks=pytest.mark.slow)])
 
 
-def scenes_of(split):
-    return [sample_scene(generator(split, seed)) for seed in range(COUNT)]
+def scenes_of(split, count):
+    return [sample_scene(generator(split, seed)) for seed in range(count)]
 
 
-def test_no_scene_is_in_two_splits():
+@COUNTS
+def test_no_scene_is_in_two_splits(count):
     digests = {
-        split: {scene.digest() for scene in scenes_of(split)}
+        split: {scene.digest() for scene in scenes_of(split, count)}
         for split in ("train", "validation", "test")
     }
-    digests["judge"] = {judge_scene(seed).digest() for seed in range(COUNT)}
-    assert all(len(found) == COUNT for found in digests.values())
-    assert len(set.union(*digests.values())) == 4 * COUNT
+    digests["judge"] = {judge_scene(seed).digest() for seed in range(count)}
+    assert all(len(found) == count for found in digests.values())
+    assert len(set.union(*digests.values())) == 4 * count
 
 
 def test_a_digest_tells_scenes_apart_and_knows_them_again():
@@ -28,9 +31,10 @@ def test_a_digest_tells_scenes_apart_and_knows_them_again():
     assert one.digest() != moved.digest()
 
 
-def test_held_out_combinations_are_in_no_split_but_the_judges():
+@COUNTS
+def test_held_out_combinations_are_in_no_split_but_the_judges(count):
     for split in ("train", "validation", "test"):
-        assert not any(scene.combinations & HELD_OUT for scene in scenes_of(split))
+        assert not any(scene.combinations & HELD_OUT for scene in scenes_of(split, count))
     of_judge = [bool(judge_scene(seed).combinations & HELD_OUT) for seed in range(1000)]
     assert 0.15 < sum(of_judge) / 1000 < 0.25
 
