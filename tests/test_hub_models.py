@@ -257,6 +257,14 @@ def test_a_pinned_commit_that_was_downloaded_needs_no_hub(hub, project, start, c
     assert_used_both(project)
 
 
+@pytest.mark.parametrize("test", ["ohd", "chair"])
+def test_an_evaluation_of_damaged_weights(hub, project, capsys, test):
+    hub.repos[BLIP].commit(hub.files(BLIP) | {WEIGHTS: b"damaged"})
+    assert cli.main(["evaluate", test, "--model", BLIP, "--toyland", "2"]) == run.REFUSED
+    (line,) = [each for each in capsys.readouterr().err.splitlines() if "loaded" in each]
+    assert line.startswith(f"{BLIP} cannot be loaded: ")
+
+
 def save_recorded(name, folder):
     """A small model with random weights and the processor files that its repository has."""
     recorded = Path(os.environ.get(RECORDINGS, ""), name.replace("/", "--"))

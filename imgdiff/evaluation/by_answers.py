@@ -99,5 +99,9 @@ def _answers(given: argparse.Namespace, asked: Sequence[Prompt]) -> dict[str, st
     if not given.model:
         return asking.ask(None, asked, load, **settings)
     named = named_model(given.model, "mllm", {"embedded": "mllm"})
+    from imgdiff.models.loading import loading
+
     with closing(Models({"mllm": named})) as models:
-        return asking.ask(models.mllm().answer, asked, load, **settings)
+        with loading(named.name):
+            mllm = models.mllm()
+        return asking.ask(mllm.answer, asked, load, **settings)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from imgdiff.errors import RefusedError
-from imgdiff.models.loading import device_of, hide_bars, place, weights
+from imgdiff.models.loading import device_of, hide_bars, loading, place, weights
 from imgdiff.models.matcher import Matcher
 from imgdiff.models.zoo import Checkpoint
 
@@ -186,7 +186,7 @@ def load_scorer(checkpoint: Checkpoint) -> Scorer:
     )
 
     hide_bars()
-    try:
+    with loading(checkpoint.name):
         kind = AutoConfig.from_pretrained(**place(checkpoint)).model_type
         if kind == "blip":
             return Blip(Matcher.load(checkpoint))
@@ -196,8 +196,6 @@ def load_scorer(checkpoint: Checkpoint) -> Scorer:
             return Blip2(blip2, AutoProcessor.from_pretrained(**place(checkpoint)))
         model = AutoModel.from_pretrained(**weights(checkpoint)).to(device_of(checkpoint))
         processor = AutoProcessor.from_pretrained(**place(checkpoint))
-    except (OSError, ValueError) as error:
-        raise RefusedError(f"{checkpoint.name} cannot be loaded: {error}") from None
     if not all(hasattr(model, name) for name in ("get_image_features", "get_text_features")):
         text = f"is of type {kind}, which has no towers for images and for texts"
         raise RefusedError(f"{checkpoint.name} {text}")

@@ -1,12 +1,16 @@
 """Arguments that every `from_pretrained` gets: safetensors only, remote code off, dtype
 explicit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.models.zoo import Checkpoint
+
+LONGEST_MESSAGE = 300
 
 
 def device_of(checkpoint: Checkpoint) -> torch.device:
@@ -43,6 +47,23 @@ def place(checkpoint: Checkpoint) -> dict[str, Any]:
 def weights(checkpoint: Checkpoint) -> dict[str, Any]:
     """Where a model's weights come from, and in which dtype."""
     return place(checkpoint) | {"dtype": dtype_of(checkpoint), "use_safetensors": True}
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """Around the loading of a model of that name, where no engine is around that: what its library
+    raises, of whatever class, is told in one line.
+
+    Raises:
+        RefusedError: the model cannot be loaded.
+    """
+    try:
+        yield
+    except (ModuleNotFoundError, RefusedError, StoppedError):
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())[:LONGEST_MESSAGE]
+        raise RefusedError(f"{name} cannot be loaded: {text}") from error
 
 
 def token_counter(tokenizer: Any) -> Callable[[str], tuple[int, int]]:

@@ -318,6 +318,12 @@ class TestHub:
         assert main(["train", str(recipe)]) == 0
         assert json.loads(record.read_text())["model"]["fingerprint"] == fingerprint
 
+    def test_damaged_weights_are_told_in_one_line(self, name, model_hub, write, capsys):
+        model_hub.repos[name].commit(model_hub.files(name) | {"model.safetensors": b"damaged"})
+        assert main(["train", str(write(name))]) == 2
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert said.startswith(f"{name} cannot be loaded: ")
+
     @pytest.mark.parametrize("verb", ["check", "train"])
     def test_without_safetensors_it_is_refused(
         self, name, model_hub, write, tmp_path, capsys, verb

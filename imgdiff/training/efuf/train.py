@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer
 
-from imgdiff.models.loading import dtype_of, hide_bars, place, weights
+from imgdiff.models.loading import dtype_of, hide_bars, loading, place, weights
 from imgdiff.training.efuf import losses
 from imgdiff.training.efuf.data import SETS, Triples, UnlearningSets, batches_of
 from imgdiff.training.efuf.layers import train_only
@@ -25,10 +25,12 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
     """
     checkpoint = folder.checkpoint
     hide_bars()
-    processor = AutoProcessor.from_pretrained(**place(checkpoint))
+    with loading(checkpoint.name):
+        processor = AutoProcessor.from_pretrained(**place(checkpoint))
     special = processor.tokenizer.all_special_tokens
     sets = UnlearningSets(Path(recipe.data), recipe.unit, special)
-    model = AutoModelForImageTextToText.from_pretrained(**weights(checkpoint))
+    with loading(checkpoint.name):
+        model = AutoModelForImageTextToText.from_pretrained(**weights(checkpoint))
     opened = train_only(model, recipe.layers)
     # the triples hold all epochs, for each of them shall draw other positives
     settings = arguments(recipe, folder, num_train_epochs=1, label_names=["labels"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import Trainer
 
-from imgdiff.models.loading import dtype_of, hide_bars
+from imgdiff.models.loading import dtype_of, hide_bars, loading
 from imgdiff.models.mllm import model_and_processor
 from imgdiff.training.answers import collate
 from imgdiff.training.finetune.model_parts import prepare
@@ -29,7 +29,8 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
     """
     hide_bars()
     checkpoint = folder.checkpoint
-    model, processor = model_and_processor(checkpoint)
+    with loading(checkpoint.name):
+        model, processor = model_and_processor(checkpoint)
     limit = recipe.max_length or model.config.get_text_config().max_position_embeddings
     training, validation = _data(recipe, processor, limit)
     model = prepare(model, recipe)

@@ -12,7 +12,7 @@ from transformers import AutoModel, AutoProcessor, PreTrainedModel, Trainer, Tra
 
 from imgdiff.console.progress import make_console
 from imgdiff.errors import RefusedError
-from imgdiff.models.loading import device_of, hide_bars, place, weights
+from imgdiff.models.loading import device_of, hide_bars, loading, place, weights
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.statistics.estimates import Estimate
 from imgdiff.training import fitting
@@ -78,10 +78,12 @@ def load(checkpoint: Checkpoint) -> tuple[PreTrainedModel, Collator]:
     """The model that is trained, and what makes its batches, with all negatives.
 
     Raises:
-        RefusedError: the model has no image and text towers with a temperature.
+        RefusedError: it cannot be loaded, or has no image and text towers with a temperature.
     """
     hide_bars()
-    model = AutoModel.from_pretrained(**weights(checkpoint))
+    with loading(checkpoint.name):
+        model = AutoModel.from_pretrained(**weights(checkpoint))
+        processor = AutoProcessor.from_pretrained(**place(checkpoint))
     if not hasattr(model, "logit_scale"):
         kind = type(model).__name__
         raise RefusedError(f"{checkpoint.name} is a {kind}; expected a CLIP or a SigLIP")
@@ -90,7 +92,6 @@ def load(checkpoint: Checkpoint) -> tuple[PreTrainedModel, Collator]:
     sigmoid = hasattr(model, "logit_bias")  # SigLIP, whose texts are always of full length
     if sigmoid:
         model.logit_bias.requires_grad_(False)  # moves all logits alike: no loss here depends on it
-    processor = AutoProcessor.from_pretrained(**place(checkpoint))
     return model, Collator(processor, padding="max_length" if sigmoid else True)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from imgdiff.models.loading import dtype_of, hide_bars
+from imgdiff.models.loading import dtype_of, hide_bars, loading
 from imgdiff.models.mllm import Mllm, model_and_processor
 from imgdiff.store.shard_files import read_json, to_json
 from imgdiff.training.answers import collate
@@ -36,7 +36,8 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
     """
     hide_bars()
     checkpoint = folder.checkpoint
-    model, processor = model_and_processor(checkpoint)
+    with loading(checkpoint.name):
+        model, processor = model_and_processor(checkpoint)
     model.to(arguments(recipe, folder).device)
     opened = [source.training() for source in recipe.data]
     parts, questions = held_back(opened, recipe.guards.examples, recipe.seed)
