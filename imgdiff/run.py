@@ -16,7 +16,6 @@ from imgdiff.console.progress import Progress, logging_to, make_console
 from imgdiff.console.signals import stop_on_signals
 from imgdiff.data.input import Input
 from imgdiff.data.readers import pinned_input
-from imgdiff.endings import compare_with_input
 from imgdiff.engine import Plan
 from imgdiff.engine.forecast import forecast
 from imgdiff.engine.selection import select
@@ -39,6 +38,7 @@ from imgdiff.statistics.summary import (
     print_plan,
     print_summary,
 )
+from imgdiff.store.endings import compare_with_input
 from imgdiff.store.files import is_disk_full
 from imgdiff.store.identity import changes, describe
 from imgdiff.store.run_dir import (
