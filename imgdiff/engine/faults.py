@@ -17,10 +17,9 @@ def raise_what_stops(operator: str, error: BaseException) -> None:
     Raises:
         StoppedError: a server cannot be reached, a library is missing, the GPU stopped working.
         OSError: the disk is full.
-        KeyboardInterrupt, SystemExit: a person or Ray ends this process.
+        KeyboardInterrupt: a person stops the run.
     """
-    by_ray = hasattr(error, "ray_terminate_msg")  # its answer to SIGTERM
-    if isinstance(error, KeyboardInterrupt | StoppedError) or by_ray or is_disk_full(error):
+    if isinstance(error, KeyboardInterrupt | StoppedError) or is_disk_full(error):
         raise error
     if isinstance(error, ImportError):
         way_out = "Install what is missing, then run again."
