@@ -13,8 +13,8 @@ from imgdiff.data.rows import Row
 from imgdiff.engine.replay import Replay, Trace
 from imgdiff.errors import RefusedError
 from imgdiff.operator import Filter, Operator, load_operator_file, registry
-from imgdiff.store.run_dir import RUN
-from imgdiff.store.shard_files import ShardFiles, read_json
+from imgdiff.store.run_dir import RUN, RunDir
+from imgdiff.store.shard_files import read_json
 
 STEPS = 24  # values of a threshold that a curve is drawn through
 FAR = 0.02  # share of the scores left out at both ends
@@ -39,15 +39,13 @@ def load_run(path: Path) -> StoredRun:
     info = read_json(path / RUN)
     if info is None:
         raise RefusedError(f"{path} is no run folder: {RUN} is missing or cannot be read")
-    files, phases = ShardFiles(path, info), len(info["phases"])
+    folder, phases = RunDir(path, info), len(info["phases"])
+    shards = (n for n in range(folder.shard_count) if folder.is_done(phases - 1, n))
     unread = pictures(known_fields(info))
-    last = files.folder(phases - 1)
-    shards = sorted(int(manifest.stem) for manifest in last.glob("*.json"))
-    rows = [row for shard in shards for row in files.read(shard, phases, unread)]
-    limit = info["recipe"]["limit"] or info["input"]["rows"]
+    rows = [row for shard in shards for row in folder.files.read(shard, phases, unread)]
     if not rows:
         raise RefusedError(f"{path}: no shard is complete. Run the recipe first.")
-    return StoredRun(path, info, rows[:limit], _operators(info))
+    return StoredRun(path, info, rows, _operators(info))
 
 
 def _operators(info: Mapping[str, Any]) -> list[Operator]:

@@ -92,6 +92,14 @@ def test_a_review_of_another_form_is_refused(tmp_path, text, message):
         read_review(path)
 
 
+@pytest.mark.parametrize("kind", ["json", "parquet"])
+def test_a_shard_that_lacks_a_file_is_left_out(dial, capsys, kind):
+    next((dial.run_path / "stages").glob(f"00*/00001.*{kind}")).unlink()
+    capsys.readouterr()
+    assert cli.main(["analyze", str(dial.run_path)]) == run.COMPLETE
+    assert capsys.readouterr().out.startswith("14 rows, ")
+
+
 def test_what_cannot_be_analyzed_is_refused(dial, capsys):
     capsys.readouterr()
     for arguments, message in [
