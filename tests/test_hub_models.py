@@ -7,13 +7,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from hub_server import Repo
 from huggingface_hub import constants
-from miniatures import SMALL, WIDTH, save_blip, save_clip
+from miniatures import SMALL, WIDTH, save_blip, save_clip, sdxl
 from transformers import BlipConfig, BlipForImageTextRetrieval, CLIPConfig, CLIPModel
 
 from imgdiff import cli, run
+from imgdiff.toyland.tokenizer import clip_tokenizer
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 CLIP, BLIP = "openai/clip-vit-base-patch32", "Salesforce/blip-itm-large-coco"
@@ -255,6 +257,35 @@ def test_a_pinned_commit_that_was_downloaded_needs_no_hub(hub, project, start, c
     assert start(pinned, "--restart") == run.COMPLETE
     assert not any("/revision/" in path for path in hub.asked)
     assert_used_both(project)
+
+
+@pytest.mark.parametrize("variant", [None, "fp16"])
+def test_files_of_half_the_size_are_taken_where_there_are_any(
+    model_hub, project, tmp_path, variant
+):
+    tokenizer = clip_tokenizer()
+    tokenizer.model_max_length = 77
+    pipeline = sdxl(tokenizer)
+    pipeline.save_pretrained(tmp_path / "sdxl")
+    if variant is not None:
+        pipeline.to(dtype=torch.float16).save_pretrained(tmp_path / "sdxl", variant=variant)
+    files = [path for path in (tmp_path / "sdxl").rglob("*") if path.is_file()]
+    repo = model_hub.repos["owner/sdxl"] = Repo(public=True)
+    commit = repo.commit(
+        {str(path.relative_to(tmp_path / "sdxl")): path.read_bytes() for path in files}
+    )
+    project.write_recipe(
+        process=[{"sdxl_text2image_mapper": {"side": 64, "num_inference_steps": 1}}],
+        models={"diffusion": {"name": "owner/sdxl", "dtype": "float16"}},
+        limit=1,
+    )
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    assert project.open().info["models"]["diffusion"]["revision"] == commit
+    (row,) = project.rows()
+    assert row.ok
+    weights = [path for path in model_hub.asked if path.endswith(".safetensors")]
+    assert weights
+    assert all(path.endswith(".fp16.safetensors") == (variant == "fp16") for path in weights)
 
 
 @pytest.mark.parametrize("test", ["ohd", "chair"])

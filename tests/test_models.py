@@ -7,6 +7,7 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 import torch
+from hub_server import Repo
 from miniatures import save_vit
 from safetensors.torch import save_file
 
@@ -197,7 +198,9 @@ class TestLoading:
         ("local", "dtype", "variant"),
         [(False, "float16", "fp16"), (False, "float32", None), (True, "float16", None)],
     )
-    def test_half_size_files_of_the_hub(self, calls, folder, local, dtype, variant):
+    def test_half_size_files_of_the_hub(self, model_hub, calls, folder, local, dtype, variant):
+        repo = model_hub.repos["a/b"] = Repo(public=True)
+        repo.commit({"unet/diffusion_pytorch_model.fp16.safetensors": b"half"})
         Diffusion.load(Checkpoint(name=str(folder) if local else "a/b", dtype=dtype, device="cpu"))
         assert calls["diffusers.StableDiffusionXLPipeline"]["variant"] == variant
 

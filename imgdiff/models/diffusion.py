@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from imgdiff.models.loading import device_of, dtype_of, place, token_counter
+from imgdiff.models.revisions import has_on_hub
 from imgdiff.models.zoo import Checkpoint
+
+HALF = "fp16"  # diffusers' name for files of half the size
 
 
 class Diffusion:
@@ -25,14 +26,16 @@ class Diffusion:
             **source,
             dtype=dtype_of(checkpoint),
             use_safetensors=True,
-            # half the download, where a checkpoint on the Hub has it
-            variant="fp16"
-            if checkpoint.folder is None and dtype_of(checkpoint) == torch.float16
-            else None,
+            variant=HALF if _is_halved(checkpoint) else None,
             add_watermarker=False,  # else it depends on whether a package happens to be installed
         ).to(device_of(checkpoint))
         pipeline.set_progress_bar_config(disable=True)
         return cls(pipeline)
+
+
+def _is_halved(checkpoint: Checkpoint) -> bool:
+    """Whether the Hub has files of half the size, and no more is wanted."""
+    return checkpoint.dtype == "float16" and has_on_hub(checkpoint, f".{HALF}.safetensors")
 
 
 def load_prompt_limit(checkpoint: Checkpoint) -> Callable[[str], tuple[int, int]]:

@@ -65,6 +65,17 @@ def at_commit(binding: _Bound, recorded: str | None = None) -> _Bound:
     return binding.model_copy(update={"revision": commit})
 
 
+def has_on_hub(checkpoint: Checkpoint, ending: str) -> bool:
+    """Whether a checkpoint is of the Hub, which has files of it that end so, or this disk has."""
+    if checkpoint.folder is not None:
+        return False
+    revision = checkpoint.revision or "main"
+    if has_downloaded(checkpoint.name, revision, ending):
+        return True
+    there = listing(checkpoint.name, revision)
+    return there is not None and any(name.endswith(ending) for name in _files(there))
+
+
 def _with_safetensors(checkpoint: Checkpoint, commit: str) -> str:
     """The commit itself, or that of the conversion of its weights."""
     repo = checkpoint.name
