@@ -16,7 +16,7 @@ from imgdiff.console.progress import Progress, logging_to, make_console
 from imgdiff.console.signals import stop_on_signals
 from imgdiff.data.input import Input
 from imgdiff.data.readers import pinned_input
-from imgdiff.engine import Plan
+from imgdiff.engine.description import describe
 from imgdiff.engine.forecast import forecast
 from imgdiff.engine.selection import select
 from imgdiff.engine.survey import survey, write_surveys
@@ -31,6 +31,7 @@ from imgdiff.errors import (
 from imgdiff.export.formats import ALWAYS, Exported, export, print_exports
 from imgdiff.models.revisions import pinned
 from imgdiff.recipe.check import check
+from imgdiff.recipe.plan import Plan
 from imgdiff.statistics.summary import (
     build_report,
     hints,
@@ -40,7 +41,7 @@ from imgdiff.statistics.summary import (
 )
 from imgdiff.store.endings import compare_with_input
 from imgdiff.store.files import is_disk_full
-from imgdiff.store.identity import changes, describe
+from imgdiff.store.identity import changes
 from imgdiff.store.run_dir import (
     RunDir,
     open_run,

@@ -12,7 +12,7 @@ import pytest
 from imgdiff import __version__, cli
 from imgdiff.cli import main
 from imgdiff.errors import COMPLETE
-from imgdiff.export import FORMATS
+from imgdiff.recipe.formats import FORMATS
 from imgdiff.training.recipe import METHODS
 
 ROOT = Path(__file__).parents[1]

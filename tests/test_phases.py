@@ -10,9 +10,9 @@ import pytest
 
 import imgdiff
 from imgdiff import run
-from imgdiff.engine import phases_of
 from imgdiff.operator import Mapper, Selector, register
 from imgdiff.recipe.check import check
+from imgdiff.recipe.plan import phases_of
 
 PACKAGES = Path(imgdiff.__file__).parents[1]
 OWN = """

@@ -12,11 +12,13 @@ import pytest
 from imgdiff import run
 from imgdiff.data.input import Input
 from imgdiff.data.rows import Region, Row
+from imgdiff.engine.description import describe
 from imgdiff.errors import RefusedError, StoppedError
+from imgdiff.operator import INHERITED
 from imgdiff.recipe.check import check
 from imgdiff.store import files
 from imgdiff.store.files import write_atomic
-from imgdiff.store.identity import describe
+from imgdiff.store.identity import FREE
 from imgdiff.store.run_dir import open_run
 
 Usage = namedtuple("Usage", "total used free")
@@ -214,6 +216,10 @@ def test_a_shard_done_again_leaves_one_file(project, info):
 def described(*overrides):
     plan = check("mine.yaml", overrides)
     return describe(plan, Input(plan.dataset))
+
+
+def test_what_operators_inherit_counts_with_their_settings():
+    assert {*INHERITED} <= {*FREE}
 
 
 def test_changed_settings_are_told_and_remembered(project, info):

@@ -7,9 +7,9 @@ from pathlib import Path
 from imgdiff import cli
 from imgdiff.data.input import Input
 from imgdiff.data.readers import find
+from imgdiff.engine.description import describe
 from imgdiff.engine.survey import survey, surveyed_rows, write_surveys
 from imgdiff.recipe.check import check
-from imgdiff.store.identity import describe
 
 RECIPE = (
     "project_name: x\ndataset_path: rows.jsonl\nexport_path: o\nlexicon: toyland\nprocess:\n"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from imgdiff.cli import verb_parser
 from imgdiff.data.hub import UnreachableError
-from imgdiff.engine import Plan
 from imgdiff.errors import COMPLETE, REFUSED, RefusedError
 from imgdiff.models.revisions import at_commit
 from imgdiff.models.zoo import Binding
 from imgdiff.recipe.check import TrainsError, check
+from imgdiff.recipe.plan import Plan
 from imgdiff.recipe.source import Key, RecipeError, Source
 
 if TYPE_CHECKING:

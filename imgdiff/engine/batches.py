@@ -9,9 +9,10 @@ from imgdiff.data.fields import REGION
 from imgdiff.data.readers.base import utf8
 from imgdiff.data.rows import Row
 from imgdiff.data.storable import Checks, misfit, usual_checks
-from imgdiff.engine import Tally, written_columns
 from imgdiff.engine.faults import explained, raise_what_stops
 from imgdiff.operator import Operator
+from imgdiff.recipe.plan import written_columns
+from imgdiff.store.tally import Tally
 
 log = logging.getLogger(__name__)
 

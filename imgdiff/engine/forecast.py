@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from imgdiff.data.fields import known_fields, pictures
 from imgdiff.data.input import Input
 from imgdiff.data.rows import Row
-from imgdiff.engine import Plan
-from imgdiff.engine.replay import Replay, Stored, trusting
+from imgdiff.engine.replay import Replay, trusting
+from imgdiff.recipe.plan import Plan
 from imgdiff.store.run_dir import RunDir
+from imgdiff.store.shard_files import Stored
 
 
 @dataclass

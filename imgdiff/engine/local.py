@@ -5,9 +5,9 @@ from contextlib import closing
 
 from imgdiff.console.progress import Progress
 from imgdiff.data.input import Input
-from imgdiff.engine import Plan
 from imgdiff.engine.shards import Worker, tasks
 from imgdiff.errors import StoppedError
+from imgdiff.recipe.plan import Plan
 from imgdiff.store.run_dir import RunDir
 
 

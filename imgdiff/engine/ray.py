@@ -23,11 +23,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from imgdiff.console.progress import Progress
 from imgdiff.data.input import Input
-from imgdiff.engine import Plan
 from imgdiff.engine.ray_errors import carried, cause
 from imgdiff.engine.shards import Task, Worker, tasks
 from imgdiff.errors import BrokenDeviceError, StoppedError
 from imgdiff.operator import OUTSIDE
+from imgdiff.recipe.plan import Plan
 from imgdiff.recipe.schema import Pool
 from imgdiff.store.run_dir import RunDir
 from imgdiff.store.shard_files import ShardFiles, read_json

@@ -12,23 +12,12 @@ from typing import Any
 
 from imgdiff.data.rows import Region, Row
 from imgdiff.data.storable import Checks, misfit
-from imgdiff.engine import Tally
 from imgdiff.engine.batches import tally
 from imgdiff.operator import Filter, Operator
+from imgdiff.store.shard_files import Stored
+from imgdiff.store.tally import Tally
 
 DIGITS = 16  # of a hash
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What a phase made of a shard, by the same operators on thresholds that may have been moved.
-
-    rows: id -> the row with what this phase wrote. marks: id -> `mark` of the row that came in, for
-    rows that came in ok.
-    """
-
-    rows: Mapping[str, Row] = field(default_factory=dict)
-    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from imgdiff.console.progress import Progress
 from imgdiff.data.fields import known_fields, own_fields, pictures
 from imgdiff.data.rows import Row
 from imgdiff.data.storable import Checks, checks_of
-from imgdiff.engine import Plan, Tally
 from imgdiff.engine.batches import Batches
 from imgdiff.engine.faults import explained, raise_what_stops, set_up
 from imgdiff.errors import StoppedError
 from imgdiff.models import Models
 from imgdiff.operator import Selector
+from imgdiff.recipe.plan import Plan
 from imgdiff.store.run_dir import RunDir
+from imgdiff.store.tally import Tally
 
 
 def select(plan: Plan, folder: RunDir, progress: Progress, stop: threading.Event) -> None:

@@ -1,7 +1,7 @@
 """One shard through one phase: what a worker of either engine does."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,14 @@ from imgdiff.data.readers import open_input
 from imgdiff.data.readers.base import Reader
 from imgdiff.data.rows import Row
 from imgdiff.data.storable import checks_of
-from imgdiff.engine import Phase, Plan, withhold
 from imgdiff.engine.batches import Batches
 from imgdiff.engine.crumbs import BLAMED_AFTER, Crumb
 from imgdiff.engine.faults import set_up
 from imgdiff.engine.replay import Replay, Replayed, mark
 from imgdiff.models import Models
 from imgdiff.models.zoo import Binding
+from imgdiff.operator import Filter, Operator
+from imgdiff.recipe.plan import Phase, Plan
 from imgdiff.store.shard_files import Manifest, ShardFiles
 
 ANSWERS = "answers"  # in the run folder: what servers have said
@@ -97,7 +98,7 @@ class Worker:
             else:
                 with crumb.shard():
                     self._together(again, waiting)
-        withhold(self.task.phase.operators, again.rows)
+        remove_screened(self.task.phase.operators, again.rows)
         seconds = manifest.get("seconds", 0.0) + time.monotonic() - began
         manifest = files.write(number, shard, again.rows, again.tallies, seconds, marks)
         crumb.clear()
@@ -150,3 +151,15 @@ class Worker:
                         done = step.run(alone)
                 work.tallies[number].add(vars(done))
             work.rows[place] = alone[0]
+
+
+def remove_screened(operators: Sequence[Operator], rows: Iterable[Row]) -> None:
+    """Take from rows what must not be stored: the fields that a filter screens, unless it let the
+    row pass. `operators` are those of the phase that has just run."""
+    for number, operator in enumerate(operators):
+        screened = operator.screens if isinstance(operator, Filter) else ()
+        passed = {later.name for later in operators[number + 1 :]}  # who may have ended it then
+        for row in rows:
+            if not row.ok and row.reason.partition(":")[0] not in passed:
+                for name in screened:
+                    row.values.pop(name, None)

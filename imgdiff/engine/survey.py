@@ -8,10 +8,10 @@ from imgdiff.data.fields import TEXT
 from imgdiff.data.input import Demand, Input
 from imgdiff.data.readers import open_input
 from imgdiff.data.rows import Row
-from imgdiff.engine import Plan
 from imgdiff.engine.faults import explained
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.operator import Operator
+from imgdiff.recipe.plan import Plan
 from imgdiff.store.files import write_atomic
 from imgdiff.store.shard_files import to_json
 

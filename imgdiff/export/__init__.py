@@ -7,19 +7,6 @@ if TYPE_CHECKING:
     from imgdiff.data.rows import Row
 
 
-FORMATS = {  # as recipes name them, and their modules here -> their classes
-    "parquet": "Parquet",
-    "llava": "Llava",
-    "llava_interleave": "LlavaInterleave",
-    "ms_swift": "MsSwift",
-    "llama_factory": "LlamaFactory",
-    "trl": "Trl",
-    "qwen_vl": "QwenVL",
-    "webdataset": "WebDataset",
-}
-ALWAYS = "parquet"  # what every run leaves in `data/`
-
-
 class FinishedRun(Protocol):
     """A run whose shards are all complete, as exports and the report see it.
 

@@ -13,10 +13,11 @@ from rich.progress import track
 from rich.table import Table
 
 from imgdiff.errors import RefusedError
-from imgdiff.export import ALWAYS, FORMATS, FinishedRun
+from imgdiff.export import FinishedRun
 from imgdiff.export.base import Format
 from imgdiff.export.split import SIDES, Side
 from imgdiff.export.validation import ExportError, validate
+from imgdiff.recipe.formats import ALWAYS, FORMATS
 from imgdiff.store.files import swap_folder
 
 NOTE = "export.json"  # in every export; a folder without it is not ours to replace

@@ -10,9 +10,7 @@ from imgdiff.data.fields import FIELDS, TAKEN, Field
 from imgdiff.data.input import fields_of, peek
 from imgdiff.data.readers import find
 from imgdiff.data.readers.base import Address, InputError, kind
-from imgdiff.engine import Phase, Plan, phases_of, written_columns
 from imgdiff.errors import RefusedError
-from imgdiff.export import ALWAYS, FORMATS
 from imgdiff.models.zoo import Binding, bind
 from imgdiff.operator import (
     INHERITED,
@@ -24,6 +22,8 @@ from imgdiff.operator import (
     registry,
 )
 from imgdiff.recipe.advice import advice
+from imgdiff.recipe.formats import ALWAYS, FORMATS
+from imgdiff.recipe.plan import Phase, Plan, phases_of, written_columns
 from imgdiff.recipe.schema import Recipe
 from imgdiff.recipe.source import (
     Key,

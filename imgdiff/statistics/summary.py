@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from imgdiff.data.input import Input
-from imgdiff.engine import Plan, Tally
 from imgdiff.engine.forecast import Forecast
+from imgdiff.recipe.plan import Plan
 from imgdiff.store.run_dir import RunDir
+from imgdiff.store.tally import Tally
 
 IMAGE_BYTES = 3 * 1024 * 1024  # a picture of 1024 x 1024 pixels, were it not compressed at all
 

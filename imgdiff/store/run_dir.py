@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from imgdiff.data.rows import Row
-from imgdiff.engine import Tally
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.store.files import TEMPORARY, locked, write_atomic
 from imgdiff.store.identity import WAY_OUT, changes, refusal
 from imgdiff.store.shard_files import Manifest, ShardFiles, read_json, to_json
+from imgdiff.store.tally import Tally
 
 RUN, LOCK, REPORT = "run.json", "run.lock", "report.json"
 

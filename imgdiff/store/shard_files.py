@@ -5,18 +5,30 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from imgdiff.data.fields import own_fields
 from imgdiff.data.rows import Row, features, from_table, to_table
-from imgdiff.engine import Tally
-from imgdiff.engine.replay import Stored
 from imgdiff.errors import StoppedError
 from imgdiff.store.files import TEMPORARY, write_atomic
+from imgdiff.store.tally import Tally
 
 Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a phase made of a shard, by the same operators on thresholds that may have been moved.
+
+    rows: id -> the row with what this phase wrote. marks: id -> `mark` of the row that came in, for
+    rows that came in ok.
+    """
+
+    rows: Mapping[str, Row] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 class ShardFiles:

@@ -7,7 +7,7 @@ import pytest
 
 from imgdiff import run
 from imgdiff.data.images import encode_png
-from imgdiff.engine import withhold
+from imgdiff.engine.shards import remove_screened
 from imgdiff.models import Models
 from imgdiff.operators.image_pairs.nsfw_filter import NsfwFilter
 from imgdiff.recipe.check import check
@@ -121,7 +121,7 @@ def test_images_stay_with_rows_that_passed_it(light, ended_by, stays):
     row = make_row(image_a="a", image_b="b", caption_a="a ball")
     if ended_by:
         row.reject(names.get(ended_by, ended_by), "code", "text")
-    withhold(operators, [row])
+    remove_screened(operators, [row])
     assert ("image_a" in row.values, "image_b" in row.values) == (stays, stays)
     assert row["caption_a"] == "a ball"
 

@@ -1,0 +1,100 @@
+"""A checked recipe, ready to run: operators in phases, models, input."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgdiff.data.fields import Field, in_order
+from imgdiff.data.input import Demand
+from imgdiff.operator import Operator, RegionFilter, Selector
+from imgdiff.recipe.schema import Recipe
+from imgdiff.recipe.source import Key
+
+if TYPE_CHECKING:
+    from imgdiff.data.readers.base import Address
+    from imgdiff.models.zoo import Binding
+
+FIRST_STAGE = "extra"  # of operators that name none, when no phase goes before
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Operators that are run together over a shard, with their models in memory at one time."""
+
+    name: str
+    operators: tuple[Operator, ...]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(r for op in self.operators for r in op.roles))
+
+    @property
+    def selects(self) -> bool:
+        """Whether it decides across the whole run, and not shard by shard (see `Selector`)."""
+        return all(isinstance(operator, Selector) for operator in self.operators)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The fields that its files hold: those that its operators write."""
+        written = {column for operator in self.operators for column in written_columns(operator)}
+        return tuple(in_order(written))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked recipe, ready to run.
+
+    recipe: as resolved, `process` with every operator and every setting.
+    models: role -> checkpoint, for the roles that the operators need.
+    needed, made: fields, see `imgdiff.data.input.Demand`.
+    advice: what can be run, but may not be meant. lines: of the settings, for messages.
+    """
+
+    path: Path
+    recipe: Recipe
+    dataset: "Address"
+    phases: tuple[Phase, ...]
+    models: dict[str, "Binding"]
+    needed: frozenset[str]
+    made: frozenset[str]
+    advice: tuple[str, ...] = ()
+    lines: Mapping[Key, int] = field(default_factory=dict)
+
+    @property
+    def demand(self) -> Demand:
+        """What is wanted from the input."""
+        recipe = self.recipe
+        fit = recipe.resize == "fit"
+        return Demand(recipe.seed, recipe.limits.max_pixels, self.needed, self.made, fit)
+
+    @property
+    def operators(self) -> list[Operator]:
+        return [operator for phase in self.phases for operator in phase.operators]
+
+    @property
+    def own_fields(self) -> list[Field]:
+        """The fields that its operators declare, each once, by name."""
+        declared = {field.name: field for op in self.operators for field in op.fields}
+        return [declared[name] for name in sorted(declared)]
+
+
+def phases_of(operators: Iterable[Operator]) -> tuple[Phase, ...]:
+    """Consecutive operators of one stage, as phases named by it; an operator that names no stage
+    joins the one before it. Selectors are never together with others."""
+    groups: list[tuple[str, bool, list[Operator]]] = []
+    for operator in operators:
+        stage = operator.stage or (groups[-1][0] if groups else FIRST_STAGE)
+        selects = isinstance(operator, Selector)
+        if not groups or groups[-1][:2] != (stage, selects):
+            groups.append((stage, selects, []))
+        groups[-1][2].append(operator)
+    return tuple(Phase(stage, tuple(members)) for stage, _, members in groups)
+
+
+def written_columns(operator: Operator) -> set[str]:
+    """The fields of a row that an operator changes; its regions count as one field."""
+    columns = {name.partition(".")[0] for name in operator.writes}
+    if isinstance(operator, RegionFilter) or operator.region_scores:
+        columns.add("regions")
+    return columns
