@@ -1,5 +1,6 @@
 """What a finished run hands out; one file a format."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +19,7 @@ class FinishedRun(Protocol):
     report: dict[str, Any]
     shard_count: int
 
-    def rows(self, shard: int) -> list["Row"]:
-        """The final rows of one shard: every field, every region, images as bytes."""
+    def rows(self, shard: int, leave_out: Collection[str] = ()) -> list["Row"]:
+        """The final rows of one shard: every region, images as bytes, every field but those to
+        leave out."""
         ...

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from imgdiff.data.fields import known_fields, pictures
 from imgdiff.data.rows import Row
 from imgdiff.export import FinishedRun
 from imgdiff.export.licences import OWN, licence_of
@@ -168,4 +169,5 @@ def _head(run: FinishedRun, configs: list[dict[str, Any]], rows: int) -> dict[st
 
 
 def _kept_rows(run: FinishedRun) -> Iterator[Row]:
-    return (row for shard in range(run.shard_count) for row in run.rows(shard) if row.ok)
+    unread = pictures(known_fields(run.info))
+    return (row for shard in range(run.shard_count) for row in run.rows(shard, unread) if row.ok)

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -87,17 +87,20 @@ def groups(row: Row) -> dict[Group, list[int]]:
     return found
 
 
-def gallery(run: FinishedRun, pairs: Counter[Group]) -> list[Shelf]:
-    """Fill shelves with the first pairs of every group. `pairs` counts the pairs of each."""
-    places = share(pairs)
-    shelves = {group: Shelf(group, pairs[group]) for group in sorted(pairs)}
-    for shard, row in _rows(run):
-        for group, numbers in groups(row).items():
-            if places[group]:
-                places[group] -= 1
-                shelves[group].cards.append(_card(shard, row, numbers))
-        if not any(places.values()):
-            break
+def gallery(run: FinishedRun, found: Mapping[Group, Sequence[int]]) -> list[Shelf]:
+    """Fill shelves with the first pairs of every group.
+
+    found: the shard of each of its pairs, in order; only those with such pairs are read.
+    """
+    shelves = {group: Shelf(group, len(found[group])) for group in sorted(found)}
+    places = share(Counter({group: len(shards) for group, shards in found.items()}))
+    wanted = {shard for group, shards in found.items() for shard in shards[: places[group]]}
+    for shard in sorted(wanted):
+        for row in run.rows(shard):
+            for group, numbers in groups(row).items():
+                if places[group]:
+                    places[group] -= 1
+                    shelves[group].cards.append(_card(shard, row, numbers))
     return list(shelves.values())
 
 
@@ -218,7 +221,3 @@ def changed_words(before: str, after: str) -> tuple[Words, Words]:
     for words, (_, rest) in zip((left, right), shown, strict=True):
         words += [(rest, False)] if rest else []
     return left, right
-
-
-def _rows(run: FinishedRun) -> Iterator[tuple[int, Row]]:
-    return ((shard, row) for shard in range(run.shard_count) for row in run.rows(shard))

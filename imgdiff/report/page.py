@@ -1,9 +1,8 @@
 """`report.html` shows what a run kept, what it refused and why; `report/` has a page per pair."""
 
-from collections import Counter
-
 import yaml
 
+from imgdiff.data.fields import known_fields, pictures
 from imgdiff.export import FinishedRun
 from imgdiff.report.gallery import Group, gallery, groups
 from imgdiff.report.pairs import thresholds, write_pairs
@@ -20,16 +19,17 @@ def write_report(run: FinishedRun) -> None:
 
     They open from disk and ask the network for nothing. `report.html` is one file with 500
     thumbnails at most, and each pair it shows has a page in `report/`. The shards are read one at
-    a time: to count and measure, to pick what is shown, and those with such pairs for their pages.
+    a time: without pictures to count and measure, and those with pairs that are shown for their
+    thumbnails and their pages.
     """
-    pairs: Counter[Group] = Counter()
-    scores = Scores()
+    places: dict[Group, list[int]] = {}  # shard of each pair
+    scores, unread = Scores(), pictures(known_fields(run.info))
     for shard in range(run.shard_count):
-        rows = run.rows(shard)
+        rows = run.rows(shard, unread)
         scores.add(rows)
-        for row in rows:
-            pairs.update(groups(row).keys())
-    shelves = gallery(run, pairs)
+        for group in (group for row in rows for group in groups(row)):
+            places.setdefault(group, []).append(shard)
+    shelves = gallery(run, places)
     write_pairs(run, shelves)
     page = render(
         "page.html.jinja",

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -77,9 +77,13 @@ class RunDir:
         done = (self._done.get((phase, shard)) for shard in range(self.shard_count))
         return [manifest for manifest in done if manifest is not None]
 
-    def rows(self, shard: int, phases: int | None = None) -> list[Row]:
-        """A shard's rows after the first `phases` phases (all, if not given), with every field."""
-        return self.files.read(shard, len(self.info["phases"]) if phases is None else phases)
+    def rows(
+        self, shard: int, leave_out: Collection[str] = (), phases: int | None = None
+    ) -> list[Row]:
+        """A shard's rows after the first `phases` phases (all, if not given), with every field but
+        those to `leave_out`."""
+        phases = len(self.info["phases"]) if phases is None else phases
+        return self.files.read(shard, phases, leave_out)
 
     def write_shard(
         self, phase: int, shard: int, rows: Sequence[Row], tallies: Sequence[Tally], seconds: float

@@ -1,5 +1,6 @@
 """The dataset folder of a finished run, opened the way its users open it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class Run:
     def shard_count(self) -> int:
         return len(self.shards)
 
-    def rows(self, shard: int) -> list[Row]:
+    def rows(self, shard: int, leave_out: Collection[str] = ()) -> list[Row]:
         return self.shards[shard]
 
     @property

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Collection
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -321,3 +322,24 @@ def test_negatives_are_read_by_family_with_their_words_marked(tmp_path: Path) ->
     for text in (page, alone):
         assert 'class="side">B' not in text
         assert "Review the samples" not in text
+
+
+def test_pictures_are_read_of_shards_that_are_shown_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery, "SHOWN_PAIRS", 3)
+    monkeypatch.setattr(gallery, "KEPT_PAIRS", 1)
+    rows = [toy_row(k) for k in range(10)]  # two a shard
+    rows[6].reject("area_filter", "no_area", "none passed")
+    run = make_run(tmp_path, rows)
+    reads = []
+
+    def read(shard: int, leave_out: Collection[str] = ()) -> list[Row]:
+        reads.append((shard, sorted(leave_out)))
+        return run.shards[shard]
+
+    monkeypatch.setattr(run, "rows", read)
+    write_report(run)
+    without = [(shard, ["image_a", "image_b"]) for shard in range(5)]
+    shown = [(shard, []) for shard in (0, 3)]  # the first kept pairs, and the refused one
+    assert reads == [*without, *shown, *shown]

@@ -1,6 +1,7 @@
 """A finished run in memory, on toy pictures: what the report is made from."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class Run:
     def shard_count(self) -> int:
         return len(self.shards)
 
-    def rows(self, shard: int) -> list[Row]:
+    def rows(self, shard: int, leave_out: Collection[str] = ()) -> list[Row]:
         return self.shards[shard]
 
 
