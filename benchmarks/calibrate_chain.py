@@ -17,7 +17,7 @@ from embedded import chain
 from embedded.figures import Figure
 
 from imgdiff.recipe.check import check
-from imgdiff.toyland.judge import load
+from imgdiff.toyland.judge import load_judge
 
 SWEEPS: dict[str, tuple[float, ...]] = {
     "region_text_matching_filter.min_itc": (0.0, 0.2, 0.4, 0.5),
@@ -42,7 +42,7 @@ def in_recipe() -> dict[str, float]:
 def measure(folder: Path, count: int) -> Measured:
     """(threshold, its value) -> shares of rows kept, of boxes and sentences that are right, and of
     samples of which both is so."""
-    judge, usual = load(), in_recipe()
+    judge, usual = load_judge(), in_recipe()
 
     def figures(overrides: list[str]) -> list[Figure]:
         made = chain.run_in(folder, "validation", count, overrides)

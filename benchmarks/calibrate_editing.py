@@ -23,7 +23,7 @@ from imgdiff.editing.edits import Windows
 from imgdiff.models import Models
 from imgdiff.models.zoo import bind
 from imgdiff.operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
-from imgdiff.toyland.judge import load
+from imgdiff.toyland.judge import load_judge
 
 SWEEPS: dict[str, tuple[float, ...]] = {
     "cross_steps": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
@@ -39,7 +39,7 @@ IN_RECIPE = {
 
 def measure(count: int) -> dict[tuple[str, float], list[Figure]]:
     """(what departs, its value) -> the three figures of an edit."""
-    models, judge = Models(bind("embedded")), load()
+    models, judge = Models(bind("embedded")), load_judge()
     pipeline, segmenter = models.diffusion().pipeline, models.segmenter()
     setting = recipe_params(SdxlPrompt2PromptMapper)
     usual = Windows(**{name: getattr(setting, key) for name, key in IN_RECIPE.items()})

@@ -35,8 +35,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from imgdiff.editing.attention import EditState, edited
 from imgdiff.editing.decoding import decode
-from imgdiff.editing.edits import Source, Windows, edit_to
-from imgdiff.editing.plan import Plan
+from imgdiff.editing.edits import EditSource, Windows, edit_to
+from imgdiff.editing.plan import EditPlan
 from imgdiff.editing.prompt_to_prompt import draw_latents, encode_unique
 from imgdiff.toyland.tokenizer import clip_tokenizer
 
@@ -104,8 +104,10 @@ def make_pipeline(channels: tuple[int, ...], side: int) -> StableDiffusionXLPipe
     return pipeline
 
 
-def sources(pairs: int) -> list[Source]:
-    return [Source(CAPTION_A, k, (edit_to(CAPTION_A, CAPTION_B, WINDOWS),)) for k in range(pairs)]
+def sources(pairs: int) -> list[EditSource]:
+    return [
+        EditSource(CAPTION_A, k, (edit_to(CAPTION_A, CAPTION_B, WINDOWS),)) for k in range(pairs)
+    ]
 
 
 def plain_sampling(pipeline: StableDiffusionXLPipeline, pairs: int, steps: int) -> None:
@@ -125,14 +127,14 @@ def our_sampling(pipeline: StableDiffusionXLPipeline, pairs: int, steps: int) ->
 def our_step(pipeline: StableDiffusionXLPipeline) -> None:
     """One guided call of the UNet for one pair."""
     size = pipeline.unet.config.sample_size
-    state = EditState(Plan(pipeline.tokenizer, sources(1), 1, (size, size)), guided=True)
+    state = EditState(EditPlan(pipeline.tokenizer, sources(1), 1, (size, size)), guided=True)
     with edited(pipeline.unet, state):
         _call_unet(pipeline)
 
 
 def textbook_step(pipeline: StableDiffusionXLPipeline) -> None:
     size = pipeline.unet.config.sample_size
-    (planned,) = Plan(pipeline.tokenizer, sources(1), 1, (size, size)).edits
+    (planned,) = EditPlan(pipeline.tokenizer, sources(1), 1, (size, size)).edits
     edit = BookEdit(
         planned.row,
         planned.source,

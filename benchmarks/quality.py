@@ -27,7 +27,7 @@ from imgdiff.models import Models
 from imgdiff.models.mllm import Mllm
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint, bind
 from imgdiff.operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
-from imgdiff.toyland.judge import Judge, load
+from imgdiff.toyland.judge import Judge, load_judge
 
 
 @dataclass
@@ -171,7 +171,9 @@ def main() -> None:
         "--ceiling", type=Path, metavar="FOLDER", help="measure this MLLM too: the clean one"
     )
     given = parser.parse_args()
-    bench = Bench(Models(bind("embedded")), load(), 1 / 6 if given.quick else 1.0, given.ceiling)
+    bench = Bench(
+        Models(bind("embedded")), load_judge(), 1 / 6 if given.quick else 1.0, given.ceiling
+    )
     measured: dict[str, list[Figure]] = {}
     for name in given.only:
         title, measure = PARTS[name]

@@ -24,7 +24,7 @@ from imgdiff.data import images
 from imgdiff.data.rows import Region, Row
 from imgdiff.operators.difference_captions.region_erasure_filter import RegionErasureFilter
 from imgdiff.recipe.check import check
-from imgdiff.toyland.judge import GRID, LEAST_CELLS, Seen, load, look
+from imgdiff.toyland.judge import GRID, LEAST_CELLS, Seen, load_judge, look
 
 RECIPE = Path("recipes/remove.yaml")
 OPEN = ("region_erasure_filter.min_before=-1.0", "region_erasure_filter.max_after=1.0")
@@ -51,7 +51,7 @@ def erased(rows: Sequence[Row]) -> list[Erased]:
     """The erased region of every row that has one."""
     done = [row for row in rows if row.ok]
     pairs = [tuple(images.load_rgb(row[f"image_{side}"]) for side in "ab") for row in done]
-    seen = look(load(), [picture for pair in pairs for picture in pair])
+    seen = look(load_judge(), [picture for pair in pairs for picture in pair])
     made = []
     for k, (row, pair) in enumerate(zip(done, pairs, strict=True)):
         (region,) = row.kept_regions

@@ -12,8 +12,8 @@ from embedded.editing import PLAIN
 from embedded.perception import recipe_params
 from embedded.sheets import Tile, write_sheet
 
-from imgdiff.editing.edits import Edit, LocalBlend, Source, Windows, edit_to
-from imgdiff.editing.prompt_to_prompt import draw
+from imgdiff.editing.edits import Edit, EditSource, LocalBlend, Windows, edit_to
+from imgdiff.editing.prompt_to_prompt import draw_edits
 from imgdiff.models import Models
 from imgdiff.models.zoo import bind
 from imgdiff.operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
@@ -58,9 +58,9 @@ def main() -> None:
     given = parser.parse_args()
     p = recipe_params(SdxlPrompt2PromptMapper)
     shown = edits(Windows(p.self_replace_steps, p.cross_replace_steps, p.self_replace_side))
-    source = Source(CAPTION, given.seed, tuple(shown.values()))
+    source = EditSource(CAPTION, given.seed, tuple(shown.values()))
     pipeline = Models(bind("embedded")).diffusion().pipeline
-    (drawn,) = draw(pipeline, [source], p.num_inference_steps, p.guidance_scale)
+    (drawn,) = draw_edits(pipeline, [source], p.num_inference_steps, p.guidance_scale)
     pictures = (drawn * 255).round().astype(np.uint8)
     words = [f"source: {CAPTION}", *shown]
     write_sheet([Tile([p], text) for p, text in zip(pictures, words, strict=True)], 6, given.write)

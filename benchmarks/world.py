@@ -22,7 +22,7 @@ from embedded.figures import Figure, mean, share
 from rich.console import Console
 from rich.table import Table
 
-from imgdiff.toyland.judge import Judge, Seen, load, look
+from imgdiff.toyland.judge import Judge, Seen, load_judge, look
 from imgdiff.toyland.world.captions import scene_caption
 from imgdiff.toyland.world.nuisances import redecoded
 from imgdiff.toyland.world.sampling import PLAIN, WORLD, Mix, generator, sample_scene
@@ -161,7 +161,7 @@ def main() -> None:
     given = parser.parse_args()
     bench = Bench(given.weights, 1 / 6 if given.quick else 1.0)
     if (given.weights / "judge").exists():
-        bench.judge = load(given.weights / "judge", new_model())
+        bench.judge = load_judge(given.weights / "judge", new_model())
     figures: list[Figure] = []
     for part in given.only:
         folder, measure = PARTS[part]

@@ -16,7 +16,7 @@ from embedded import chain
 from rich.console import Console
 from rich.table import Table
 
-from imgdiff.toyland.judge import Judge, load
+from imgdiff.toyland.judge import Judge, load_judge
 
 MAPPER = "sdxl_prompt2prompt_mapper"
 HEADS = {
@@ -75,7 +75,7 @@ def main() -> None:
     )
     parser.add_argument("--candidates", type=int, default=3, metavar="N", help="usually 3")
     given = parser.parse_args()
-    judge, figures, count = load(), dict[str, float](), 16 if given.quick else 100
+    judge, figures, count = load_judge(), dict[str, float](), 16 if given.quick else 100
     table = Table("", *HEADS.values(), title="What a kept pair costs")
     for name, settings in variants(given.candidates).items():
         found = measure(judge, settings, count)

@@ -25,7 +25,7 @@ class GenerationParams(Params):
     )
 
 
-def fits(
+def captions_fit(
     row: Row, operator: str, prompt_limit: Callable[[str], tuple[int, int]], *captions: str
 ) -> bool:
     """Whether the text encoder reads all of the captions; else the row is rejected."""

@@ -41,7 +41,7 @@ from imgdiff.statistics.summary import (
 )
 from imgdiff.store.endings import compare_with_input
 from imgdiff.store.files import is_disk_full
-from imgdiff.store.identity import changes
+from imgdiff.store.identity import recipe_changes
 from imgdiff.store.run_dir import (
     RunDir,
     open_run,
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return ended(lambda: call(given))
 
 
-def run(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bool) -> int:
+def run_recipe(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bool) -> int:
     """Check the recipe, then run it or print its plan; returns the exit code.
 
     Raises:
@@ -108,7 +108,7 @@ def show_plan(
     begun = None if recorded is None else read_begun(target, info)
     if begun is not None:
         forecasts = forecast(plan, RunDir(target, info), source)
-        print_forecast(console, changes(begun, info), forecasts)
+        print_forecast(console, recipe_changes(begun, info), forecasts)
 
 
 def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:

@@ -1,6 +1,5 @@
 """CONTRIBUTING.md: what it names is there, and what it says of adding things is so."""
 
-import importlib
 import json
 import re
 import sys
@@ -13,7 +12,7 @@ from imgdiff import __version__, cli
 from imgdiff.cli import main
 from imgdiff.errors import COMPLETE
 from imgdiff.recipe.formats import FORMATS
-from imgdiff.training.recipe import METHODS
+from imgdiff.training.recipe import METHODS, method_module
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
@@ -78,5 +77,5 @@ def test_a_verb_is_one_file_and_a_line(monkeypatch, capsys):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_is_a_package_of_two_modules(method):
-    assert importlib.import_module(f"{METHODS[method]}.recipe").Recipe.model_fields
-    assert (ROOT / METHODS[method].replace(".", "/") / "train.py").exists()
+    assert getattr(method_module(method, "recipe"), METHODS[method]).model_fields
+    assert (ROOT / "imgdiff" / "training" / method / "train.py").exists()

@@ -12,12 +12,12 @@ from imgdiff.data.images import (
     decode_mask,
     draw_box,
     encode_png,
-    join,
     joined_view,
     load_rgb,
     pad_to_square,
     resize,
     shrink,
+    side_by_side,
     square_crop,
 )
 from imgdiff.errors import RowError
@@ -255,7 +255,7 @@ class TestDrawnBoxes:
 @pytest.mark.parametrize(("side", "bar"), [(1024, 20), (512, 10), (16, 1)])
 def test_join_puts_a_black_bar_between(side, bar):
     left, right = (np.full((side, side, 3), value, np.uint8) for value in (9, 99))
-    joined = join(left, right)
+    joined = side_by_side(left, right)
     assert joined.shape == (side, 2 * side + bar, 3)
     assert (joined[:, :side] == 9).all()
     assert (joined[:, side : side + bar] == 0).all()
@@ -267,7 +267,7 @@ def test_joined_view_marks_both_images_and_puts_the_named_one_left(left, levels)
     pictures = (np.full((64, 64, 3), level, np.uint8) for level in (9, 99))
     view = joined_view(*pictures, (10, 10, 30, 30), left)
     marked = (draw_box(np.full((64, 64, 3), n, np.uint8), (10, 10, 30, 30)) for n in levels)
-    np.testing.assert_array_equal(view, join(*marked))
+    np.testing.assert_array_equal(view, side_by_side(*marked))
 
 
 def test_mask_is_decoded_as_segment_anything_encodes_it():

@@ -12,7 +12,7 @@ from imgdiff.training.recipe import TrainerSettings
 
 OF_RUNS = "imgdiff.recipe"  # run.json holds a run's recipe, so that any module may read it there
 PASSED_ON = "TrainerSettings"  # to transformers, as a whole
-METHODS = "imgdiff.training."  # a training's recipe is read by the package that it lies in
+TRAINING = "imgdiff.training"  # what methods share is read by any, a method's own in its package
 
 
 @cache
@@ -73,13 +73,13 @@ def words(module: str) -> set[str]:
 
 def readers(module: str) -> set[str]:
     """Modules where a setting of a schema in `module` may be read: itself, what it imports, what
-    imports it, and for a training method all of its package."""
+    imports it, and of trainings all of its package."""
     if module.startswith(OF_RUNS):
         return set(modules())
     near = {module, *imports(module), *(name for name in modules() if module in imports(name))}
-    if module.startswith(METHODS):
+    if module.startswith(TRAINING):
         package = module.rpartition(".")[0]
-        near |= {name for name in modules() if name.rpartition(".")[0] == package}
+        near |= {name for name in modules() if name.startswith(package)}
     return near
 
 

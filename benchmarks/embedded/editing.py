@@ -9,8 +9,8 @@ from rich.progress import track
 
 from embedded.figures import Figure, mean, share
 from embedded.perception import best_mask, segments
-from imgdiff.editing.edits import Source, Windows, edit_to
-from imgdiff.editing.prompt_to_prompt import draw
+from imgdiff.editing.edits import EditSource, Windows, edit_to
+from imgdiff.editing.prompt_to_prompt import draw_edits
 from imgdiff.models.segmenter import Segmenter
 from imgdiff.text.caption_edits import replace_noun
 from imgdiff.text.lexicon import load_lexicon
@@ -85,10 +85,10 @@ def edit(
     windows: Windows,
 ) -> list[Edited]:
     """Draw all pairs and look at them."""
-    sources = [Source(a, seed, (edit_to(a, b, windows),)) for seed, (a, b) in enumerate(pairs)]
+    sources = [EditSource(a, seed, (edit_to(a, b, windows),)) for seed, (a, b) in enumerate(pairs)]
     made: list[np.ndarray] = []
     for start in track(range(0, len(pairs), BATCH), "draws pairs", transient=True):
-        drawn = draw(pipeline, sources[start : start + BATCH], steps, guidance)
+        drawn = draw_edits(pipeline, sources[start : start + BATCH], steps, guidance)
         made += [(images * 255).round().astype(np.uint8) for images in drawn]
     seen = look(judge, [image for images in made for image in images])
     return [

@@ -8,7 +8,7 @@ import torch
 
 from imgdiff.data.conversations import IMAGE
 from imgdiff.models.mllm import Mllm
-from imgdiff.training.answers import IGNORED, collate, encode
+from imgdiff.training.answers import IGNORED, collate, encode_example
 from imgdiff.training.conversations import TrainingExample
 
 
@@ -42,7 +42,7 @@ def choose(
 def likelihoods(mllm: Mllm, examples: Sequence[TrainingExample]) -> np.ndarray:
     """[N] float32: log likelihood of each example's answers, summed over their tokens."""
     processor = mllm.processor
-    encoded = [encode(processor, example) for example in examples]
+    encoded = [encode_example(processor, example) for example in examples]
     batch = collate(encoded, processor.tokenizer.pad_token_id)
     labels = batch.pop("labels")[:, 1:]
     batch = {name: value.to(mllm.model.device) for name, value in batch.items()}

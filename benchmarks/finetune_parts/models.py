@@ -29,7 +29,7 @@ def before(folder: Path) -> Path:
     """The MLLM that was never asked for a difference: trained now, unless the folder has it."""
     model = folder / ROLE / "model"
     if not (model / "model.safetensors").exists():
-        embedded.run(ROLE, embedded.STEPS[ROLE], folder, EMBEDDED_WEIGHTS)
+        embedded.train_role(ROLE, embedded.STEPS[ROLE], folder, EMBEDDED_WEIGHTS)
     return model
 
 

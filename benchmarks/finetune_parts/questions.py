@@ -53,7 +53,7 @@ def load(name: str) -> np.ndarray:
     """The picture of a prompt, [H, W, 3] uint8 RGB: `alone-K-a`, `joined-K-a` (A on the left), or
     `scene-K`."""
     if name.startswith("scene"):
-        return toyland.load(name)
+        return toyland.load_picture(name)
     kind, number, side = name.split("-")
     shown, k = pair(int(number)), "ab".index(side)
     if kind == "alone":
@@ -78,7 +78,7 @@ def side_by_side(count: int) -> list[Prompt]:
     ]
 
 
-def alone(count: int) -> list[pairs.Question]:
+def alone(count: int) -> list[pairs.PairQuestion]:
     """MMVP's: two questions a pair, in the order of the pairs."""
     questions = []
     for k in range(count):
@@ -91,7 +91,7 @@ def alone(count: int) -> list[pairs.Question]:
             text = prompts.EXISTS.format(thing=with_article(meant.category))
             options, truths = toyland.YES_NO, ("yes", "no") if meant is old else ("no", "yes")
         questions += [
-            pairs.Question(f"alone-{k}-{side}", f"alone-{k}-{side}", text, options, truth, k)
+            pairs.PairQuestion(f"alone-{k}-{side}", f"alone-{k}-{side}", text, options, truth, k)
             for side, truth in zip("ab", truths, strict=True)
         ]
     return questions
@@ -136,7 +136,7 @@ def measure(mllm: Mllm | None, kept: Path, pair_count: int, scenes: int) -> dict
     }
 
 
-def pope_right(questions: Sequence[pope.Question], answers: dict[str, str]) -> np.ndarray:
+def pope_right(questions: Sequence[pope.PopeQuestion], answers: dict[str, str]) -> np.ndarray:
     """[images] share of an image's questions that are answered rightly."""
     right: dict[str, list[bool]] = {}
     for q in questions:

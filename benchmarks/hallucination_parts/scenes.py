@@ -13,7 +13,7 @@ from imgdiff.evaluation import pope, toyland
 from imgdiff.evaluation.chair import load_vocabulary
 from imgdiff.models.mllm import Mllm
 from imgdiff.text import prompts
-from imgdiff.training.answers import collate, encode
+from imgdiff.training.answers import collate, encode_example
 from imgdiff.training.conversations import TrainingExample
 from imgdiff.training.efuf.losses import token_losses
 
@@ -81,7 +81,7 @@ class HeldOutScenes:
 
     def picture(self, name: str) -> np.ndarray:
         if name not in self._pictures:
-            self._pictures[name] = toyland.load(name)
+            self._pictures[name] = toyland.load_picture(name)
         return self._pictures[name]
 
     def said_by(self, mllm: Mllm) -> Said:
@@ -125,7 +125,7 @@ class HeldOutScenes:
                 said = f"{each.captions[0].capitalize()}."
                 turns = [("user", f"<image>\n{prompts.SCENE}"), ("assistant", said)]
                 examples.append(TrainingExample(each.image, [self.picture(each.image)], turns))
-            encoded = [encode(mllm.processor, example) for example in examples]
+            encoded = [encode_example(mllm.processor, example) for example in examples]
             batch = collate(encoded, mllm.processor.tokenizer.pad_token_id)
             labels = batch.pop("labels")
             losses, wanted = token_losses(mllm.model(**batch).logits, labels)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgdiff.cli import verb_parser
-from imgdiff.data.hub import UnreachableError
+from imgdiff.data.hub import HubUnreachableError
 from imgdiff.errors import COMPLETE, REFUSED, RefusedError
 from imgdiff.models.revisions import at_commit
 from imgdiff.models.zoo import Binding
@@ -79,7 +79,7 @@ def _looked_up(plan: "Plan | TrainingPlan", models: Mapping[Key, Binding]) -> li
     for key, binding in models.items():
         try:
             at_commit(binding)
-        except UnreachableError:
+        except HubUnreachableError:
             return ["its models were not looked up: the Hub cannot be reached"]
         except RefusedError as refusal:
             source.add(key, str(refusal))

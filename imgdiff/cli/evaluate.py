@@ -13,7 +13,7 @@ from imgdiff.cli import verb_parser
 from imgdiff.console.progress import make_console
 from imgdiff.errors import COMPLETE
 from imgdiff.evaluation import by_answers, by_scores, pope
-from imgdiff.evaluation.by_answers import Scores
+from imgdiff.evaluation.by_answers import ScoreTable
 from imgdiff.text import prompts
 
 
@@ -107,7 +107,7 @@ def _add_ohd(test: argparse.ArgumentParser) -> None:
 
 def call(given: argparse.Namespace) -> int:
     """Do the test that was asked for, and print its table."""
-    scores: Scores = given.test(given)
+    scores: ScoreTable = given.test(given)
     _print(make_console(), scores)
     if given.json:
         content = {
@@ -118,7 +118,7 @@ def call(given: argparse.Namespace) -> int:
     return COMPLETE
 
 
-def _print(console: Console, scores: Scores) -> None:
+def _print(console: Console, scores: ScoreTable) -> None:
     """A row for each part, a column for each metric, with 95 % intervals."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("", no_wrap=True)

@@ -10,7 +10,7 @@ from imgdiff.data.fields import INPUT_FIELDS
 from imgdiff.data.input import Demand, Input
 from imgdiff.data.readers import find
 from imgdiff.errors import COMPLETE
-from imgdiff.text.coverage import measure, print_coverage
+from imgdiff.text.coverage import measure_coverage, print_coverage
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LEXICON_NAMES, load_lexicon
 
 NOT_CAPTIONS = frozenset(INPUT_FIELDS) - {"caption_a"}
@@ -32,5 +32,7 @@ def call(given: argparse.Namespace) -> int:
     if unread:
         print(f"{len(unread)} of {len(rows)} rows not read: {unread[0].message}", file=sys.stderr)
     captions = (row["caption_a"] for row in rows if row.ok)
-    print_coverage(make_console(), measure(captions, load_lexicon(given.lexicon)), given.words)
+    print_coverage(
+        make_console(), measure_coverage(captions, load_lexicon(given.lexicon)), given.words
+    )
     return COMPLETE

@@ -34,11 +34,11 @@ def call(given: argparse.Namespace) -> int:
         print(f"{given.name}: unknown operator.{hint}", file=sys.stderr)
         return REFUSED
     names = [given.name] if given.name else sorted(known)
-    print("\n\n".join(described(known[name]) for name in names))
+    print("\n\n".join(operator_description(known[name]) for name in names))
     return COMPLETE
 
 
-def described(operator: Registered) -> str:
+def operator_description(operator: Registered) -> str:
     """An operator's purpose, fields, models and settings."""
     return "\n".join(_lines(operator))
 

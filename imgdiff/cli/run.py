@@ -19,6 +19,6 @@ def parse(arguments: Sequence[str] | None, prog: str = "imgdiff run") -> argpars
 
 
 def call(given: argparse.Namespace) -> int:
-    from imgdiff.run import run
+    from imgdiff.run import run_recipe
 
-    return run(given.recipe, given.overrides, dry_run=given.dry_run, restart=given.restart)
+    return run_recipe(given.recipe, given.overrides, dry_run=given.dry_run, restart=given.restart)

@@ -18,14 +18,14 @@ USUAL_FILES = ("model_index.json", "config.json", "README.md")
 _Answer = TypeVar("_Answer")
 
 
-class UnreachableError(RefusedError):
+class HubUnreachableError(RefusedError):
     """The Hub does not answer, and what is wanted of it is not on this disk."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"the Hub cannot be reached, and {name} is not on this disk")
 
 
-def ask(name: str, question: Callable[["HfApi"], _Answer]) -> _Answer | None:
+def ask_hub(name: str, question: Callable[["HfApi"], _Answer]) -> _Answer | None:
     """The Hub's answer; None if it cannot be reached.
 
     Args:
@@ -61,13 +61,13 @@ def commit_of(repo: str, revision: str | None, repo_type: str) -> str:
     if COMMIT.fullmatch(wanted):
         return wanted
     name = f"{repo} at {wanted}"
-    info = ask(
+    info = ask_hub(
         name,
         lambda hub: hub.repo_info(repo, revision=wanted, timeout=SECONDS, repo_type=repo_type),
     )
     found = info.sha if info is not None else _downloaded(repo, wanted, repo_type)
     if found is None:
-        raise UnreachableError(name)
+        raise HubUnreachableError(name)
     return found
 
 
@@ -77,7 +77,7 @@ def listing(repo: str, revision: str) -> "ModelInfo | None":
     Raises:
         RefusedError: the Hub does not have it.
     """
-    return ask(
+    return ask_hub(
         f"{repo} at {revision}",
         lambda hub: hub.model_info(repo, revision=revision, timeout=SECONDS, files_metadata=True),
     )

@@ -179,10 +179,10 @@ def joined_view(
     """Both images of a pair as one picture, a red box drawn in each; `left` names the one that
     stands left."""
     marked = [draw_box(image, box_xyxy) for image in (image_a, image_b)]
-    return join(*(marked if left == "a" else reversed(marked)))
+    return side_by_side(*(marked if left == "a" else reversed(marked)))
 
 
-def join(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Two pictures of one height side by side, with a black bar between them."""
     import numpy as np
 

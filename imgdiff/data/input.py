@@ -73,10 +73,10 @@ class Input:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def part(self, start: int, stop: int) -> "Part":
+    def part(self, start: int, stop: int) -> "InputPart":
         """Rows from `start` up to `stop`, to be read by whoever gets it."""
         ids = self.ids[start:stop]
-        return Part(self.address, ids, self._positions[start], self._numbers[start])
+        return InputPart(self.address, ids, self._positions[start], self._numbers[start])
 
     def refuse_without(self, needed: Collection[str]) -> None:
         """Raise InputError if a needed field has no column: every row would end for it."""
@@ -95,7 +95,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Part:
+class InputPart:
     """Some rows of an input.
 
     ids: of the rows. position, number: of the first one, see `imgdiff.data.readers.base.Record`.

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from imgdiff.editing.plan import CrossEdit, Plan, WordMaps
+from imgdiff.editing.plan import CrossEdit, EditPlan, WordMaps
 
 
 class EditState:
@@ -32,7 +32,7 @@ class EditState:
     queries].
     """
 
-    def __init__(self, plan: Plan, guided: bool) -> None:
+    def __init__(self, plan: EditPlan, guided: bool) -> None:
         self.plan, self.guided = plan, guided
         self.maps: dict[int, Tensor] = {}
         self.begin(0)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Score = Literal["clip_direction", "clip_caption"]
 
 
-def shortened(edit: Edit, count: int) -> tuple[Edit, ...]:
+def with_shorter_windows(edit: Edit, count: int) -> tuple[Edit, ...]:
     """`count` versions of an edit: itself, then with ever shorter windows, down to a `count`th.
 
     The longer the source's attention is taken over, the more of the picture stays, and the less
@@ -33,7 +33,7 @@ def shortened(edit: Edit, count: int) -> tuple[Edit, ...]:
     )
 
 
-def scores(
+def candidate_scores(
     score: Score, clip: Clip, captions: tuple[str, str], images: Sequence[np.ndarray]
 ) -> list[float]:
     """How good each edited image is, in [-1, 1].

@@ -60,7 +60,7 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Source:
+class EditSource:
     """A caption, the seed that it and all its edits start from, and the edits."""
 
     caption: str

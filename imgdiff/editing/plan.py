@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from imgdiff.editing.alignment import Alignment, refinement, replacement, token_range
-from imgdiff.editing.edits import Edit, Source
+from imgdiff.editing.edits import Edit, EditSource
 from imgdiff.text.words import Span
 
 
@@ -66,7 +66,7 @@ class WordMaps:
     queries: Tensor
 
 
-class Plan:
+class EditPlan:
     """Pictures in batch order: each source, followed by its edits.
 
     Args:
@@ -82,7 +82,7 @@ class Plan:
     def __init__(
         self,
         tokenizer: Any,
-        sources: Sequence[Source],
+        sources: Sequence[EditSource],
         steps: int,
         latent_size: tuple[int, int],
     ) -> None:
@@ -169,7 +169,7 @@ class Plan:
 
 
 def _planned(
-    tokenizer: Any, source: Source, edit: Edit, row: int, first: int, steps: int
+    tokenizer: Any, source: EditSource, edit: Edit, row: int, first: int, steps: int
 ) -> PlannedEdit:
     aligned = (
         refinement(tokenizer, source.caption, edit.caption)

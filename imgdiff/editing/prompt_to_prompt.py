@@ -19,13 +19,13 @@ from torch import Tensor
 from imgdiff.editing.attention import EditState, edited
 from imgdiff.editing.blending import blend, blend_mask
 from imgdiff.editing.decoding import decode
-from imgdiff.editing.edits import Source
-from imgdiff.editing.plan import Plan
+from imgdiff.editing.edits import EditSource
+from imgdiff.editing.plan import EditPlan
 
 
-def draw(
+def draw_edits(
     pipeline: Any,
-    sources: Sequence[Source],
+    sources: Sequence[EditSource],
     steps: int,
     guidance: float,
     side: int | None = None,
@@ -45,7 +45,7 @@ def draw(
 @torch.no_grad()
 def draw_latents(
     pipeline: Any,
-    sources: Sequence[Source],
+    sources: Sequence[EditSource],
     steps: int,
     guidance: float,
     side: int | None = None,
@@ -71,7 +71,7 @@ def draw_latents(
     side = side or pipeline.default_sample_size * pipeline.vae_scale_factor
     size = side // pipeline.vae_scale_factor
     pipeline.scheduler.set_timesteps(steps)  # some take more of them than they are told
-    plan = Plan(pipeline.tokenizer, sources, len(pipeline.scheduler.timesteps), (size, size))
+    plan = EditPlan(pipeline.tokenizer, sources, len(pipeline.scheduler.timesteps), (size, size))
     # as the pipeline decides it: a guidance-distilled UNet takes the scale as an input instead
     guided = guidance > 1 and pipeline.unet.config.time_cond_proj_dim is None
     state = EditState(plan, guided)

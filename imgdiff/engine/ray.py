@@ -28,7 +28,7 @@ from imgdiff.engine.shards import Task, Worker, tasks
 from imgdiff.errors import BrokenDeviceError, StoppedError
 from imgdiff.operator import OUTSIDE
 from imgdiff.recipe.plan import Plan
-from imgdiff.recipe.schema import Pool
+from imgdiff.recipe.schema import WorkerPool
 from imgdiff.store.run_dir import RunDir
 from imgdiff.store.shard_files import ShardFiles, read_json
 
@@ -51,7 +51,9 @@ def run(
     path = folder.path.absolute()
     (path / STOP).unlink(missing_ok=True)
     files = ShardFiles(path, folder.info)
-    pools = [(task, plan.recipe.phases.get(task.phase.name, Pool())) for task in tasks(plan, files)]
+    pools = [
+        (task, plan.recipe.phases.get(task.phase.name, WorkerPool())) for task in tasks(plan, files)
+    ]
     with _connected(plan.recipe.ray_address):
         _check_shared(path)
         watch = Watch(folder, progress)
@@ -134,7 +136,7 @@ class Watch:
 
 
 def _flow(
-    group: Sequence[tuple[Task, Pool]],
+    group: Sequence[tuple[Task, WorkerPool]],
     source: Input,
     folder: RunDir,
     watch: Watch,
@@ -193,7 +195,7 @@ def _first_to_do(folder: RunDir, last: int) -> dict[int, int]:
     return dict(sorted(first.items()))
 
 
-def _at_once(pools: list[tuple[Task, Pool]]) -> list[list[tuple[Task, Pool]]]:
+def _at_once(pools: list[tuple[Task, WorkerPool]]) -> list[list[tuple[Task, WorkerPool]]]:
     """All phases together where the cluster has room for the least workers of each, else one after
     the other.
 

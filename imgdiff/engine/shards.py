@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgdiff.data.fields import own_fields
-from imgdiff.data.input import Demand, Part
+from imgdiff.data.input import Demand, InputPart
 from imgdiff.data.readers import open_input
 from imgdiff.data.readers.base import Reader
 from imgdiff.data.rows import Row
@@ -67,7 +67,7 @@ class Worker:
         self._replay = Replay(self._operators, checks=checks)
         self._is_set_up = False
 
-    def run(self, shard: int, part: Part) -> Manifest:
+    def run(self, shard: int, part: InputPart) -> Manifest:
         """Take a shard, that part of the input, through the phase and store it.
 
         Rows that the same operators have had before, as they come now, are not run again: what is
@@ -111,7 +111,7 @@ class Worker:
         if self._reader:
             self._reader.close()
 
-    def _read(self, part: Part) -> list[Row]:
+    def _read(self, part: InputPart) -> list[Row]:
         """The rows of a part; the input is opened once."""
         self._reader = self._reader or open_input(part.address)
         return part.rows(self.task.demand, self._reader)

@@ -28,8 +28,8 @@ def read_annotations(instances: Path, captions: Path | None = None) -> list[Anno
     """
     if instances.suffix == ".jsonl":
         return [_annotated(record, place) for record, place in read_lines(instances)]
-    content = read_json(instances)
-    said = read_json(captions) if captions else {"annotations": []}
+    content = json_content(instances)
+    said = json_content(captions) if captions else {"annotations": []}
     try:
         names = {each["id"]: each["name"] for each in content["categories"]}
         objects: dict[int, dict[str, None]] = {each["id"]: {} for each in content["images"]}
@@ -50,7 +50,7 @@ def read_annotations(instances: Path, captions: Path | None = None) -> list[Anno
         raise RefusedError(f"{instances} is not in COCO's form: {error} is missing") from None
 
 
-def read_json(path: Path) -> Any:
+def json_content(path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:

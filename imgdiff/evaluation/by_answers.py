@@ -13,10 +13,10 @@ from imgdiff.evaluation.naming import named_model
 from imgdiff.models import Models
 from imgdiff.statistics.estimates import Estimate
 
-Scores = Mapping[str, Mapping[str, Estimate]]  # row of the table -> metric -> value
+ScoreTable = Mapping[str, Mapping[str, Estimate]]  # row of the table -> metric -> value
 
 
-def pope_scores(given: argparse.Namespace) -> Scores:
+def pope_scores(given: argparse.Namespace) -> ScoreTable:
     """By setting of the questions."""
     if given.questions:
         questions = [
@@ -33,7 +33,7 @@ def pope_scores(given: argparse.Namespace) -> Scores:
     return pope.scores(questions, answers, given.parser)
 
 
-def chair_scores(given: argparse.Namespace) -> Scores:
+def chair_scores(given: argparse.Namespace) -> ScoreTable:
     shown = _annotated(given)[: given.limit]
     vocabulary = given.vocabulary or ("coco" if given.toyland is None else "toyland")
     words = chair.load_vocabulary(vocabulary)
@@ -41,7 +41,7 @@ def chair_scores(given: argparse.Namespace) -> Scores:
     return {"chair": chair.scores(shown, answers, words)}
 
 
-def pairs_scores(given: argparse.Namespace) -> Scores:
+def pairs_scores(given: argparse.Namespace) -> ScoreTable:
     if given.toyland is not None:
         from imgdiff.evaluation import toyland
 
@@ -55,7 +55,7 @@ def pairs_scores(given: argparse.Namespace) -> Scores:
     return {"pairs": pairs.scores(questions, answers)}
 
 
-def captions_scores(given: argparse.Namespace) -> Scores:
+def captions_scores(given: argparse.Namespace) -> ScoreTable:
     asked, references = [], {}
     for record, place in annotations.read_lines(given.references):
         try:
@@ -89,7 +89,7 @@ def _answers(given: argparse.Namespace, asked: Sequence[Prompt]) -> dict[str, st
     if getattr(given, "toyland", None) is not None:
         from imgdiff.evaluation import toyland
 
-        load = toyland.load
+        load = toyland.load_picture
     elif given.images is None and given.model:
         raise RefusedError("give --images FOLDER")
     else:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = {"embedded": "clip", "embedded-matcher": "matcher"}
 CROPS = Path("toyland")  # what --zero-shot means without a folder
-Shown = TypeVar("Shown", ohd.Item, zero_shot.Labelled)
+ShownItem = TypeVar("ShownItem", ohd.Item, zero_shot.Labelled)
 Tables = dict[str, dict[str, Estimate]]
 
 
@@ -61,7 +61,7 @@ def _classes(given: argparse.Namespace) -> zero_shot.Classes:
         raise RefusedError("--zero-shot without a folder classifies crops: give --toyland N")
     from imgdiff.evaluation import toyland
 
-    return toyland.crops(given.toyland)
+    return toyland.thing_crops(given.toyland)
 
 
 def _scorer(name: str) -> "Scorer":
@@ -86,8 +86,8 @@ def _classified(scorer: "Scorer", classes: zero_shot.Classes, size: int) -> Tabl
 
 
 def _batches(
-    items: Sequence[Shown], size: int, what: str
-) -> Iterator[tuple[Sequence[Shown], list[np.ndarray]]]:
+    items: Sequence[ShownItem], size: int, what: str
+) -> Iterator[tuple[Sequence[ShownItem], list[np.ndarray]]]:
     """Some items at a time, with their pictures."""
     starts = range(0, len(items), size)
     for start in track(starts, what, transient=True):

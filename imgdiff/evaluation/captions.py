@@ -17,7 +17,7 @@ WORD = re.compile(r"[a-z0-9]+(?:['-][a-z0-9]+)*")
 ORDER = 4  # BLEU-4
 
 
-def plain(sentence: str) -> str:
+def plain_words(sentence: str) -> str:
     """`A dog's ball, red.` -> `a dog's ball red`"""
     return " ".join(WORD.findall(sentence.lower()))
 
@@ -70,8 +70,8 @@ def _plain(
     answers: Mapping[str, str], references: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Answers and references as pycocoevalcap takes them, tokenized."""
-    said = {id_: [plain(answers[id_])] for id_ in references}
-    return said, {id_: list(map(plain, sentences)) for id_, sentences in references.items()}
+    said = {id_: [plain_words(answers[id_])] for id_ in references}
+    return said, {id_: list(map(plain_words, sentences)) for id_, sentences in references.items()}
 
 
 def _bleu(sums: np.ndarray) -> np.ndarray:

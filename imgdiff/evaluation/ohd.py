@@ -18,7 +18,7 @@ import numpy as np
 
 from imgdiff.data.images import load_rgb
 from imgdiff.errors import RefusedError, RowError
-from imgdiff.evaluation.annotations import read_json, read_lines
+from imgdiff.evaluation.annotations import json_content, read_lines
 from imgdiff.statistics.estimates import Estimate, mean
 from imgdiff.text.negatives import FAMILIES
 
@@ -126,7 +126,7 @@ def _records(path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
     if path.suffix == ".jsonl":
         yield from read_lines(path)
         return
-    content = read_json(path)
+    content = json_content(path)
     if not isinstance(content, list):
         raise RefusedError(f"{path}: expected a list of rows")
     for number, record in enumerate(content, 1):

@@ -23,7 +23,7 @@ OPTION = re.compile(r"\(([a-z])\)\s*([^(]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Question:
+class PairQuestion:
     """text: all that is asked. options: letter (or yes, no) -> words. truth: the right letter.
     pair: number of the pair it belongs to."""
 
@@ -35,7 +35,7 @@ class Question:
     pair: int
 
 
-def read_mmvp(path: Path) -> list[Question]:
+def read_mmvp(path: Path) -> list[PairQuestion]:
     """MMVP's CSV: question k is about image `k.jpg`, and 2n-1 and 2n are a pair.
 
     Raises:
@@ -58,7 +58,7 @@ def read_mmvp(path: Path) -> list[Question]:
             raise RefusedError(f"{place}: answer {right!r} is none of the options {given!r}")
         listed = " ".join(f"({letter}) {words}" for letter, words in options.items())
         text = PROMPT.format(question=question, options=listed)
-        questions.append(Question(str(k + 1), f"{k + 1}.jpg", text, options, truth, k // 2))
+        questions.append(PairQuestion(str(k + 1), f"{k + 1}.jpg", text, options, truth, k // 2))
     if not questions or len(questions) % 2:
         raise RefusedError(f"{path}: {len(questions)} questions, expected pairs")
     return questions
@@ -87,14 +87,14 @@ def chosen(answer: str, options: Mapping[str, str]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def right(questions: Sequence[Question], answers: Mapping[str, str]) -> np.ndarray:
+def right(questions: Sequence[PairQuestion], answers: Mapping[str, str]) -> np.ndarray:
     """[pairs, 2] bool: which questions are answered rightly, pairs in their first order."""
     told = np.array([chosen(answers[q.id], q.options) == q.truth for q in questions])
     number = np.array([q.pair for q in questions])
     return np.array([told[number == pair] for pair in dict.fromkeys(number.tolist())])
 
 
-def scores(questions: Sequence[Question], answers: Mapping[str, str]) -> dict[str, Estimate]:
+def scores(questions: Sequence[PairQuestion], answers: Mapping[str, str]) -> dict[str, Estimate]:
     """pairs: both right. single: questions that are right. Pairs are resampled for both."""
     both = right(questions, answers)
     return {"pairs": mean(both.min(1).astype(float)), "single": mean(both.mean(1))}

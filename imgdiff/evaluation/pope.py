@@ -25,7 +25,7 @@ QUESTION = "Is there {thing} in the image?"
 
 
 @dataclass(frozen=True)
-class Question:
+class PopeQuestion:
     """truth: whether the thing is there."""
 
     id: str
@@ -37,7 +37,7 @@ class Question:
 
 def build(
     annotated: Sequence[Annotated], setting: str, images: int = 500, seed: int = 0
-) -> list[Question]:
+) -> list[PopeQuestion]:
     """Six questions each about `images` images with three objects or more, drawn by `seed`.
 
     An image that shows all but fewer than three objects of the set is passed over. Where nothing
@@ -57,7 +57,7 @@ def build(
     if not fit:
         raise RefusedError(f"no image has {POSITIVES} objects and lacks {POSITIVES} others")
     chosen = sorted(rng.permutation(len(fit))[:images])
-    questions: list[Question] = []
+    questions: list[PopeQuestion] = []
     for each in (fit[k] for k in chosen):
         absent = [name for name in frequency if name not in each.objects]
         for k, present in enumerate(each.objects[:POSITIVES]):
@@ -71,11 +71,11 @@ def build(
             for thing, truth in ((present, True), (drawn, False)):
                 text = QUESTION.format(thing=f"{article(thing)} {thing}")
                 name = f"{setting}-{each.image}-{k}-{'yes' if truth else 'no'}"
-                questions.append(Question(name, each.image, text, truth, setting))
+                questions.append(PopeQuestion(name, each.image, text, truth, setting))
     return questions
 
 
-def read_questions(path: Path, setting: str | None = None) -> list[Question]:
+def read_questions(path: Path, setting: str | None = None) -> list[PopeQuestion]:
     """A published POPE file: lines of `question_id`, `image`, `text`, `label` (yes or no).
 
     setting: if not given, the one whose name the file's name holds.
@@ -84,7 +84,7 @@ def read_questions(path: Path, setting: str | None = None) -> list[Question]:
         RefusedError: a line that is not of this form.
     """
     named = setting or next((s for s in SETTINGS if s in path.stem), path.stem)
-    questions: list[Question] = []
+    questions: list[PopeQuestion] = []
     for record, place in read_lines(path):
         try:
             image, text, label = (str(record[key]) for key in ("image", "text", "label"))
@@ -93,7 +93,7 @@ def read_questions(path: Path, setting: str | None = None) -> list[Question]:
         if label not in ("yes", "no"):
             raise RefusedError(f"{place}: label is {label!r}, expected yes or no")
         name = f"{named}-{record.get('question_id', len(questions))}"
-        questions.append(Question(name, image, text, label == "yes", named))
+        questions.append(PopeQuestion(name, image, text, label == "yes", named))
     return questions
 
 
@@ -126,7 +126,7 @@ PARSERS: dict[str, Callable[[str, bool], bool]] = {
 
 
 def scores(
-    questions: Sequence[Question], answers: Mapping[str, str], parser: str = "official"
+    questions: Sequence[PopeQuestion], answers: Mapping[str, str], parser: str = "official"
 ) -> dict[str, dict[str, Estimate]]:
     """Setting -> accuracy, precision, recall, F1 (yes is positive) and yes-rate.
 

@@ -30,7 +30,7 @@ def annotated(count: int) -> list[Annotated]:
     return found
 
 
-def pair_questions(count: int) -> list[pairs.Question]:
+def pair_questions(count: int) -> list[pairs.PairQuestion]:
     """Two rendered images that differ in one thing, and of both: is that thing there, as it looks
     in the first, or in every other pair as it looks in the second?"""
     questions = []
@@ -39,7 +39,7 @@ def pair_questions(count: int) -> list[pairs.Question]:
         asked, truths = (pair.old, ("yes", "no")) if k % 2 == 0 else (pair.new, ("no", "yes"))
         text = prompts.EXISTS.format(thing=phrase(asked))
         questions += [
-            pairs.Question(f"{k}-{side}", f"pair-{k}-{side}", text, YES_NO, truth, k)
+            pairs.PairQuestion(f"{k}-{side}", f"pair-{k}-{side}", text, YES_NO, truth, k)
             for side, truth in zip("ab", truths, strict=True)
         ]
     return questions
@@ -56,11 +56,11 @@ def ohd_items(count: int) -> list[ohd.Item]:
         found = negatives(caption, each.objects, statistics, lexicon, rng)
         captions = (caption, *(negative.caption for negative in found))
         families = tuple(negative.family for negative in found)
-        items.append(ohd.Item(partial(load, each.image), captions, families))
+        items.append(ohd.Item(partial(load_picture, each.image), captions, families))
     return items
 
 
-def crops(count: int) -> zero_shot.Classes:
+def thing_crops(count: int) -> zero_shot.Classes:
     """Crops of single things from scenes of the test split; a category's prompts name it alone and
     in every colour."""
     names = tuple(CATEGORIES)
@@ -81,7 +81,7 @@ def _crop(number: int) -> np.ndarray:
     return object_crop(sample_scene(rng), rng, k=0).image
 
 
-def load(name: str) -> np.ndarray:
+def load_picture(name: str) -> np.ndarray:
     """The image of `scene-K`, `pair-K-a` or `pair-K-b`, [128, 128, 3] uint8 RGB."""
     kind, number, *side = name.split("-")
     if kind == "scene":

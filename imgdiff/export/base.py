@@ -52,7 +52,7 @@ class SampleFormat(Format):
         for row in rows:
             for sample in samples(row, self.form, self.split):
                 pictures = [encode_png(picture)["bytes"] for picture in sample.pictures]
-                drawn = Example(sample.id, spoken(sample.turns), pictures, sample.boxes)
+                drawn = Example(sample.id, example_turns(sample.turns), pictures, sample.boxes)
                 validate(drawn, self.name)  # not only when all is written, hours later
                 self.write(sample, pictures)
                 self.written += 1
@@ -67,6 +67,6 @@ def messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
     return [{"role": ROLES[turn["from"]], "content": turn["value"]} for turn in turns]
 
 
-def spoken(turns: Sequence[Turn]) -> list[tuple[str, str]]:
+def example_turns(turns: Sequence[Turn]) -> list[tuple[str, str]]:
     """Turns as an example has them."""
     return [(ROLES.get(turn["from"], turn["from"]), turn["value"]) for turn in turns]

@@ -67,7 +67,7 @@ def _template() -> Template:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "plain": plain,
+        "plain": plain_markdown,
         "limits": limits,
         "public_name": public_name,
         "counts": counts_in_words,
@@ -75,7 +75,7 @@ def _template() -> Template:
     return environment.get_template("card.md.jinja")
 
 
-def plain(text: object) -> str:
+def plain_markdown(text: object) -> str:
     """Text that Markdown shows as it is, on one line, its beginning if it is long: captions are
     model output, untrusted."""
     line = shortened(" ".join(str(text).split()))

@@ -12,7 +12,7 @@ from imgdiff.export.samples import Sample
 from imgdiff.export.split import Side
 from imgdiff.export.validation import Example
 
-Record = dict[str, Any]
+JsonRecord = dict[str, Any]
 
 
 class JsonFormat(SampleFormat):
@@ -28,11 +28,11 @@ class JsonFormat(SampleFormat):
         self._open: dict[Side, TextIO] = {}
 
     @abstractmethod
-    def record(self, sample: Sample, pictures: Sequence[str]) -> Record:
+    def record(self, sample: Sample, pictures: Sequence[str]) -> JsonRecord:
         """The record of a sample. pictures: the names of its files."""
 
     @abstractmethod
-    def example(self, record: Record) -> Example:
+    def example(self, record: JsonRecord) -> Example:
         """What the trainer makes of a record."""
 
     def file(self, side: Side) -> Path:
@@ -66,6 +66,6 @@ class JsonFormat(SampleFormat):
         path = self.folder / name
         return path.read_bytes() if path.is_file() else None
 
-    def _records(self, side: Side) -> Iterator[Record]:
+    def _records(self, side: Side) -> Iterator[JsonRecord]:
         with self.file(side).open(encoding="utf-8") as file:
             yield from map(json.loads, file) if self.one_a_line else json.load(file)

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from imgdiff.export.base import spoken
-from imgdiff.export.json_format import JsonFormat, Record
+from imgdiff.export.base import example_turns
+from imgdiff.export.json_format import JsonFormat, JsonRecord
 from imgdiff.export.samples import Sample, safe_name
 from imgdiff.export.split import SIDES
 from imgdiff.export.validation import Example
@@ -18,7 +18,7 @@ class LlamaFactory(JsonFormat):
 
     name = "llama_factory"
 
-    def record(self, sample: Sample, pictures: Sequence[str]) -> Record:
+    def record(self, sample: Sample, pictures: Sequence[str]) -> JsonRecord:
         return {"id": sample.id, "conversations": sample.turns, "images": list(pictures)}
 
     def close(self) -> None:
@@ -37,6 +37,6 @@ class LlamaFactory(JsonFormat):
         text = json.dumps(registered, indent=2, ensure_ascii=False)
         (self.folder / "dataset_info.json").write_text(f"{text}\n", encoding="utf-8")
 
-    def example(self, record: Record) -> Example:
+    def example(self, record: JsonRecord) -> Example:
         pictures = [self.read(name) for name in record["images"]]
-        return Example(record["id"], spoken(record["conversations"]), pictures)
+        return Example(record["id"], example_turns(record["conversations"]), pictures)

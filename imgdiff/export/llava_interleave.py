@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from imgdiff.export.base import spoken
-from imgdiff.export.json_format import JsonFormat, Record
+from imgdiff.export.base import example_turns
+from imgdiff.export.json_format import JsonFormat, JsonRecord
 from imgdiff.export.samples import Sample
 from imgdiff.export.validation import Example
 
@@ -13,9 +13,9 @@ class LlavaInterleave(JsonFormat):
 
     name = "llava_interleave"
 
-    def record(self, sample: Sample, pictures: Sequence[str]) -> Record:
+    def record(self, sample: Sample, pictures: Sequence[str]) -> JsonRecord:
         return {"id": sample.id, "image": list(pictures), "conversations": sample.turns}
 
-    def example(self, record: Record) -> Example:
+    def example(self, record: JsonRecord) -> Example:
         pictures = [self.read(name) for name in record["image"]]
-        return Example(record["id"], spoken(record["conversations"]), pictures)
+        return Example(record["id"], example_turns(record["conversations"]), pictures)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from imgdiff.data.conversations import QUESTIONS
 from imgdiff.export.base import messages
-from imgdiff.export.json_format import JsonFormat, Record
+from imgdiff.export.json_format import JsonFormat, JsonRecord
 from imgdiff.export.samples import Sample
 from imgdiff.export.validation import Example
 
@@ -24,7 +24,7 @@ class MsSwift(JsonFormat):
     name = "ms_swift"
     one_a_line = True
 
-    def record(self, sample: Sample, pictures: Sequence[str]) -> Record:
+    def record(self, sample: Sample, pictures: Sequence[str]) -> JsonRecord:
         spoken = messages(sample.turns)
         for message in spoken:
             if message["content"] == QUESTIONS["two_images"]:
@@ -39,7 +39,7 @@ class MsSwift(JsonFormat):
         record = {"id": sample.id, "messages": spoken, "images": list(pictures)}
         return record | ({"objects": objects} if boxes else {})
 
-    def example(self, record: Record) -> Example:
+    def example(self, record: JsonRecord) -> Example:
         objects = record.get("objects", {"bbox": [], "image_id": []})
         return Example(
             record["id"],

@@ -7,7 +7,7 @@ from typing import Any
 from imgdiff.data.conversations import IMAGE, Turn, image_count
 from imgdiff.data.rows import Row
 from imgdiff.export import FinishedRun
-from imgdiff.export.base import Format, spoken
+from imgdiff.export.base import Format, example_turns
 from imgdiff.export.dataset import DatasetWriter
 from imgdiff.export.split import Side
 from imgdiff.export.validation import Example
@@ -59,7 +59,7 @@ def _example(sample: dict[str, Any], pair: dict[str, Any]) -> Example:
 
 def _of_both_images(turns: Sequence[Turn]) -> list[tuple[str, str]]:
     """A single `<image>` of a question stands for both images of the pair, as the card says."""
-    said = spoken(turns)
+    said = example_turns(turns)
     if image_count(turns) != 1:
         return said
     return [

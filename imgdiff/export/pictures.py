@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from imgdiff.data.images import draw_box, join, load_rgb
+from imgdiff.data.images import draw_box, load_rgb, side_by_side
 from imgdiff.data.rows import Row
 from imgdiff.statistics.histograms import Histogram, Scores
 
@@ -68,7 +68,7 @@ def _pair(row: Row) -> Image.Image:
     for region in row.kept_regions[:1]:
         box = np.asarray(region.box_xyxy) * SIDE / max(high, wide)
         pictures = [draw_box(picture, box) for picture in pictures]
-    return Image.fromarray(join(*pictures))
+    return Image.fromarray(side_by_side(*pictures))
 
 
 def _at_side(array: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from imgdiff.data.boxes import Box
 from imgdiff.data.conversations import Form, Turn, image_count, recast
-from imgdiff.data.images import draw_box, join, load_rgb
+from imgdiff.data.images import draw_box, load_rgb, side_by_side
 from imgdiff.data.rows import Region, Row
 from imgdiff.export.split import Side, Split
 
@@ -48,11 +48,11 @@ def samples(row: Row, form: Form, split: Split) -> Iterator[Sample]:
     images = load_rgb(row["image_a"]), load_rgb(row["image_b"])
     for number, region in regions:
         turns = recast(region.conversations, form)
-        pictures, boxes = draw(images, region, joined=image_count(turns) == 1)
+        pictures, boxes = draw_sample(images, region, joined=image_count(turns) == 1)
         yield Sample(f"{row.id}-{number}", split.side(row), turns, pictures, boxes)
 
 
-def draw(
+def draw_sample(
     images: tuple[np.ndarray, np.ndarray], region: Region, joined: bool
 ) -> tuple[list[np.ndarray], list[tuple[int, Box]]]:
     """Image A and B with the region marked, as the operators show them to the MLLM, the one that
@@ -62,7 +62,7 @@ def draw(
         marked.reverse()
     if not joined:
         return marked, [(0, region.box_xyxy), (1, region.box_xyxy)]
-    picture = join(*marked)
+    picture = side_by_side(*marked)
     left, top, right, bottom = region.box_xyxy
     shift = picture.shape[1] - marked[1].shape[1]
     return [picture], [(0, region.box_xyxy), (0, (left + shift, top, right + shift, bottom))]

@@ -13,7 +13,7 @@ from imgdiff.errors import RowError
 if TYPE_CHECKING:
     from datasets import Features
 
-Record = dict[str, Any]
+TableRow = dict[str, Any]
 
 
 ALWAYS = {field.name: field for field in TABLE if field.given_by == "engine"}
@@ -40,10 +40,10 @@ class Table:
     config: str
     features: "Features"
     meanings: dict[str, str]
-    records: Callable[[Row], list[Record]]
+    records: Callable[[Row], list[TableRow]]
 
 
-def tables(info: Record) -> list[Table]:
+def tables(info: TableRow) -> list[Table]:
     """The tables of a run, by its `run.json`. Columns that its recipe does not make are absent."""
     from datasets import List
 
@@ -82,27 +82,27 @@ def tables(info: Record) -> list[Table]:
     ]
 
 
-def _table(folder: str, config: str, fields: list[Field], columns: Record, records: Any) -> Table:
+def _table(folder: str, config: str, fields: list[Field], columns: TableRow, records: Any) -> Table:
     from datasets import Features
 
     meanings = {each.column: each.meaning for each in fields}
     return Table(folder, config, Features(columns), meanings, records)
 
 
-def _makes(info: Record, field: str) -> bool:
+def _makes(info: TableRow, field: str) -> bool:
     parts = [phase["columns"] for phase in info["phases"]]
     parts += [operator["writes"] for operator in info["operators"]]  # they name a region's fields
     return any(field in part for part in parts)
 
 
-def _scores(info: Record, kind: str) -> Record:
+def _scores(info: TableRow, kind: str) -> TableRow:
     from datasets import Value
 
     names = [name for operator in info["operators"] for name in operator[kind]]
     return dict.fromkeys(names, Value("float32"))
 
 
-def _steps(info: Record) -> list[Record]:
+def _steps(info: TableRow) -> list[TableRow]:
     """What made a row, in order: each operator with the models it used."""
     return [
         {
@@ -115,7 +115,7 @@ def _steps(info: Record) -> list[Record]:
     ]
 
 
-def _model(role: str, model: Record) -> Record:
+def _model(role: str, model: TableRow) -> TableRow:
     return {"role": role, "name": public_name(model["name"]), "fingerprint": model["fingerprint"]}
 
 
@@ -124,11 +124,11 @@ def public_name(name: str) -> str:
     return PurePath(name).name if PurePath(name).is_absolute() else name
 
 
-def _kept_pair(row: Row, steps: list[Record], views: Collection[str]) -> list[Record]:
+def _kept_pair(row: Row, steps: list[TableRow], views: Collection[str]) -> list[TableRow]:
     return [_pair(row, _kept(row), steps, views)] if row.ok else []
 
 
-def _dropped_pair(row: Row, steps: list[Record], views: Collection[str]) -> list[Record]:
+def _dropped_pair(row: Row, steps: list[TableRow], views: Collection[str]) -> list[TableRow]:
     """The row with the operators it met: none where the reader refused it."""
     if row.ok:
         return []
@@ -137,13 +137,15 @@ def _dropped_pair(row: Row, steps: list[Record], views: Collection[str]) -> list
     return [_pair(row, _regions(row), steps[:met], views)]
 
 
-def _pair(row: Row, regions: list[Record], steps: list[Record], views: Collection[str]) -> Record:
+def _pair(
+    row: Row, regions: list[TableRow], steps: list[TableRow], views: Collection[str]
+) -> TableRow:
     """views: the fields that are pictures."""
     images = {name: _readable(row, name) for name in views}
     return vars(row) | row.values | images | {"regions": regions, "provenance": steps}
 
 
-def _readable(row: Row, name: str) -> Record | None:
+def _readable(row: Row, name: str) -> TableRow | None:
     """An image under its bare name; None if it cannot be decoded, for readers would stop there."""
     image = row.values.get(name)
     if image is None:
@@ -156,19 +158,19 @@ def _readable(row: Row, name: str) -> Record | None:
     return {"bytes": image["bytes"], "path": image["path"] and PurePath(image["path"]).name}
 
 
-def _regions(row: Row) -> list[Record]:
+def _regions(row: Row) -> list[TableRow]:
     """Every region under its name, its row's id and its number in the row."""
     names = {"row_id": row.id, "pair_id": row.id}
     return [region.record | names | {"id": f"{row.id}-{k}"} for k, region in enumerate(row.regions)]
 
 
-def _kept(row: Row) -> list[Record]:
+def _kept(row: Row) -> list[TableRow]:
     return [region for region in _regions(row) if region["status"] == "ok"]
 
 
-def _samples(row: Row) -> list[Record]:
+def _samples(row: Row) -> list[TableRow]:
     return _kept(row) if row.ok else []
 
 
-def _refused_regions(row: Row) -> list[Record]:
+def _refused_regions(row: Row) -> list[TableRow]:
     return [region for region in _regions(row) if region["status"] != "ok"]

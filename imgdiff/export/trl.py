@@ -16,8 +16,8 @@ from imgdiff.export.samples import Sample
 from imgdiff.export.split import SIDES, Side
 from imgdiff.export.validation import Example
 
-Part = dict[str, str | None]  # type (image, text) and text
-Message = dict[str, Any]  # role, and content as a list of parts
+ContentPart = dict[str, str | None]  # type (image, text) and text
+TrlMessage = dict[str, Any]  # role, and content as a list of parts
 
 
 class Trl(SampleFormat):
@@ -74,7 +74,7 @@ class Trl(SampleFormat):
 
 def _records(sample: Sample, images: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """One for each answer; of several the later ones have a number behind the sample's id."""
-    spoken: list[Message] = [
+    spoken: list[TrlMessage] = [
         {"role": message["role"], "content": list(_parts(message["content"]))}
         for message in messages(sample.turns)
     ]
@@ -89,7 +89,7 @@ def _records(sample: Sample, images: Sequence[dict[str, Any]]) -> Iterator[dict[
         }
 
 
-def _parts(text: str) -> Iterator[Part]:
+def _parts(text: str) -> Iterator[ContentPart]:
     """`<image>\n<image>\nWhat differs?` as two images and a text."""
     for number, words in enumerate(text.split(IMAGE)):
         if number:
@@ -106,5 +106,5 @@ def _example(record: dict[str, Any]) -> Example:
     return Example(record["id"], turns, [image["bytes"] for image in record["images"]])
 
 
-def _words(part: Part) -> str:
+def _words(part: ContentPart) -> str:
     return IMAGE if part["type"] == "image" else part["text"] or ""

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from imgdiff.export import FinishedRun
-from imgdiff.export.base import SampleFormat, spoken
+from imgdiff.export.base import SampleFormat, example_turns
 from imgdiff.export.samples import Sample
 from imgdiff.export.split import Side
 from imgdiff.export.validation import Example
@@ -80,4 +80,6 @@ def _example(parts: dict[str, bytes]) -> Example:
     record = json.loads(parts.pop("json"))
     names = list(parts)
     boxes = [(names.index(box["image"]), tuple(box["box_xyxy"])) for box in record["boxes"]]
-    return Example(record["id"], spoken(record["conversations"]), list(parts.values()), boxes)
+    return Example(
+        record["id"], example_turns(record["conversations"]), list(parts.values()), boxes
+    )

@@ -33,7 +33,7 @@ class UnfitAnswerError(Exception):
     """The server answered, but not what was asked for; another try may help."""
 
 
-class UnreachableError(Exception):
+class ServerUnreachableError(Exception):
     """Nobody answered: the server may be starting again."""
 
 
@@ -91,7 +91,7 @@ class ChatClient:
     def _try(self, request: dict[str, Any]) -> str:
         from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
 
-        passing = (HfHubHTTPError, InferenceTimeoutError, UnfitAnswerError, UnreachableError)
+        passing = (HfHubHTTPError, InferenceTimeoutError, UnfitAnswerError, ServerUnreachableError)
         tries = Retrying(
             stop=stop_after_attempt(self.endpoint.tries),
             wait=wait_exponential_jitter(multiplier=0.5, max=LONGEST_WAIT),
@@ -106,7 +106,7 @@ class ChatClient:
             raise RowError("endpoint_error", f"HTTP {error.response.status_code}") from None
         except UnfitAnswerError as error:
             raise RowError("endpoint_error", str(error)) from None
-        except UnreachableError as error:  # no row's fault
+        except ServerUnreachableError as error:  # no row's fault
             raise StoppedError(str(error)) from None
 
     def _once(self, request: dict[str, Any]) -> str:
@@ -130,7 +130,7 @@ class ChatClient:
             raise UnfitAnswerError(f"no chat completion ({type(error).__name__})") from None
         except Exception as error:  # no connection: which error depends on the HTTP library
             text = f"{self.endpoint.name} cannot be reached ({type(error).__name__})"
-            raise UnreachableError(text) from None
+            raise ServerUnreachableError(text) from None
         if not isinstance(answer, str) or answer != utf8(answer):
             raise UnfitAnswerError("no text in the answer")
         return answer.strip()

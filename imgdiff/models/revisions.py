@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from imgdiff.data.hub import UnreachableError, ask, commit_of, has_downloaded, listing
+from imgdiff.data.hub import HubUnreachableError, ask_hub, commit_of, has_downloaded, listing
 from imgdiff.errors import RefusedError
 from imgdiff.models.zoo import Binding, Checkpoint
 
@@ -81,7 +81,7 @@ def _with_safetensors(checkpoint: Checkpoint, commit: str) -> str:
     repo = checkpoint.name
     wanted = listing(repo, commit)
     if wanted is None:
-        raise UnreachableError(f"{repo} at {commit}")
+        raise HubUnreachableError(f"{repo} at {commit}")
     if _is_safe(wanted):
         return commit
     pickled = [name for name in _files(wanted) if name.endswith(PICKLED)]
@@ -99,7 +99,7 @@ def _with_safetensors(checkpoint: Checkpoint, commit: str) -> str:
 def _conversions(repo: str) -> Iterator[tuple[str, "ModelInfo"]]:
     """Pull requests of the Hub's bot that have safetensors, and their files."""
     try:
-        requests = ask(
+        requests = ask_hub(
             repo,
             lambda hub: list(
                 hub.get_repo_discussions(repo, author=CONVERTER, discussion_type="pull_request")

@@ -35,7 +35,7 @@ from imgdiff.recipe.source import (
 )
 from imgdiff.recipe.validation import validated
 
-Step = tuple[Key, Operator]  # an operator of the recipe, and where its settings stand
+PlacedOperator = tuple[Key, Operator]  # an operator of the recipe, and where its settings stand
 
 
 class TrainsError(RefusedError):
@@ -84,7 +84,7 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     )
 
 
-def _operators(source: Source, inherited: Mapping[str, Any]) -> Iterator[Step]:
+def _operators(source: Source, inherited: Mapping[str, Any]) -> Iterator[PlacedOperator]:
     """The recipe's operators in order, composites expanded; what cannot be made is reported.
 
     inherited: settings that the recipe gives to every operator that has them.
@@ -104,7 +104,7 @@ def _operators(source: Source, inherited: Mapping[str, Any]) -> Iterator[Step]:
 
 def _expanded(
     source: Source, key: Key, name: str, settings: Any, inherited: Mapping[str, Any]
-) -> Iterator[Step]:
+) -> Iterator[PlacedOperator]:
     inner, cls = (*key, name), find_operator(name)
     if cls is None:
         hint = did_you_mean(name, registry())
@@ -127,7 +127,7 @@ def _expanded(
             yield inner, cls(params)
 
 
-def _refuse_repeats(source: Source, steps: Sequence[Step]) -> None:
+def _refuse_repeats(source: Source, steps: Sequence[PlacedOperator]) -> None:
     first: dict[str, Key] = {}
     for key, operator in steps:
         if operator.name in first:
@@ -136,7 +136,7 @@ def _refuse_repeats(source: Source, steps: Sequence[Step]) -> None:
         first.setdefault(operator.name, key)
 
 
-def _check_selection(source: Source, steps: Sequence[Step]) -> None:
+def _check_selection(source: Source, steps: Sequence[PlacedOperator]) -> None:
     """Selectors decide across the whole run, so they come last; and something has to come first."""
     selector = ""
     for place, (key, operator) in enumerate(steps):
@@ -149,7 +149,7 @@ def _check_selection(source: Source, steps: Sequence[Step]) -> None:
             source.add(key, text)
 
 
-def _known_fields(source: Source, steps: Sequence[Step]) -> dict[str, Field]:
+def _known_fields(source: Source, steps: Sequence[PlacedOperator]) -> dict[str, Field]:
     """The fields that a recipe may name: the package's, and those that its operators declare."""
     known, declared_by = dict(FIELDS), dict[str, str]()
     for key, operator in steps:
@@ -202,7 +202,7 @@ def _given_columns(source: Source, dataset: Address | None) -> frozenset[str] | 
 
 def _follow_fields(
     source: Source,
-    steps: Sequence[Step],
+    steps: Sequence[PlacedOperator],
     fields: Mapping[str, Field],
     dataset: Address | None,
     columns: frozenset[str] | None,
@@ -232,7 +232,9 @@ def _follow_fields(
     return frozenset(needed), frozenset(written - needed)
 
 
-def _check_screening(source: Source, steps: Sequence[Step], phases: Sequence[Phase]) -> None:
+def _check_screening(
+    source: Source, steps: Sequence[PlacedOperator], phases: Sequence[Phase]
+) -> None:
     """What a filter screens must not be on disk before it, nor be made anew behind it."""
     phase_of = {op.name: number for number, phase in enumerate(phases) for op in phase.operators}
     for place, (key, operator) in enumerate(steps):
@@ -267,7 +269,7 @@ def _check_pools(source: Source, phases: Sequence[str]) -> None:
             source.add(("phases", name), text)
 
 
-def _check_formats(source: Source, steps: Sequence[Step]) -> None:
+def _check_formats(source: Source, steps: Sequence[PlacedOperator]) -> None:
     """Every format is known, and has something to write; a step that could not be made may have
     been the one to make it."""
     needed = "regions.conversations"
@@ -295,7 +297,7 @@ def _makers(field: str) -> str:
     return f" Made by: {', '.join(makers)}" if makers else ""
 
 
-def _bound_models(source: Source, steps: Sequence[Step]) -> dict[str, Binding]:
+def _bound_models(source: Source, steps: Sequence[PlacedOperator]) -> dict[str, Binding]:
     """The checkpoint of every role that the operators need."""
     setting = source.data.get("models", "embedded")
     if not isinstance(setting, str | dict):

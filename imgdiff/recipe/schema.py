@@ -33,7 +33,7 @@ class Limits(Section):
     max_pixels: int = Field(default=40_000_000, ge=1)  # of an imported image
 
 
-class Pool(Section):
+class WorkerPool(Section):
     """The workers of a phase on Ray, and what each of them takes."""
 
     num_gpus: float = Field(default=0.0, ge=0)  # a fraction shares a GPU
@@ -42,7 +42,7 @@ class Pool(Section):
     concurrency: int | list[int] = 1  # workers, or [least, most]
 
     @model_validator(mode="after")
-    def _ordered(self) -> "Pool":
+    def _ordered(self) -> "WorkerPool":
         least, most = self.workers
         if not 1 <= least <= most:
             raise ValueError("concurrency is a number from 1 on, or [least, most]")
@@ -86,7 +86,7 @@ class Recipe(Section):
     export_path: str = Field(min_length=1)
     executor_type: Literal["local", "ray"] = "local"
     ray_address: str | None = None  # of a cluster; else the job's, the machine's, or one of its own
-    phases: dict[str, Pool] = Field(default_factory=dict)  # on Ray: the workers of each phase
+    phases: dict[str, WorkerPool] = Field(default_factory=dict)  # on Ray: the workers of each phase
     seed: int = Field(42, ge=0, lt=2**63)
     shard_rows: int = Field(16, ge=1, le=100_000)  # the unit of work and of resume
     limit: int | None = Field(None, ge=1)  # the first rows only; may be raised later

@@ -96,7 +96,7 @@ def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
     Raises:
         RecipeError: the text is no YAML mapping, or repeats a key.
     """
-    source = parse(path)
+    source = parse_recipe(path)
     if isinstance(source.data.get("process"), list):
         source.data["process"] = [_one_key(entry) for entry in source.data["process"]]
     splits = [split_override(source, text) for text in overrides]
@@ -123,7 +123,7 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def parse(path: Path) -> Source:
+def parse_recipe(path: Path) -> Source:
     """A recipe's text as it is.
 
     Raises:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from imgdiff.console.progress import make_console
-from imgdiff.report.rendering import render
+from imgdiff.report.rendering import render_page
 from imgdiff.report.review import REVIEW, Ratings, graded, read_review
 from imgdiff.statistics.dial import Curve, Dial, Point, StoredRun, load_run
 from imgdiff.store.files import write_atomic
@@ -46,7 +46,7 @@ def analyze(path: Path, given: Path | None) -> None:
     analysis = Analysis(run, dial.now(), curves, ratings)
     console = make_console()
     print_analysis(console, analysis)
-    page = render(
+    page = render_page(
         "analysis.html.jinja",
         ("page.css", "analysis.css"),
         (),

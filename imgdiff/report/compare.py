@@ -10,7 +10,7 @@ from rich.table import Table
 from imgdiff.console.progress import make_console
 from imgdiff.data.rows import Row
 from imgdiff.statistics.dial import StoredRun, load_run
-from imgdiff.store.identity import changes
+from imgdiff.store.identity import recipe_changes
 
 SHOWN_IDS = 5
 
@@ -23,7 +23,7 @@ def compare(first: Path, second: Path) -> None:
     """
     runs = load_run(first), load_run(second)
     console = make_console()
-    for line in changes(runs[0].info, runs[1].info):
+    for line in recipe_changes(runs[0].info, runs[1].info):
         console.print(line, soft_wrap=True)
     if runs[0].info["input"]["sha256"] != runs[1].info["input"]["sha256"]:
         console.print("the inputs differ: rows are compared by their ids", soft_wrap=True)

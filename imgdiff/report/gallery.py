@@ -31,7 +31,7 @@ class Piece:
 
 
 @dataclass(frozen=True, order=True)
-class Group:
+class PairGroup:
     """Kept pairs, pairs refused for one reason, or pairs with regions refused for one reason."""
 
     kind: Literal["kept", "pairs", "regions"]
@@ -65,7 +65,7 @@ class Card:
 class Shelf:
     """The cards of one group, and how many more pairs belong to it."""
 
-    group: Group
+    group: PairGroup
     pairs: int
     cards: list[Card] = field(default_factory=list)
 
@@ -74,26 +74,28 @@ class Shelf:
         return self.pairs - len(self.cards)
 
 
-def groups(row: Row) -> dict[Group, list[int]]:
+def groups(row: Row) -> dict[PairGroup, list[int]]:
     """The groups that a row is shown in, and its regions (by number) to be drawn there."""
-    found: dict[Group, list[int]] = {}
+    found: dict[PairGroup, list[int]] = {}
     if row.ok:
-        found[Group("kept")] = [k for k, region in enumerate(row.regions) if region.status == "ok"]
+        found[PairGroup("kept")] = [
+            k for k, region in enumerate(row.regions) if region.status == "ok"
+        ]
     else:
-        found[Group("pairs", row.reason)] = list(range(len(row.regions)))
+        found[PairGroup("pairs", row.reason)] = list(range(len(row.regions)))
     for k, region in enumerate(row.regions):
         if region.status != "ok":
-            found.setdefault(Group("regions", region.reason), []).append(k)
+            found.setdefault(PairGroup("regions", region.reason), []).append(k)
     return found
 
 
-def gallery(run: FinishedRun, found: Mapping[Group, Sequence[int]]) -> list[Shelf]:
+def gallery(run: FinishedRun, found: Mapping[PairGroup, Sequence[int]]) -> list[Shelf]:
     """Fill shelves with the first pairs of every group.
 
     found: the shard of each of its pairs, in order; only those with such pairs are read.
     """
     shelves = {group: Shelf(group, len(found[group])) for group in sorted(found)}
-    places = share(Counter({group: len(shards) for group, shards in found.items()}))
+    places = share_places(Counter({group: len(shards) for group, shards in found.items()}))
     wanted = {shard for group, shards in found.items() for shard in shards[: places[group]]}
     for shard in sorted(wanted):
         for row in run.rows(shard):
@@ -104,11 +106,11 @@ def gallery(run: FinishedRun, found: Mapping[Group, Sequence[int]]) -> list[Shel
     return list(shelves.values())
 
 
-def share(pairs: Counter[Group]) -> dict[Group, int]:
+def share_places(pairs: Counter[PairGroup]) -> dict[PairGroup, int]:
     """Places by group: kept pairs first, the others share what remains evenly."""
-    kept, refused = pairs[Group("kept")], {g: n for g, n in pairs.items() if g.kind != "kept"}
-    places = {Group("kept"): min(kept, max(KEPT_PAIRS, SHOWN_PAIRS - sum(refused.values())))}
-    left = SHOWN_PAIRS - places[Group("kept")]
+    kept, refused = pairs[PairGroup("kept")], {g: n for g, n in pairs.items() if g.kind != "kept"}
+    places = {PairGroup("kept"): min(kept, max(KEPT_PAIRS, SHOWN_PAIRS - sum(refused.values())))}
+    left = SHOWN_PAIRS - places[PairGroup("kept")]
     for waiting, group in enumerate(sorted(refused, key=lambda group: refused[group])):
         places[group] = min(refused[group], left // (len(refused) - waiting))
         left -= places[group]
@@ -174,7 +176,7 @@ def edited_words(row: Row) -> tuple[str, str]:
 
 def caption_words(row: Row) -> tuple[Words, Words]:
     """Both captions of a row, cut where they part."""
-    return changed_words(row.values.get("caption_a", ""), row.values.get("caption_b", ""))
+    return cut_at_changes(row.values.get("caption_a", ""), row.values.get("caption_b", ""))
 
 
 def is_alone(row: Row) -> bool:
@@ -187,7 +189,7 @@ def by_family(row: Row) -> dict[str, list[tuple[str, Words]]]:
     where it parts from the image's own."""
     found: dict[str, list[tuple[str, Words]]] = {}
     for negative in row.values.get("negatives", []):
-        _, said = changed_words(row["caption_a"], negative["caption"])
+        _, said = cut_at_changes(row["caption_a"], negative["caption"])
         objects = shortened(", ".join(negative["objects"]))
         found.setdefault(negative["family"], []).append((objects, said))
     return found
@@ -205,7 +207,7 @@ def pieces(row: Row) -> list[Piece]:
     return [*found, Piece(" ".join(filter(None, [shown[place:], rest])))] if phrases else []
 
 
-def changed_words(before: str, after: str) -> tuple[Words, Words]:
+def cut_at_changes(before: str, after: str) -> tuple[Words, Words]:
     """Both captions cut where they part, punctuation aside; a missing one marks nothing in the
     other. Of long ones the beginnings are compared, and the rest is only counted."""
     shown = cut(before), cut(after)

@@ -4,9 +4,9 @@ import yaml
 
 from imgdiff.data.fields import known_fields, pictures
 from imgdiff.export import FinishedRun
-from imgdiff.report.gallery import Group, gallery, groups
-from imgdiff.report.pairs import thresholds, write_pairs
-from imgdiff.report.rendering import render
+from imgdiff.report.gallery import PairGroup, gallery, groups
+from imgdiff.report.pairs import thresholds, write_pair_pages
+from imgdiff.report.rendering import render_page
 from imgdiff.statistics.histograms import Scores
 from imgdiff.store.files import write_atomic
 
@@ -22,7 +22,7 @@ def write_report(run: FinishedRun) -> None:
     a time: without pictures to count and measure, and those with pairs that are shown for their
     thumbnails and their pages.
     """
-    places: dict[Group, list[int]] = {}  # shard of each pair
+    places: dict[PairGroup, list[int]] = {}  # shard of each pair
     scores, unread = Scores(), pictures(known_fields(run.info))
     for shard in range(run.shard_count):
         rows = run.rows(shard, unread)
@@ -30,8 +30,8 @@ def write_report(run: FinishedRun) -> None:
         for group in (group for row in rows for group in groups(row)):
             places.setdefault(group, []).append(shard)
     shelves = gallery(run, places)
-    write_pairs(run, shelves)
-    page = render(
+    write_pair_pages(run, shelves)
+    page = render_page(
         "page.html.jinja",
         STYLES,
         SCRIPTS,

@@ -19,7 +19,7 @@ from imgdiff.report.gallery import (
     page_name,
     pieces,
 )
-from imgdiff.report.rendering import render
+from imgdiff.report.rendering import render_page
 from imgdiff.report.thumbnails import thumbnail
 from imgdiff.store.files import swap_folder
 
@@ -46,7 +46,7 @@ class Step:
     refused: list[int]
 
 
-def write_pairs(run: FinishedRun, shelves: Sequence[Shelf]) -> None:
+def write_pair_pages(run: FinishedRun, shelves: Sequence[Shelf]) -> None:
     """Write `report/`: a page for every pair on the shelves, linked in their order.
 
     It is built in a hidden folder and renamed into place at the end: an interrupted write leaves
@@ -78,7 +78,7 @@ def _page(info: dict[str, Any], row: Row, order: list[str], place: str) -> bytes
     phrases, shown = pieces(row), legible(row)
     own = [field for field in own_fields(info) if field.kind != PICTURE]
     sides = [("A", image_a, before), ("B", image_b, after)]
-    return render(
+    return render_page(
         "pair.html.jinja",
         STYLES,
         SCRIPTS,

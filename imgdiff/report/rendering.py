@@ -17,7 +17,7 @@ from imgdiff.text.shortening import shortened
 HERE = Path(__file__).parent
 
 
-def render(
+def render_page(
     template: str, styles: tuple[str, ...], scripts: tuple[str, ...], **values: Any
 ) -> bytes:
     """A whole page. `styles` and `scripts` are files of this folder, put into it in that order.
@@ -55,7 +55,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "limits": limits,
         "duration": duration,
-        "spoken": spoken,
+        "spoken": reason_words,
         "public_name": public_name,
         "shortened": shortened,
     }
@@ -81,6 +81,6 @@ def outside(value: float, bounds: Sequence[float | None]) -> bool:
     return (low is not None and value < low) or (high is not None and value > high)
 
 
-def spoken(code: str) -> str:
+def reason_words(code: str) -> str:
     """`pair_too_similar` as `pair too similar`."""
     return code.replace("_", " ")

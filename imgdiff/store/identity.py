@@ -21,9 +21,9 @@ def refusal(begun: dict[str, Any], info: dict[str, Any]) -> str | None:
     return f"this folder was made from another input: {rows}. {WAY_OUT}"
 
 
-def changes(begun: dict[str, Any], info: dict[str, Any]) -> list[str]:
+def recipe_changes(begun: dict[str, Any], info: dict[str, Any]) -> list[str]:
     """`dotted.key: old -> new` for every setting, version and model that differs."""
-    lines = list(differences(_settings(begun), _settings(info)))
+    lines = list(setting_differences(_settings(begun), _settings(info)))
     names = [[operator["name"] for operator in each["operators"]] for each in (begun, info)]
     if not lines and names[0] != names[1]:
         lines.append(f"process: in another order, {', '.join(names[1])}")
@@ -40,15 +40,17 @@ def _settings(info: dict[str, Any]) -> dict[str, Any]:
     return recipe | {"process": steps, "version": versions, "fingerprint": models}
 
 
-def differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
+def setting_differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
     """`dotted.key: old -> new` for every value that differs."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in dict.fromkeys([*old, *new]):
-            yield from differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
+            yield from setting_differences(
+                old.get(name), new.get(name), f"{key}.{name}".lstrip(".")
+            )
     elif isinstance(old, list) and isinstance(new, list):
         for index in range(max(len(old), len(new))):
             before, after = (each[index] if index < len(each) else None for each in (old, new))
-            yield from differences(before, after, f"{key}[{index}]")
+            yield from setting_differences(before, after, f"{key}[{index}]")
     elif isinstance(old, dict) and new is None:
         yield f"{key}: removed"
     elif isinstance(new, dict) and old is None:

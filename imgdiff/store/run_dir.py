@@ -11,7 +11,7 @@ from typing import Any
 from imgdiff.data.rows import Row
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.store.files import TEMPORARY, locked, write_atomic
-from imgdiff.store.identity import WAY_OUT, changes, refusal
+from imgdiff.store.identity import WAY_OUT, recipe_changes, refusal
 from imgdiff.store.shard_files import Manifest, ShardFiles, read_json, to_json
 from imgdiff.store.tally import Tally
 
@@ -232,7 +232,7 @@ def _begin_or_resume(path: Path, info: dict[str, Any]) -> tuple[dict[str, Any], 
     begun = read_begun(path, info)
     if begun is None:
         return info | {"started": now, "history": []}, []
-    changed = changes(begun, info)
+    changed = recipe_changes(begun, info)
     history = begun.get("history", []) + ([{"at": now, "changed": changed}] if changed else [])
     return info | {"started": begun.get("started", now), "history": history}, changed
 

@@ -6,7 +6,7 @@ from imgdiff.text.answers import is_refusal
 from imgdiff.text.caption_edits import CaptionEdit
 from imgdiff.text.grammar import ONE
 from imgdiff.text.lexicon import Lexicon
-from imgdiff.text.negatives import INSERTED, Negative, Task
+from imgdiff.text.negatives import INSERTED, Negative, NegativeTask
 from imgdiff.text.objects import Shown, named_objects, names
 from imgdiff.text.words import WORD, changed_phrases, changed_spans, swapped_spans, word_blocks
 
@@ -30,7 +30,7 @@ def read_answer(kind: str, caption: str, answer: str, lexicon: Lexicon) -> Capti
 
 
 def read_negative(
-    caption: str, task: Task, shown: Shown, answer: str, lexicon: Lexicon
+    caption: str, task: NegativeTask, shown: Shown, answer: str, lexicon: Lexicon
 ) -> Negative | None:
     """The negative in a language model's answer.
 

@@ -69,10 +69,10 @@ def named(name: str, lexicon: Lexicon, rng: np.random.Generator) -> str:
     """An object as a caption names it; where the lexicon has things added with a look, with one of
     that kind: `a red boat`."""
     looks = lexicon.added_looks
-    return with_article(f"{rng.choice(looks)} {name}" if looks else name, lexicon)
+    return as_noun_phrase(f"{rng.choice(looks)} {name}" if looks else name, lexicon)
 
 
-def with_article(phrase: str, lexicon: Lexicon) -> str:
+def as_noun_phrase(phrase: str, lexicon: Lexicon) -> str:
     """`a dog`, `an apple`; but `bread` and `scissors`. A word that the lexicon lacks is a plural if
     it looks like one."""
     words = tuple(phrase.split())
@@ -83,7 +83,7 @@ def with_article(phrase: str, lexicon: Lexicon) -> str:
     return phrase if bare else f"{article(phrase)} {phrase}"
 
 
-def joined(phrases: Sequence[str]) -> str:
+def enumerated(phrases: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join(filter(None, [", ".join(phrases[:-1]), phrases[-1]]))
 
@@ -104,11 +104,11 @@ def put_in(caption: str, objects: Sequence[str], lexicon: Lexicon, rng: np.rando
     ]
     if not places:
         body = caption.rstrip(" .!")
-        return f"{body} with {joined(new)}{caption[len(body) :]}"
+        return f"{body} with {enumerated(new)}{caption[len(body) :]}"
     chain, last = places[int(rng.integers(len(places)))]
     end = chain.phrases[last].end
     if lexicon.joined_by != "and":
-        return f"{caption[:end]} {lexicon.joined_by} {joined(new)}{caption[end:]}"
+        return f"{caption[:end]} {lexicon.joined_by} {enumerated(new)}{caption[end:]}"
     first = last
     while first and _joint(chain.joints[first - 1]) in LISTING:
         first -= 1
@@ -116,7 +116,7 @@ def put_in(caption: str, objects: Sequence[str], lexicon: Lexicon, rng: np.rando
     listed = [_small(caption[p.start : p.end]) for p in chain.phrases[first : last + 1]]
     for phrase in new:
         listed.insert(int(rng.integers(len(listed) + 1)), phrase)
-    return _with_capital(caption, caption[:start] + joined(listed) + caption[end:])
+    return _with_capital(caption, caption[:start] + enumerated(listed) + caption[end:])
 
 
 def take_out(caption: str, objects: Collection[str], lexicon: Lexicon) -> str | None:
@@ -160,9 +160,9 @@ def _left_over(caption: str, chain: Chain, gone: Collection[NounPhrase]) -> str 
         else:
             between += [joints[k]] if parts else []
             parts.append([text])
-    words = joined(parts[0])
+    words = enumerated(parts[0])
     for joint, part in zip(between, parts[1:], strict=True):
-        words += joint + joined(part)
+        words += joint + enumerated(part)
     return words
 
 

@@ -35,7 +35,7 @@ class Coverage:
     unknown: Counter[str] = field(default_factory=Counter)
 
 
-def measure(captions: Iterable[str], lexicon: Lexicon) -> Coverage:
+def measure_coverage(captions: Iterable[str], lexicon: Lexicon) -> Coverage:
     """What the lexicon finds in the captions."""
     coverage = Coverage(holding=Counter({"a noun": 0, "an attribute": 0}))
     known = lexicon.attribute_words | FOLLOWERS | {w for form in lexicon.nouns for w in form}

@@ -34,7 +34,7 @@ CHANGES = 6  # captions with one or two of them taken out or altered
 TRIES = 4  # at other alterations, where one is there already or cannot be written
 
 
-class Task(NamedTuple):
+class NegativeTask(NamedTuple):
     """A negative to be written: the objects to put in (random, popular, adversarial), to take out
     or to alter, by first names of the lexicon. into: what an altered one becomes; None: whatever
     the rules find."""
@@ -70,11 +70,17 @@ def negatives(
 
 
 def by_rules(
-    caption: str, tasks: Sequence[Task], shown: Shown, lexicon: Lexicon, rng: np.random.Generator
+    caption: str,
+    tasks: Sequence[NegativeTask],
+    shown: Shown,
+    lexicon: Lexicon,
+    rng: np.random.Generator,
 ) -> list[Negative]:
     """One negative for each task, as far as the rules go; where one is there already, or none can
     be written, something is altered in another way."""
-    others = [Task("alter", task.objects) for task in tasks if task.family not in INSERTED] * TRIES
+    others = [
+        NegativeTask("alter", task.objects) for task in tasks if task.family not in INSERTED
+    ] * TRIES
     written = (
         negative
         for task in (*tasks, *others)
@@ -90,7 +96,7 @@ def plan(
     lexicon: Lexicon,
     rng: np.random.Generator,
     alterations: int = 0,
-) -> list[Task]:
+) -> list[NegativeTask]:
     """Every subset of three absent objects of each family, to be put in (7 each), and 6 tasks for
     one or two of the first three true objects: taken out where the caption names them and another
     one, altered else.
@@ -103,7 +109,7 @@ def plan(
     present = list(dict.fromkeys([*said, *(first_name(name, lexicon) for name in objects)]))
     drawn = absent_objects(shown, present, statistics, rng)
     tasks = [
-        Task(family, subset)
+        NegativeTask(family, subset)
         for family in INSERTED
         for subset in _subsets(drawn[family], len(drawn[family]))
     ]
@@ -111,7 +117,7 @@ def plan(
     for k in range(CHANGES if changed else 0):
         subset = changed[k % len(changed)]
         named = set(subset) < set(said) and k < len(changed)
-        tasks.append(Task("remove" if named else "alter", subset))
+        tasks.append(NegativeTask("remove" if named else "alter", subset))
     if alterations:
         absent = list(chain.from_iterable(drawn.values()))
         tasks += islice(_alterations(present[:TRUE_OBJECTS], absent, rng), alterations)
@@ -119,7 +125,7 @@ def plan(
 
 
 def write(
-    caption: str, task: Task, shown: Shown, lexicon: Lexicon, rng: np.random.Generator
+    caption: str, task: NegativeTask, shown: Shown, lexicon: Lexicon, rng: np.random.Generator
 ) -> list[Negative]:
     """The negative of a task by rules: none where the rules find no way; what cannot be taken out
     is altered."""
@@ -169,10 +175,10 @@ def distinct(caption: str, found: Iterable[Negative]) -> Iterator[Negative]:
 
 def _alterations(
     things: Sequence[str], absent: Sequence[str], rng: np.random.Generator
-) -> Iterator[Task]:
+) -> Iterator[NegativeTask]:
     """One thing each, by turns as the rules find and into an absent one, no such exchange twice."""
-    exchanges = [Task("alter", (thing,), other) for thing in things for other in absent]
-    free = (Task("alter", (thing,)) for thing in cycle(things))
+    exchanges = [NegativeTask("alter", (thing,), other) for thing in things for other in absent]
+    free = (NegativeTask("alter", (thing,)) for thing in cycle(things))
     for k, task in zip(rng.permutation(len(exchanges)), free, strict=False):
         yield from (task, exchanges[k])
 

@@ -107,7 +107,7 @@ def changed_pair(rng: np.random.Generator, redrawn: Redrawn | None = None) -> Co
         f"caption_{side}": _perhaps_wrong(rng, truth[n])
         for side, n in zip("ab", order, strict=True)
     }
-    joined = images.pad_to_square(images.join(left, right))
+    joined = images.pad_to_square(images.side_by_side(left, right))
     turn = prompts.DIFFERENCE.format(**said), difference(truth[order[0]], truth[order[1]])
     return Conversation(joined, (turn,))
 

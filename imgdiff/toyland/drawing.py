@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 RGB = tuple[int, int, int]
-Point = tuple[float, float]
+XY = tuple[float, float]
 SUPERSAMPLING = 3  # drawn three times as large, then averaged down
 WOOD, WINDOW, CREAM, GREEN = (122, 82, 48), (206, 230, 246), (246, 234, 208), (52, 136, 62)
 PAPER = (250, 250, 248)  # inside the lines of an outline drawing
@@ -34,7 +34,7 @@ class Pen:
     """
 
     def __init__(
-        self, canvas: np.ndarray, centre: Point, half: float, flip: bool, outline: bool = False
+        self, canvas: np.ndarray, centre: XY, half: float, flip: bool, outline: bool = False
     ) -> None:
         self.canvas = canvas
         self.outline = outline
@@ -43,7 +43,7 @@ class Pen:
         self.scale = np.array([-1.0 if flip else 1.0, 1.0]) * half * SUPERSAMPLING
         self.line = max(2, round(half * SUPERSAMPLING * (0.09 if outline else 0.05)))
 
-    def polygon(self, points: Sequence[Point], fill: RGB) -> None:
+    def polygon(self, points: Sequence[XY], fill: RGB) -> None:
         corners = np.rint(np.array(points) * self.scale + self.origin).astype(np.int32)
         edge = shade(fill, 0.62)
         if self.outline:  # white lines would not show

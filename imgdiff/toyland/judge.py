@@ -85,7 +85,7 @@ def _conv(inward: int, outward: int, stride: int = 1) -> nn.Sequential:
     )
 
 
-def load(folder: Path = EMBEDDED_WEIGHTS / "judge", judge: Judge | None = None) -> Judge:
+def load_judge(folder: Path = EMBEDDED_WEIGHTS / "judge", judge: Judge | None = None) -> Judge:
     """The trained judge; into `judge`, if it is one of another world."""
     judge = judge or Judge()
     judge.load_state_dict(load_file(folder / "model.safetensors"))

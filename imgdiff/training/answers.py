@@ -30,7 +30,9 @@ class Encoded:
     pictures: dict[str, Tensor]
 
 
-def encode(processor: Any, example: TrainingExample, max_length: int | None = None) -> Encoded:
+def encode_example(
+    processor: Any, example: TrainingExample, max_length: int | None = None
+) -> Encoded:
     """Tokens of an example, ending with the end of the last answer; labels are `IGNORED` but on
     every answer and its one end token.
 

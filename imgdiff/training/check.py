@@ -1,7 +1,6 @@
 """The check of a training recipe: every problem in one report, before a model library is
 imported."""
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from imgdiff.recipe.source import (
     Source,
     did_you_mean,
     find_recipe,
-    parse,
+    parse_recipe,
     set_value,
     split_override,
 )
 from imgdiff.recipe.validation import validated
-from imgdiff.training.recipe import METHODS, TrainingRecipe
+from imgdiff.training.recipe import METHODS, TrainingRecipe, method_module
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def check_training(path: str | Path, overrides: Sequence[str] = ()) -> TrainingP
         RefusedError: there is no such recipe.
         RecipeError: every problem that can be told without loading a model.
     """
-    source = parse(find_recipe(path))
+    source = parse_recipe(find_recipe(path))
     for text in overrides:
         if change := split_override(source, text):
             set_value(source, tuple(change[0]), change[1])
@@ -63,5 +62,5 @@ def _recipe(source: Source) -> TrainingRecipe | None:
         text = f"expected one of {', '.join(METHODS)}.{did_you_mean(str(method), METHODS)}"
         source.add(("method",), f"{method}: {text}" if method is not None else text)
         return None
-    schema: type[TrainingRecipe] = importlib.import_module(f"{METHODS[method]}.recipe").Recipe
+    schema: type[TrainingRecipe] = getattr(method_module(method, "recipe"), METHODS[method])
     return validated(source, schema, source.data, ())

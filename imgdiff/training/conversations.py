@@ -17,8 +17,8 @@ from imgdiff.data.images import load_rgb, pad_to_square
 from imgdiff.data.readers.base import inside
 from imgdiff.data.rows import Region
 from imgdiff.errors import RefusedError, RowError
-from imgdiff.export.base import spoken
-from imgdiff.export.samples import draw
+from imgdiff.export.base import example_turns
+from imgdiff.export.samples import draw_sample
 from imgdiff.export.split import Side
 from imgdiff.export.validation import token_faults, turn_faults
 
@@ -101,7 +101,7 @@ class RunExamples:
         region = Region(tuple(sample["box_xyxy"]), "a", left=sample.get("left", "a"))
         images = load_rgb(pair["image_a"]), load_rgb(pair["image_b"])
         joined = image_count(turns) == 1
-        pictures, _ = draw(images, region, joined)
+        pictures, _ = draw_sample(images, region, joined)
         if joined:
             pictures = [pad_to_square(picture) for picture in pictures]
         return _example(sample["id"], pictures, turns)
@@ -146,7 +146,7 @@ class LlavaExamples:
 
 
 def _example(id: str, pictures: list[np.ndarray], turns: list[Turn]) -> TrainingExample:
-    said = spoken(turns)
+    said = example_turns(turns)
     faults = [*turn_faults(said), *token_faults(said, [(IMAGE, len(pictures), "pictures")])]
     if faults:
         raise RowError("turns", f"{id}: {'; '.join(faults)}")

@@ -52,7 +52,7 @@ def arguments(recipe: TrainingRecipe, folder: TrainingFolder, **more: Any) -> Tr
     return TrainingArguments(**settings | more)
 
 
-def fit(trainer: Trainer, folder: TrainingFolder) -> None:
+def run_trainer(trainer: Trainer, folder: TrainingFolder) -> None:
     """Train to the end, from the last checkpoint if there is one.
 
     Raises:

@@ -13,7 +13,7 @@ from imgdiff.errors import RefusedError
 from imgdiff.models.revisions import at_commit
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.store.files import locked, swap_folder, write_atomic
-from imgdiff.store.identity import WAY_OUT, differences, package_version
+from imgdiff.store.identity import WAY_OUT, package_version, setting_differences
 from imgdiff.store.shard_files import read_json, to_json
 from imgdiff.training.recipe import TrainingRecipe
 
@@ -131,7 +131,7 @@ def _refuse_change(path: Path, begun: dict[str, Any], record: dict[str, Any]) ->
     changed = [
         line
         for key in ("recipe", "model")
-        for line in differences(begun[key], record[key])
+        for line in setting_differences(begun[key], record[key])
         if not line.startswith("export_path:")  # a folder may be moved, and go on elsewhere
     ]
     if changed:

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from imgdiff.errors import RefusedError, RowError, StoppedError
-from imgdiff.training.answers import Encoded, encode
+from imgdiff.training.answers import Encoded, encode_example
 from imgdiff.training.conversations import Examples, TrainingExample
 
 log = logging.getLogger("imgdiff.train")
@@ -109,4 +109,4 @@ class Mixture(Drawn[Encoded]):
     """Examples with their answers, encoded."""
 
     def _use(self, example: TrainingExample) -> Encoded:
-        return encode(self._processor, example, self._max_length)
+        return encode_example(self._processor, example, self._max_length)

@@ -1,11 +1,13 @@
 """What every training recipe has, whatever its method.
 
-A method is a package with two modules. `recipe` holds its schema `Recipe` and imports no model
+A method is a package of its name with two modules. `recipe` holds its schema and imports no model
 library; `train` holds `train(recipe, folder)`, which trains in a `TrainingFolder` and leaves the
 model there.
 """
 
+import importlib
 from collections.abc import Iterable
+from types import ModuleType
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -14,12 +16,17 @@ from imgdiff.models.zoo import Checkpoint, bind
 from imgdiff.recipe.schema import Section
 from imgdiff.recipe.source import Key
 
-METHODS = {  # `method:` of a recipe -> its package
-    "efuf": "imgdiff.training.efuf",
-    "finetune": "imgdiff.training.finetune",
-    "ohd_clip": "imgdiff.training.ohd_clip",
-    "seed": "imgdiff.training.seed",
+METHODS = {  # `method:` of a recipe, and its package here -> its schema
+    "efuf": "EfufRecipe",
+    "finetune": "FinetuneRecipe",
+    "ohd_clip": "OhdClipRecipe",
+    "seed": "SeedRecipe",
 }
+
+
+def method_module(method: str, name: str) -> ModuleType:
+    """A module of a method's package."""
+    return importlib.import_module(f"imgdiff.training.{method}.{name}")
 
 
 class TrainerSettings(Section):
@@ -41,6 +48,14 @@ class TrainerSettings(Section):
     logging_steps: int = Field(10, ge=1)
     save_steps: int = Field(200, ge=1)  # what a killed training loses at most
     save_total_limit: int = Field(2, ge=1)
+
+
+class LowRankAdapter(Section):
+    """Low-rank changes of linear layers (LoRA), which are trained in place of their weights."""
+
+    rank: int = Field(16, ge=1, le=1024)
+    alpha: float = Field(32.0, gt=0)  # what they add is scaled by alpha / rank
+    target_modules: list[str] = Field([])  # last parts of names: q_proj; none: all linear layers
 
 
 class TrainingRecipe(Section):

@@ -1,13 +1,11 @@
 """From a training recipe to a trained model."""
 
-import importlib
-
 from imgdiff.console.progress import logging_to, make_console
 from imgdiff.console.signals import stop_on_signals
 from imgdiff.errors import COMPLETE, missing_package
 from imgdiff.training.check import TrainingPlan
 from imgdiff.training.folder import TrainingFolder, is_first, open_training
-from imgdiff.training.recipe import METHODS, TrainingRecipe
+from imgdiff.training.recipe import TrainingRecipe, method_module
 
 
 def train(plan: TrainingPlan, restart: bool) -> int:
@@ -35,7 +33,7 @@ def train(plan: TrainingPlan, restart: bool) -> int:
 def _train(recipe: TrainingRecipe, folder: TrainingFolder) -> None:
     """By the recipe's method, whose trainer is imported here: model libraries take seconds."""
     try:
-        method = importlib.import_module(f"{METHODS[recipe.method]}.train")
+        method = method_module(recipe.method, "train")
         from transformers import set_seed
 
         set_seed(recipe.seed)  # the Trainer does so only after new weights were drawn

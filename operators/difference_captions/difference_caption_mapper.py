@@ -49,7 +49,7 @@ class DifferenceCaptionMapper(Mapper):
             pictures = images.load_pair(row)
             for region in row.kept_regions:
                 marked = [images.shrink(images.draw_box(p, region.box_xyxy)) for p in pictures]
-                seen.append(images.pad_to_square(images.join(*marked)))
+                seen.append(images.pad_to_square(images.side_by_side(*marked)))
                 asked.append(self._question(region))
                 regions.append(region)
         answers = self.mllm.answer(seen, asked, self.params.max_new_tokens) if regions else []

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from imgdiff.data import images
 from imgdiff.data.rows import Row, derive_seed
-from imgdiff.editing.candidates import Score, scores, shortened
-from imgdiff.editing.edits import Edit, LocalBlend, Source, Windows
-from imgdiff.generation import GenerationParams, fits, is_finite, refuse_flat, to_pixels
+from imgdiff.editing.candidates import Score, candidate_scores, with_shorter_windows
+from imgdiff.editing.edits import Edit, EditSource, LocalBlend, Windows
+from imgdiff.generation import GenerationParams, captions_fit, is_finite, refuse_flat, to_pixels
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, register
 from imgdiff.text.words import changed_spans, changed_words, swapped_spans
@@ -82,26 +82,29 @@ class SdxlPrompt2PromptMapper(Mapper):
         self.clip = models.clip() if "clip" in self.roles else None
 
     def process(self, rows: Sequence[Row]) -> None:
-        from imgdiff.editing.prompt_to_prompt import draw
+        from imgdiff.editing.prompt_to_prompt import draw_edits
 
         todo = [row for row in rows if self._can_be_drawn(row)]
         if not todo:
             return
         p = self.params
         sources = [self._source(row) for row in todo]
-        made = draw(self.pipeline, sources, p.num_inference_steps, p.guidance_scale, p.side)
+        made = draw_edits(self.pipeline, sources, p.num_inference_steps, p.guidance_scale, p.side)
         for row, source, drawn in zip(todo, sources, made, strict=True):
             self._store(row, source.edits[0].mode, drawn)
 
     def _can_be_drawn(self, row: Row) -> bool:
         captions = row["caption_a"], row["caption_b"]
-        if fits(row, self.name, self.prompt_limit, *captions) and changed_spans(*captions) is None:
+        if (
+            captions_fit(row, self.name, self.prompt_limit, *captions)
+            and changed_spans(*captions) is None
+        ):
             row.reject(
                 self.name, "captions_identical", "the edited caption is the same as the first"
             )
         return row.ok
 
-    def _source(self, row: Row) -> Source:
+    def _source(self, row: Row) -> EditSource:
         p, captions = self.params, (row["caption_a"], row["caption_b"])
         windows = Windows(p.self_replace_steps, p.cross_replace_steps, p.self_replace_side)
         blend = p.blend_threshold is not None and LocalBlend(
@@ -111,7 +114,7 @@ class SdxlPrompt2PromptMapper(Mapper):
         spans = None if refined else swapped_spans(*captions)
         edit = Edit(captions[1], spans, windows=windows, blend=blend or None)
         seed = derive_seed(row.seed, self.name)
-        return Source(captions[0], seed, shortened(edit, p.candidates))
+        return EditSource(captions[0], seed, with_shorter_windows(edit, p.candidates))
 
     def _store(self, row: Row, mode: str, drawn: np.ndarray) -> None:
         """drawn: [1 + candidates, H, W, 3] float32 in [0, 1], the source first."""
@@ -132,5 +135,5 @@ class SdxlPrompt2PromptMapper(Mapper):
         if self.clip is None:
             return 0, []
         captions = row["caption_a"], row["caption_b"]
-        found = scores(self.params.choose_by, self.clip, captions, list(pictures))
+        found = candidate_scores(self.params.choose_by, self.clip, captions, list(pictures))
         return int(np.argmax(found)), found

@@ -11,7 +11,7 @@ from imgdiff.data import images
 from imgdiff.data.rows import Row
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, Params, register
-from imgdiff.text.chains import with_article
+from imgdiff.text.chains import as_noun_phrase
 from imgdiff.text.lexicon import DEFAULT_LEXICON, Lexicon, LexiconName, load_lexicon
 
 if TYPE_CHECKING:
@@ -77,4 +77,4 @@ def _prompts(name: str, lexicon: Lexicon) -> list[str]:
     """What may be said of a picture of it: with any look, where the lexicon has things added with
     one."""
     phrases = [f"{look} {name}" for look in lexicon.added_looks] or [name]
-    return [t.format(with_article(phrase, lexicon)) for t in TEMPLATES for phrase in phrases]
+    return [t.format(as_noun_phrase(phrase, lexicon)) for t in TEMPLATES for phrase in phrases]

@@ -13,7 +13,7 @@ from imgdiff.operator import Mapper, Params, register
 from imgdiff.text import prompts
 from imgdiff.text.caption_answers import read_negative
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName, load_lexicon
-from imgdiff.text.negatives import INSERTED, Negative, Task, by_rules, distinct, plan
+from imgdiff.text.negatives import INSERTED, Negative, NegativeTask, by_rules, distinct, plan
 from imgdiff.text.objects import (
     PER_FAMILY,
     ObjectStatistics,
@@ -120,7 +120,7 @@ class ObjectNegativesMapper(Mapper):
                 message = f"none of {len(negatives)} captions written could be used"
                 row.reject(self.name, "no_negatives", message)
 
-    def _plan(self, row: Row) -> list[Task]:
+    def _plan(self, row: Row) -> list[NegativeTask]:
         """What is to be written; the row is rejected where that cannot be all."""
         if self.params.object_source == "caption":
             row["objects"] = named_objects(row["caption_a"], self.lexicon)
@@ -143,14 +143,16 @@ class ObjectNegativesMapper(Mapper):
         tokens, limit = self.caption_limit(caption)
         return tokens <= limit
 
-    def _write(self, row: Row, tasks: Sequence[Task]) -> list[Negative]:
+    def _write(self, row: Row, tasks: Sequence[NegativeTask]) -> list[Negative]:
         rng = row.random(f"{self.name} rules")
         return by_rules(row["caption_a"], tasks, self._shown(row), self.lexicon, rng)
 
     def _shown(self, row: Row) -> Shown:
         return Shown(row["caption_a"], row["objects"], self.lexicon)
 
-    def _ask(self, rows: Sequence[Row], tasks: dict[str, list[Task]]) -> list[list[Negative]]:
+    def _ask(
+        self, rows: Sequence[Row], tasks: dict[str, list[NegativeTask]]
+    ) -> list[list[Negative]]:
         """Each task put to the language model; again, with other seeds, where the answer is not as
         asked, or is there already."""
         assert self.llm is not None
@@ -177,7 +179,7 @@ class ObjectNegativesMapper(Mapper):
             left = again
         return [found[row.id] for row in rows]
 
-    def _question(self, row: Row, task: Task) -> str:
+    def _question(self, row: Row, task: NegativeTask) -> str:
         kind = "insert" if task.family in INSERTED else task.family
         prompt = prompts.WRITE_NEGATIVE[kind].replace("{objects}", ", ".join(task.objects))
         return prompt.replace("{caption}", row["caption_a"])

@@ -13,7 +13,7 @@ from imgdiff.data import images
 from imgdiff.data.boxes import area
 from imgdiff.data.rows import Row, derive_seed
 from imgdiff.editing.holes import Hole, composed, dilated
-from imgdiff.generation import GenerationParams, fits, is_finite
+from imgdiff.generation import GenerationParams, captions_fit, is_finite
 from imgdiff.models import Models
 from imgdiff.operator import Mapper, register
 from imgdiff.text.words import place_of
@@ -102,7 +102,7 @@ class SdxlInpaintMapper(Mapper):
         caption, p = row.values.get("caption_a", ""), self.params
         wanted = _filled(p.prompt, caption)
         unwanted = p.negative_prompt and _filled(p.negative_prompt, caption)
-        if not fits(row, self.name, self.prompt_limit, wanted, unwanted or ""):
+        if not captions_fit(row, self.name, self.prompt_limit, wanted, unwanted or ""):
             return None
         mask = self._choose(row)
         if mask is None:

@@ -17,8 +17,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from imgdiff.editing import attention, prompt_to_prompt
 from imgdiff.editing.alignment import refinement, replacement, token_range
 from imgdiff.editing.attention import EditState
-from imgdiff.editing.edits import Edit, LocalBlend, Source, Windows, edit_to
-from imgdiff.editing.prompt_to_prompt import draw, draw_latents
+from imgdiff.editing.edits import Edit, EditSource, LocalBlend, Windows, edit_to
+from imgdiff.editing.prompt_to_prompt import draw_edits, draw_latents
 from imgdiff.text.words import Span
 
 STEPS = 10
@@ -35,14 +35,14 @@ def span(caption, word):
 
 def source(caption_a, caption_b, seed=7, windows=WINDOWS, **settings):
     edit = edit_to(caption_a, caption_b, windows)
-    return Source(caption_a, seed, (Edit(caption_b, edit.spans, windows, **settings),))
+    return EditSource(caption_a, seed, (Edit(caption_b, edit.spans, windows, **settings),))
 
 
 CAR = "a red car on the sand"
 REPLACE = source(CAR, "a red lighthouse on the sand", seed=1)
 REFINE = source(CAR, "a red car on the sand and a blue mug", seed=2)
 SHORTEN = source(CAR, "a car on the sand", seed=3)
-REWEIGHT = Source(
+REWEIGHT = EditSource(
     CAR, 4, (Edit(CAR, windows=WINDOWS, weights={span(CAR, "red"): 3.0, span(CAR, "sand"): 0.2}),)
 )
 LATE_WORD = source(
@@ -143,7 +143,7 @@ class TestSource:
             assert (edited - expected).abs().max() > 0.01
 
     def test_images_are_the_pipelines(self, pipeline):
-        (images,) = draw(pipeline, [Source(CAR, 3)], 2, 7.5)
+        (images,) = draw_edits(pipeline, [EditSource(CAR, 3)], 2, 7.5)
         expected = pipeline(
             prompt=CAR,
             num_inference_steps=2,
@@ -155,7 +155,9 @@ class TestSource:
         np.testing.assert_allclose(images, expected, atol=TOLERANCE)
 
     def test_same_caption_gives_the_same_image(self, pipeline):
-        ((original, edited),) = latents(pipeline, [Source(CAR, 7, (Edit(CAR, windows=WINDOWS),))])
+        ((original, edited),) = latents(
+            pipeline, [EditSource(CAR, 7, (Edit(CAR, windows=WINDOWS),))]
+        )
         torch.testing.assert_close(edited, original, rtol=0, atol=TOLERANCE)
 
 
@@ -165,7 +167,7 @@ class TestWindows:
         nothing = Windows(self_steps=0, cross_steps=0)
         for one in (REPLACE, REFINE):
             (edit,) = one.edits
-            unedited = Source(one.caption, one.seed, (Edit(edit.caption, edit.spans, nothing),))
+            unedited = EditSource(one.caption, one.seed, (Edit(edit.caption, edit.spans, nothing),))
             ((_, made),) = latents(pipeline, [unedited], guidance)
             expected = plain(pipeline, edit.caption, one.seed, guidance)
             torch.testing.assert_close(made, expected, rtol=0, atol=TOLERANCE)
@@ -202,10 +204,10 @@ class TestBatch:
 
     def test_several_edits_of_one_source(self, pipeline):
         edits = tuple(edit for one in SOURCES for edit in one.edits)
-        (together,) = latents(pipeline, [Source(CAR, 9, edits)])
+        (together,) = latents(pipeline, [EditSource(CAR, 9, edits)])
         assert len(together) == 1 + len(edits)
         for edit, expected in zip(edits, together[1:], strict=True):
-            ((original, alone),) = latents(pipeline, [Source(CAR, 9, (edit,))])
+            ((original, alone),) = latents(pipeline, [EditSource(CAR, 9, (edit,))])
             torch.testing.assert_close(alone, expected, rtol=0, atol=TOLERANCE)
             torch.testing.assert_close(original, together[0], rtol=0, atol=TOLERANCE)
 
@@ -267,13 +269,13 @@ class TestPipelines:
             torch.testing.assert_close(one, other, rtol=0, atol=TOLERANCE)
 
     def test_side_in_pixels(self, pipeline):
-        (images,) = draw(pipeline, [REPLACE], 1, 7.5, side=64)
+        (images,) = draw_edits(pipeline, [REPLACE], 1, 7.5, side=64)
         assert images.shape == (2, 64, 64, 3)
 
     def test_too_long_caption_is_refused_before_any_work(self, pipeline, monkeypatch):
         monkeypatch.setattr(pipeline, "encode_prompt", None)
         with pytest.raises(ValueError, match="caption has 40 tokens, the text encoder reads 38"):
-            latents(pipeline, [REPLACE, Source("a car " * 20, 1)])
+            latents(pipeline, [REPLACE, EditSource("a car " * 20, 1)])
 
     def test_attention_is_restored(self, pipeline):
         before = dict(pipeline.unet.attn_processors)

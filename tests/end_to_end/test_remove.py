@@ -15,7 +15,7 @@ from imgdiff.editing.holes import dilated
 from imgdiff.operators.object_removal.sdxl_inpaint_mapper import SdxlInpaintMapper
 from imgdiff.recipe.check import check
 from imgdiff.store.run_dir import RunDir
-from imgdiff.toyland.judge import CELL, LEAST_CELLS, Seen, load, look
+from imgdiff.toyland.judge import CELL, LEAST_CELLS, Seen, load_judge, look
 from imgdiff.toyland.scenes import draw, generator, sample_scene
 
 pytestmark = pytest.mark.slow
@@ -57,7 +57,7 @@ def test_the_letter_names_the_half_that_shows_the_object(remove_run: RunDir) -> 
     pairs = {pair["id"]: pair for pair in load_dataset(data, split="train")}
     samples = load_dataset(data, "samples", split="train")
     assert len(samples) >= 2
-    judge, right = load(), 0
+    judge, right = load_judge(), 0
     for sample in samples:
         pair, box = pairs[sample["pair_id"]], sample["box_xyxy"]
         both = (np.asarray(pair[name]) for name in ("image_a", "image_b"))

@@ -4,13 +4,13 @@ import sys
 import pytest
 
 from imgdiff.errors import RefusedError
-from imgdiff.evaluation.captions import plain, scores
+from imgdiff.evaluation.captions import plain_words, scores
 
 WANTED = {"1": ["the car is red now"], "2": ["a dog has gone away"], "3": ["a tree was added here"]}
 
 
 def test_sentences_become_plain_words():
-    assert plain("The dog's ball, RED (again).") == "the dog's ball red again"
+    assert plain_words("The dog's ball, RED (again).") == "the dog's ball red again"
 
 
 def test_the_references_themselves_are_perfect():

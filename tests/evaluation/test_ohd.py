@@ -21,7 +21,7 @@ LABELS = [0, 3, 27, 14, 5]
 
 @pytest.fixture
 def released():
-    return read_released(RELEASED, toyland.load)
+    return read_released(RELEASED, toyland.load_picture)
 
 
 def test_the_own_caption_comes_to_the_front(released):
@@ -92,7 +92,7 @@ def test_other_files_are_refused_by_row(tmp_path, content, problem):
     path = tmp_path / "out_label.json"
     path.write_text(content)
     with pytest.raises(RefusedError, match=rf"out_label.json.*{problem}"):
-        read_released(path, toyland.load)
+        read_released(path, toyland.load_picture)
 
 
 def write_run(folder, rows, name="00000.parquet", group=2):

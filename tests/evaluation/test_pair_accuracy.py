@@ -1,7 +1,7 @@
 import pytest
 
 from imgdiff.errors import RefusedError
-from imgdiff.evaluation.pairs import Question, chosen, read_mmvp, scores
+from imgdiff.evaluation.pairs import PairQuestion, chosen, read_mmvp, scores
 
 MMVP = """Index,Question,Options,Correct Answer
 1,Are the wheels visible?,(a) Yes (b) No,(a)
@@ -59,7 +59,7 @@ def test_yes_and_no_are_options_too(answer, word):
 
 def test_both_answers_of_a_pair_must_be_right():
     truths = ["a", "b", "b", "a"]
-    questions = [Question(str(k), "", "", OPTIONS, t, k // 2) for k, t in enumerate(truths)]
+    questions = [PairQuestion(str(k), "", "", OPTIONS, t, k // 2) for k, t in enumerate(truths)]
     found = scores(questions, {"0": "(a)", "1": "(b)", "2": "(b)", "3": "(b)"})
     assert found["pairs"].value == 0.5
     assert found["single"].value == 0.75

@@ -6,7 +6,7 @@ from imgdiff.errors import RefusedError
 from imgdiff.evaluation.annotations import Annotated
 from imgdiff.evaluation.pope import (
     PARSERS,
-    Question,
+    PopeQuestion,
     build,
     first_word_rule,
     official_rule,
@@ -122,7 +122,8 @@ def test_scores_by_hand():
     """Five different values, so that none can be computed as another."""
     verdicts = [("yes", True)] * 3 + [("yes", False)] * 2 + [("no", True), ("no", False)]
     questions = [
-        Question(f"{k}", f"{k}.jpg", "?", truth, "random") for k, (_, truth) in enumerate(verdicts)
+        PopeQuestion(f"{k}", f"{k}.jpg", "?", truth, "random")
+        for k, (_, truth) in enumerate(verdicts)
     ]
     answers = {f"{k}": answer for k, (answer, _) in enumerate(verdicts)}
     found = scores(questions, answers)["random"]

@@ -48,7 +48,7 @@ def test_accuracy_by_hand():
 
 
 def test_crops_of_toyland():
-    crops = toyland.crops(12)
+    crops = toyland.thing_crops(12)
     assert len(crops.names) == len(crops.prompts) == 16
     assert "an orange car" in crops.prompts[crops.names.index("car")]
     assert len({image.label for image in crops.images}) > 4

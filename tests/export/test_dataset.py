@@ -12,7 +12,7 @@ import pytest
 from imgdiff.data.images import encode_png
 from imgdiff.data.rows import Region, Row
 from imgdiff.export import parquet_files
-from imgdiff.export.card import limits, plain
+from imgdiff.export.card import limits, plain_markdown
 from imgdiff.export.dataset import write_dataset
 
 INFO: dict[str, Any] = {
@@ -261,7 +261,7 @@ def test_captions_cannot_write_markup_into_the_card(run: Run) -> None:
 
 
 def test_plain_keeps_words_and_puts_them_on_one_line() -> None:
-    assert plain("a red\n\ncar & boat") == "a red car &amp; boat"
+    assert plain_markdown("a red\n\ncar & boat") == "a red car &amp; boat"
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_llava_takes_one_joined_picture(run: Run, side: str) -> None:
     assert [record["id"] for record in records] == expected_ids(run, side)
     for record in records:  # as LazySupervisedDataset: os.path.join(image_folder, record["image"])
         picture = opened(folder / record["image"])
-        assert np.array_equal(picture, images.join(marked(40), marked(200)))
+        assert np.array_equal(picture, images.side_by_side(marked(40), marked(200)))
         human, gpt = record["conversations"]
         assert human == {"from": "human", "value": QUESTIONS["joined"]}
         assert gpt == {"from": "gpt", "value": "A car, then a boat."}

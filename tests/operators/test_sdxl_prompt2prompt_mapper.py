@@ -48,7 +48,7 @@ def draw(models, monkeypatch):
     run.calls, run.picture_of = calls, noise_pair
     models.diffusion = lambda: SimpleNamespace(pipeline="the pipeline")
     models.clip = ClipByBrightness
-    monkeypatch.setattr(prompt_to_prompt, "draw", fake)
+    monkeypatch.setattr(prompt_to_prompt, "draw_edits", fake)
     return run
 
 

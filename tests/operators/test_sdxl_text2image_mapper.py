@@ -32,7 +32,7 @@ def draw(models, monkeypatch):
 
     run.calls, run.picture_of = calls, noise
     models.diffusion = lambda: SimpleNamespace(pipeline="the pipeline")
-    monkeypatch.setattr(prompt_to_prompt, "draw", fake)
+    monkeypatch.setattr(prompt_to_prompt, "draw_edits", fake)
     return run
 
 

@@ -15,7 +15,7 @@ from toy_run import Run, make_run, too_similar, toy_row, unreadable
 
 from imgdiff.data.rows import Region, Row
 from imgdiff.report import gallery
-from imgdiff.report.gallery import Group, changed_words, edited_words, page_name
+from imgdiff.report.gallery import PairGroup, cut_at_changes, edited_words, page_name
 from imgdiff.report.page import write_report
 from imgdiff.report.pairs import steps, zoom
 from imgdiff.report.rendering import duration, outside
@@ -213,17 +213,29 @@ def test_a_run_that_kept_nothing_has_a_page(tmp_path: Path) -> None:
 def test_kept_pairs_come_first_and_reasons_share_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gallery, "SHOWN_PAIRS", 10)
     monkeypatch.setattr(gallery, "KEPT_PAIRS", 6)
-    kept, rare, common = Group("kept"), Group("pairs", "x: rare"), Group("regions", "y: common")
-    assert gallery.share(Counter({kept: 4, rare: 1, common: 90})) == {kept: 4, rare: 1, common: 5}
-    assert gallery.share(Counter({kept: 90, rare: 1, common: 90})) == {kept: 6, rare: 1, common: 3}
-    assert gallery.share(Counter({kept: 90, rare: 1})) == {kept: 9, rare: 1}
+    kept, rare, common = (
+        PairGroup("kept"),
+        PairGroup("pairs", "x: rare"),
+        PairGroup("regions", "y: common"),
+    )
+    assert gallery.share_places(Counter({kept: 4, rare: 1, common: 90})) == {
+        kept: 4,
+        rare: 1,
+        common: 5,
+    }
+    assert gallery.share_places(Counter({kept: 90, rare: 1, common: 90})) == {
+        kept: 6,
+        rare: 1,
+        common: 3,
+    }
+    assert gallery.share_places(Counter({kept: 90, rare: 1})) == {kept: 9, rare: 1}
 
 
 def test_changed_words_of_two_captions() -> None:
-    before, after = changed_words("a red car on sand", "a blue boat on sand")
+    before, after = cut_at_changes("a red car on sand", "a blue boat on sand")
     assert before == [("a", False), ("red car", True), ("on sand", False)]
     assert after == [("a", False), ("blue boat", True), ("on sand", False)]
-    assert changed_words("a red car", "") == ([("a red car", False)], [("", False)])
+    assert cut_at_changes("a red car", "") == ([("a red car", False)], [("", False)])
 
 
 def test_a_histogram_counts_what_passes() -> None:

@@ -2,14 +2,14 @@
 
 import pytest
 
-from imgdiff.text.agreement import Thing, agreement, exchanged
+from imgdiff.text.agreement import NamedThing, agreement, exchanged
 from imgdiff.text.lexicon import load_lexicon
 
 CAR, BOAT = ("car",), ("boat",)
 
 
 def thing(noun, *looks):
-    return Thing(noun, frozenset(looks))
+    return NamedThing(noun, frozenset(looks))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from imgdiff import cli, run
-from imgdiff.text.coverage import measure
+from imgdiff.text.coverage import measure_coverage
 from imgdiff.text.lexicon import load_lexicon
 
 PHOTOS = Path(__file__).parent / "photo_captions.jsonl"
@@ -13,7 +13,7 @@ PHOTOS = Path(__file__).parent / "photo_captions.jsonl"
 
 def test_counts():
     captions = ["Two red cars and a dog", "A man cuts wood", "a car on the moon", "the moon"]
-    coverage = measure(captions, load_lexicon("english"))
+    coverage = measure_coverage(captions, load_lexicon("english"))
     assert coverage.captions == 4
     assert coverage.holding == {
         "a noun": 3,

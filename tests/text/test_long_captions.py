@@ -4,14 +4,14 @@ import pytest
 
 from imgdiff.text.agreement import agreement, exchanged
 from imgdiff.text.caption_answers import read_answer, read_negative
-from imgdiff.text.coverage import measure
+from imgdiff.text.coverage import measure_coverage
 from imgdiff.text.lexicon import load_lexicon
 from imgdiff.text.mentions import mentions
-from imgdiff.text.negatives import Task
+from imgdiff.text.negatives import NegativeTask
 from imgdiff.text.objects import Shown
 from imgdiff.text.phrases import as_records, listed_phrases, noun_phrases
 from imgdiff.text.sub_sentences import sub_sentence
-from imgdiff.training.efuf.parts import parts
+from imgdiff.training.efuf.parts import caption_parts
 
 LEXICON = load_lexicon("english")
 COUNT = 10_000
@@ -32,8 +32,8 @@ def test_phrases_and_their_sub_sentences():
     assert {sub_sentence(CATS, span).of(CATS) for span in spans} == {CATS[:29]}
     sorted_ones = [phrase | {"set": "positive"} for phrase in as_records(CATS, spans)]
     scored = [phrase | {"score": 0.4} for phrase in sorted_ones]
-    assert len(parts(CATS, scored, "sub_sentence")) == COUNT
-    assert len(parts(CATS, scored, "phrase")) == 3 * COUNT
+    assert len(caption_parts(CATS, scored, "sub_sentence")) == COUNT
+    assert len(caption_parts(CATS, scored, "phrase")) == 3 * COUNT
 
 
 def test_phrases_that_a_model_lists():
@@ -48,7 +48,7 @@ def test_what_two_captions_exchange():
 
 
 def test_what_the_lexicon_knows():
-    assert measure([CATS], LEXICON).holding["an attribute to change"] == 1
+    assert measure_coverage([CATS], LEXICON).holding["an attribute to change"] == 1
 
 
 def test_answers_of_a_language_model():
@@ -56,4 +56,4 @@ def test_answers_of_a_language_model():
         assert read_answer(kind, "a cat on a sofa", CATS, LEXICON) is None
         assert read_answer(kind, CATS, WATCHES, LEXICON) is None
     shown = Shown("a cat", ["cat"], LEXICON)
-    assert read_negative("a cat", Task("random", ("dog",)), shown, CATS, LEXICON) is None
+    assert read_negative("a cat", NegativeTask("random", ("dog",)), shown, CATS, LEXICON) is None

@@ -12,7 +12,7 @@ from imgdiff.text.mentions import mentions
 from imgdiff.text.negatives import (
     INSERTED,
     Negative,
-    Task,
+    NegativeTask,
     alter,
     distinct,
     negatives,
@@ -135,7 +135,7 @@ def changes(caption, objects):
 def test_three_objects_of_the_caption_are_taken_out_by_ones_and_twos():
     found = changes("a sofa, a lamp and a rug", ["sofa", "lamp", "rug", "tv"])
     assert found == [
-        Task("remove", objects)
+        NegativeTask("remove", objects)
         for objects in (
             *(("sofa",), ("lamp",), ("rug",)),
             *(("sofa", "lamp"), ("sofa", "rug"), ("lamp", "rug")),

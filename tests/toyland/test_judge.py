@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from imgdiff.toyland.judge import GRID, LEAST_CELLS, Judge, load, look
+from imgdiff.toyland.judge import GRID, LEAST_CELLS, Judge, load_judge, look
 from imgdiff.toyland.scenes import SIZE
 from imgdiff.toyland.train.save import save_judge
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS
@@ -170,7 +170,7 @@ def test_saved_and_loaded(untrained, tmp_path):
     saved.stride_2[0][1].running_mean.uniform_(-1, 1)  # which training changes too
     before = {name: value.clone() for name, value in saved.state_dict().items()}
     save_judge(saved, tmp_path / "judge")
-    loaded = load(tmp_path / "judge")
+    loaded = load_judge(tmp_path / "judge")
     assert not loaded.training
     for name, value in loaded.state_dict().items():
         assert value.dtype == before[name].dtype  # although stored with half the precision

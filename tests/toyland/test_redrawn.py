@@ -6,7 +6,7 @@ import pytest
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS
 from imgdiff.toyland.conversations import TASKS, conversation
 from imgdiff.toyland.scenes import draw, generator
-from imgdiff.toyland.train.redrawn import Pool, make_pool
+from imgdiff.toyland.train.redrawn import RedrawnPool, make_redrawn_pool
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pool(path):
-    return make_pool(EMBEDDED_WEIGHTS / "diffusion", path, pairs=2)
+    return make_redrawn_pool(EMBEDDED_WEIGHTS / "diffusion", path, pairs=2)
 
 
 def differences(pool, seeds=8):
@@ -38,7 +38,7 @@ def test_the_scene_stays_and_is_not_the_rendered_one(pool):
 
 
 def test_pictures_are_kept_in_a_file_and_not_drawn_again(pool, path):
-    again = make_pool(path.parent / "nothing here", path)
+    again = make_redrawn_pool(path.parent / "nothing here", path)
     np.testing.assert_array_equal(again.pictures, pool.pictures)
 
 
@@ -51,7 +51,7 @@ def test_a_pair_has_masks_of_its_scenes_and_two_pictures(pool):
 
 def test_conversations_show_redrawn_pictures():
     """Marked ones: every task cuts or joins them, none renders the scene."""
-    marked = Pool(np.full((1, 2, 128, 128, 3), (255, 0, 255), np.uint8))
+    marked = RedrawnPool(np.full((1, 2, 128, 128, 3), (255, 0, 255), np.uint8))
     pair = marked.pair(generator("train", 0))
     asked = set()
     for seed in range(24):

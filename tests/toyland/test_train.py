@@ -14,7 +14,7 @@ from torch import nn
 from imgdiff.toyland.conversations import Conversation
 from imgdiff.toyland.scenes import SIZE, draw, generator, sample_scene
 from imgdiff.toyland.train import clip, diffusion, loop, matcher, mllm
-from imgdiff.toyland.train.loop import Schedule, fit, pack, save_curve
+from imgdiff.toyland.train.loop import Schedule, draw_curve, fit, pack
 from imgdiff.toyland.train.save import save_card
 from imgdiff.toyland.views import CATEGORY_INDEX, COLOUR_INDEX, View, whole
 from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, GROUNDS
@@ -29,7 +29,7 @@ class TestContrastive:
         # logits: [[2, 1.2], [0, 1.6]]
         pictures = [log(exp(2) + exp(1.2)) - (2 + 1.2) / 2, log(1 + exp(1.6)) - 1.6]
         texts = [log(exp(2) + 1) - 2, log(exp(1.2) + exp(1.6)) - (1.2 + 1.6) / 2]
-        loss = clip.contrastive(image, text, torch.tensor(2.0), fits)
+        loss = clip.clip_loss(image, text, torch.tensor(2.0), fits)
         assert loss.item() == pytest.approx(sum(pictures + texts) / 4)
 
     def test_is_the_usual_loss_if_each_text_fits_its_picture_alone(self):
@@ -37,7 +37,7 @@ class TestContrastive:
         image, text = (F.normalize(torch.randn(6, 4), dim=-1) for _ in range(2))
         logits, right = 10 * image @ text.T, torch.arange(6)
         usual = (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
-        loss = clip.contrastive(image, text, torch.tensor(10.0), torch.eye(6, dtype=torch.bool))
+        loss = clip.clip_loss(image, text, torch.tensor(10.0), torch.eye(6, dtype=torch.bool))
         torch.testing.assert_close(loss, usual)
 
 
@@ -180,7 +180,7 @@ class TestEncode:
     @pytest.fixture(scope="class")
     @classmethod
     def batch(cls, processor):
-        return mllm.encode(processor.tokenizer, list(cls.TALKS))
+        return mllm.encode_talks(processor.tokenizer, list(cls.TALKS))
 
     @pytest.mark.parametrize("k", [0, 1])
     def test_reads_as_the_chat_template_of_the_model(self, processor, batch, k):
@@ -342,7 +342,7 @@ class TestCurve:
         rows = [(step, name, 1 / step) for step in (50, 100) for name in ("itc", "itm")]
         with (tmp_path / "curve.csv").open("w") as lines:
             csv.writer(lines).writerows(rows)
-        save_curve(tmp_path, tmp_path / "curve.png", "matcher, 100 steps")
+        draw_curve(tmp_path, tmp_path / "curve.png", "matcher, 100 steps")
         assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
         picture = cv2.imread(str(tmp_path / "curve.png"))
         assert picture.shape == (306, 540, 3)

@@ -12,7 +12,7 @@ from imgdiff.models.zoo import EMBEDDED_WEIGHTS
 from imgdiff.toyland import conversations as toyland
 from imgdiff.toyland.scenes import generator
 from imgdiff.toyland.train import mllm
-from imgdiff.training.answers import IGNORED, collate, encode
+from imgdiff.training.answers import IGNORED, collate, encode_example
 from imgdiff.training.conversations import TrainingExample
 
 ENDS = {"embedded": "</s>", "llava": "</s>", "qwen_vl": "<|im_end|>"}
@@ -59,14 +59,14 @@ def spans(labels):
 
 def test_labels_are_the_answers_with_one_end_each(chat):
     processor, end = chat
-    labels = encode(processor, example()).tokens["labels"]
+    labels = encode_example(processor, example()).tokens["labels"]
     said = [processor.tokenizer.decode(span).strip() for span in spans(labels)]
     assert said == [f"The left image shows a red cup.{end}", f"No.{end}"]
 
 
 def test_the_beginning_is_what_the_model_is_asked_with(chat):
     processor, _ = chat
-    tokens = encode(processor, example(TURNS[:2])).tokens
+    tokens = encode_example(processor, example(TURNS[:2])).tokens
     asked = processor.apply_chat_template(
         example(TURNS[:1]).messages(),
         add_generation_prompt=True,
@@ -81,7 +81,7 @@ def test_the_beginning_is_what_the_model_is_asked_with(chat):
 
 def test_labels_are_the_tokens_under_them_and_nothing_follows_the_last_end(chat):
     processor, _ = chat
-    tokens = encode(processor, example()).tokens
+    tokens = encode_example(processor, example()).tokens
     labelled = tokens["labels"] != IGNORED
     assert torch.equal(tokens["labels"][labelled], tokens["input_ids"][labelled])
     assert labelled[-1]
@@ -91,11 +91,11 @@ def test_control_tokens_in_texts_stay_text(chat):
     processor, end = chat
     image = processor.image_token
     turns = [("user", "<image>\nWhat differs?"), ("assistant", f"A{image} cup{end} too.")]
-    tokens = encode(processor, example(turns)).tokens
+    tokens = encode_example(processor, example(turns)).tokens
     (said,) = spans(tokens["labels"])
     assert processor.tokenizer.decode(said).strip() == f"A{image} cup{end} too.{end}"
     assert said.count(processor.tokenizer.eos_token_id) == 1
-    pure = encode(processor, example(TURNS[:2])).tokens["input_ids"]
+    pure = encode_example(processor, example(TURNS[:2])).tokens["input_ids"]
     shown = [(ids == processor.image_token_id).sum() for ids in (tokens["input_ids"], pure)]
     assert shown[0] == shown[1]
 
@@ -103,14 +103,14 @@ def test_control_tokens_in_texts_stay_text(chat):
 def test_two_pictures_in_one_question(chat):
     processor, end = chat
     turns = [("user", "<image>\n<image>\nWhat differs?"), ("assistant", "The cup.")]
-    made = encode(processor, example(turns, [picture(), picture(40, 64)]))
+    made = encode_example(processor, example(turns, [picture(), picture(40, 64)]))
     (said,) = spans(made.tokens["labels"])
     assert processor.tokenizer.decode(said).strip() == f"The cup.{end}"
 
 
 def test_the_embedded_model_was_trained_on_the_same_tokens(processors):
     talks = [toyland.conversation(generator("train", k)) for k in range(12)]
-    wanted = mllm.encode(processors["embedded"].tokenizer, talks)
+    wanted = mllm.encode_talks(processors["embedded"].tokenizer, talks)
     examples = []
     for talk in talks:
         turns = [
@@ -118,7 +118,7 @@ def test_the_embedded_model_was_trained_on_the_same_tokens(processors):
         ]
         turns[0] = ("user", f"<image>\n{turns[0][1]}")
         examples.append(TrainingExample("toy", [talk.image], turns))
-    made = collate([encode(processors["embedded"], each) for each in examples], 0)
+    made = collate([encode_example(processors["embedded"], each) for each in examples], 0)
     for name, value in wanted.items():
         assert torch.equal(made[name], value), name
 
@@ -128,17 +128,17 @@ ROLES = ("user", "assistant")
 
 def test_too_long_is_refused_not_cut(chat):
     processor, _ = chat
-    length = len(encode(processor, example()).tokens["input_ids"])
-    encode(processor, example(), max_length=length)
+    length = len(encode_example(processor, example()).tokens["input_ids"])
+    encode_example(processor, example(), max_length=length)
     text = f"one has {length} tokens, at most {length - 1} are taken"
     with pytest.raises(RowError, match=text):
-        encode(processor, example(), max_length=length - 1)
+        encode_example(processor, example(), max_length=length - 1)
 
 
 def test_a_picture_after_an_answer_is_refused(chat):
     turns = [("user", "Hello."), ("assistant", "Yes."), ("user", "<image>\nSo?"), TURNS[3]]
     with pytest.raises(RowError, match="one: a picture comes after an answer"):
-        encode(chat[0], example(turns))
+        encode_example(chat[0], example(turns))
 
 
 def test_a_template_that_rewrites_is_refused(processors):
@@ -147,7 +147,7 @@ def test_a_template_that_rewrites_is_refused(processors):
     try:
         processor.chat_template = kept.replace("messages %}", "messages[-3:] %}", 1)
         with pytest.raises(RowError, match="the chat template rewrites what was said before"):
-            encode(processor, example())
+            encode_example(processor, example())
     finally:
         processor.chat_template = kept
 
@@ -159,7 +159,7 @@ def test_pictures_of_several_sizes_batch_as_the_processor_batches_them(tmp_path)
         "USER: ", "{{ message['role'].upper() }}: "
     )
     examples = [example(TURNS[:2], [picture(*size)]) for size in ((40, 40), (40, 90), (30, 30))]
-    batch = collate([encode(processor, each) for each in examples], 0)
+    batch = collate([encode_example(processor, each) for each in examples], 0)
     theirs = processor(
         images=[each.pictures[0] for each in examples], text=["<image>"] * 3, return_tensors="pt",
         padding=True,
@@ -169,5 +169,5 @@ def test_pictures_of_several_sizes_batch_as_the_processor_batches_them(tmp_path)
     model = LlavaNextForConditionalGeneration.from_pretrained(tmp_path).eval()
     with torch.no_grad():
         loss = model(**batch).loss
-        losses = [model(**collate([encode(processor, each)], 0)).loss for each in examples]
+        losses = [model(**collate([encode_example(processor, each)], 0)).loss for each in examples]
     assert loss == pytest.approx(float(sum(losses)) / 3, rel=1e-4)  # answers of one length

@@ -1,6 +1,6 @@
 """The parts of captions that are learned and unlearned."""
 
-from imgdiff.training.efuf.parts import parts
+from imgdiff.training.efuf.parts import caption_parts
 
 CAPTION = "A cat, a catfish and a cat; the cat sleeps."
 
@@ -19,7 +19,7 @@ def said(found):
 def test_parts_are_of_phrases_in_a_set():
     phrases = [phrase("cat", 3, 0.9, "positive"), phrase("cat", 0, 0.1, "negative")]
     phrases += [phrase("catfish")]
-    assert said(parts(CAPTION, phrases, "sub_sentence")) == [
+    assert said(caption_parts(CAPTION, phrases, "sub_sentence")) == [
         ("A cat", "negative", 0.1),
         ("the cat sleeps", "positive", 0.9),
     ]
@@ -27,14 +27,14 @@ def test_parts_are_of_phrases_in_a_set():
 
 def test_what_is_made_up_is_not_learned_with_what_is_beside_it():
     phrases = [phrase("catfish", 0, 0.9, "positive"), phrase("cat", 2, 0.1, "negative")]
-    assert said(parts(CAPTION, phrases, "sub_sentence")) == [
+    assert said(caption_parts(CAPTION, phrases, "sub_sentence")) == [
         ("a catfish and a cat", "negative", 0.1)
     ]
 
 
 def test_phrases_come_with_the_words_that_lead_to_them():
     phrases = [phrase("a catfish", 0, 0.9, "positive"), phrase("cat", 2, 0.1, "negative")]
-    assert said(parts(CAPTION, phrases, "phrase")) == [
+    assert said(caption_parts(CAPTION, phrases, "phrase")) == [
         ("a catfish", "positive", 0.9),
         ("and a cat", "negative", 0.1),
     ]

@@ -20,8 +20,8 @@ from imgdiff.models.mllm import Mllm
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.run import COMPLETE, REFUSED, STOPPED
 from imgdiff.training import fitting
-from imgdiff.training.finetune.model_parts import parts, prepare
-from imgdiff.training.finetune.recipe import Recipe
+from imgdiff.training.finetune.model_parts import make_trainable, weight_parts
+from imgdiff.training.finetune.recipe import FinetuneRecipe
 from imgdiff.training.lora import merged
 
 RECIPES = Path(__file__).parents[2] / "recipes/train"
@@ -82,7 +82,7 @@ def losses(tmp_path, name):
 def recipe(**changes):
     settings = {"project_name": "x", "method": "finetune", "export_path": "x"}
     settings |= {"data": [{"run": "x"}], "trainer": {"learning_rate": 1e-3}}
-    return Recipe.model_validate(settings | changes)
+    return FinetuneRecipe.model_validate(settings | changes)
 
 
 class TestRecipes:
@@ -115,7 +115,7 @@ class TestParts:
     @pytest.mark.parametrize("name", SAVERS)
     def test_every_weight_has_its_part(self, name, models):
         model = AutoModelForImageTextToText.from_pretrained(models[name])
-        found = parts(model)
+        found = weight_parts(model)
         assert set(found) == {name for name, _ in model.named_parameters()}
         for name, part in found.items():
             if "projector" in name or "merger" in name:
@@ -136,8 +136,8 @@ class TestParts:
     @pytest.mark.parametrize("name", SAVERS)
     def test_what_is_trained(self, name, settings, trained, models):
         model = AutoModelForImageTextToText.from_pretrained(models[name])
-        belongs = parts(model)
-        model = prepare(model, recipe(**settings))
+        belongs = weight_parts(model)
+        model = make_trainable(model, recipe(**settings))
         for weight_name, weight in model.named_parameters():
             assert weight.requires_grad == (belongs[weight_name] in trained), weight_name
 
@@ -147,7 +147,7 @@ class TestParts:
         linear = [
             n for n, m in model.get_decoder().named_modules() if isinstance(m, torch.nn.Linear)
         ]
-        model = prepare(model, recipe(adapter={"rank": 2}))
+        model = make_trainable(model, recipe(adapter={"rank": 2}))
         trained = [n for n, weight in model.named_parameters() if weight.requires_grad]
         adapters = [n for n in trained if "lora_" in n]
         assert len(adapters) == 2 * len(linear)
@@ -159,7 +159,7 @@ class TestParts:
     def test_only_the_layers_that_are_named(self, models):
         model = AutoModelForImageTextToText.from_pretrained(models["llava"])
         settings = {"adapter": {"rank": 2, "target_modules": ["q_proj"]}, "train_projector": False}
-        model = prepare(model, recipe(**settings))
+        model = make_trainable(model, recipe(**settings))
         trained = [n for n, weight in model.named_parameters() if weight.requires_grad]
         assert len(trained) == 2 * 2  # two matrices in each of two layers
         assert all(".q_proj." in n for n in trained)
@@ -168,7 +168,7 @@ class TestParts:
     def test_merged_adapters_answer_as_adapters_do(self, name, models):
         torch.manual_seed(1)
         model = AutoModelForImageTextToText.from_pretrained(models[name])
-        model = prepare(model, recipe(adapter={"rank": 2})).eval()
+        model = make_trainable(model, recipe(adapter={"rank": 2})).eval()
         for weight in model.parameters():
             if weight.requires_grad:
                 weight.data += 0.1 * torch.randn_like(weight)  # adapters begin as nothing

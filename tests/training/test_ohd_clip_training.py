@@ -21,7 +21,7 @@ from imgdiff.models.clip import Clip
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.training.check import check_training
 from imgdiff.training.fitting import last_checkpoint
-from imgdiff.training.ohd_clip.accuracy import measure
+from imgdiff.training.ohd_clip.accuracy import measure_accuracy
 from imgdiff.training.ohd_clip.data import Collator, load_rows
 from imgdiff.training.ohd_clip.losses import (
     Scored,
@@ -151,7 +151,7 @@ def test_accuracy_counts_rows_by_family(miniatures):
         each["negatives"] += [same, dict(each["negatives"][0])]
     rows = opened(made)
     model = AutoModel.from_pretrained(miniatures / "clip")
-    accuracy = measure(model, collator(miniatures / "clip"), rows)
+    accuracy = measure_accuracy(model, collator(miniatures / "clip"), rows)
     hits = {"all": [], "random": [], "popular": [], "alter": []}
     for k in range(len(rows)):
         negatives = made[k]["negatives"][:4]
@@ -229,9 +229,9 @@ class TestTraining:
             batch = collator([rows[0]])
             one, other = (scored(m.eval(), m.logit_scale, batch).own for m in (model, fresh))
             exact.append(torch.allclose(one, other, atol=1e-5))
-            return measure(model, collator, rows)
+            return measure_accuracy(model, collator, rows)
 
-        monkeypatch.setattr("imgdiff.training.ohd_clip.train.measure", watched)
+        monkeypatch.setattr("imgdiff.training.ohd_clip.train.measure_accuracy", watched)
         assert main(["train", str(write(trainer={"max_steps": 2, "bf16": True}))]) == 0
         assert exact == [True, False, True]  # the curve, between them, is the training's
 

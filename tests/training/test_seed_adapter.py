@@ -12,9 +12,9 @@ from imgdiff.models.zoo import Checkpoint
 from imgdiff.toyland.scenes import draw, generator, sample_scene
 from imgdiff.training.lora import merged
 from imgdiff.training.seed.adapter import attach, put_back, snapshot
-from imgdiff.training.seed.recipe import Adapter
+from imgdiff.training.seed.recipe import SeedAdapter
 
-SMALL = Adapter(rank=4)
+SMALL = SeedAdapter(rank=4)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_merged_one_costs_nothing(mllm):
 
 def test_the_last_blocks_alone(mllm):
     """Of the two blocks of the miniature."""
-    student = attach(mllm.model, Adapter(rank=4, blocks=0.5, target_modules=["q_proj"]))
+    student = attach(mllm.model, SeedAdapter(rank=4, blocks=0.5, target_modules=["q_proj"]))
     trained = [name for name, weight in student.named_parameters() if weight.requires_grad]
     assert len(trained) == 2
     assert all("layers.1.self_attn.q_proj" in name for name in trained)
@@ -101,4 +101,4 @@ def test_the_last_blocks_alone(mllm):
 
 def test_a_layer_that_is_not_there(mllm):
     with pytest.raises(RefusedError, match=r"no such layer. There are down_proj, .*q_proj"):
-        attach(mllm.model, Adapter(target_modules=["query"]))
+        attach(mllm.model, SeedAdapter(target_modules=["query"]))

@@ -19,13 +19,13 @@ from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.recipe.source import RecipeError
 from imgdiff.toyland.make import write_questions
 from imgdiff.toyland.scenes import draw, generator, sample_scene
-from imgdiff.training.answers import encode
+from imgdiff.training.answers import encode_example
 from imgdiff.training.check import check_training
 from imgdiff.training.conversations import LlavaExamples, TrainingExample
 from imgdiff.training.folder import open_training
-from imgdiff.training.seed.data import Questions, described, held_back, question_of
+from imgdiff.training.seed.data import Questions, description_questions, held_back, question_of
 from imgdiff.training.seed.guards import Behaviour, behaviour
-from imgdiff.training.seed.recipe import Guards, Recipe
+from imgdiff.training.seed.recipe import Guards, SeedRecipe
 from imgdiff.training.seed.train import train
 from imgdiff.training.seed.trainer import distillation_terms
 
@@ -227,7 +227,7 @@ def test_the_embedded_model_comes_closer_to_what_is_purified(tmp_path, data):
 
 
 class TestTerms:
-    recipe = Recipe.model_construct(
+    recipe = SeedRecipe.model_construct(
         alpha=1.0, beta=0.0, epsilon=1e-6, divergence="reverse", weighting="divergence"
     )
     seen = torch.tensor([[0.5, 0.5], [0.5, 0.5]]).log()
@@ -299,10 +299,10 @@ class TestData:
 
     def test_every_picture_is_described_too(self, data):
         _, questions = held_back([LlavaExamples(data, data.parent)], 4, seed=0)
-        asked = described(questions, "What is this?")
+        asked = description_questions(questions, "What is this?")
         assert [q.text for q in asked] == ["What is this?"] * 4
         assert asked[2].picture is questions[2].picture
-        assert described(asked, "What is this?") == []
+        assert description_questions(asked, "What is this?") == []
 
     def test_several_pictures(self):
         with pytest.raises(RowError, match="x is about 2 pictures"):
@@ -312,7 +312,7 @@ class TestData:
         source = LlavaExamples(data, data.parent)
         processor = AutoProcessor.from_pretrained(mini)
         lengths = [
-            len(encode(processor, question_of(source[k]).answered("")).tokens["input_ids"])
+            len(encode_example(processor, question_of(source[k]).answered("")).tokens["input_ids"])
             for k in range(COUNT)
         ]
         most = sorted(lengths)[COUNT // 2]

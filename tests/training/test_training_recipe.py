@@ -156,14 +156,14 @@ def test_a_changed_model_is_refused(folder, capsys):
 
 
 def test_a_loss_that_is_no_number_stops(folder, capsys, monkeypatch):
-    prepare = finetuning.prepare
+    make_trainable = finetuning.make_trainable
 
     def poisoned(model, recipe):
-        model = prepare(model, recipe)
+        model = make_trainable(model, recipe)
         torch.nn.init.constant_(model.get_decoder().norm.weight, math.nan)
         return model
 
-    monkeypatch.setattr(finetuning, "prepare", poisoned)
+    monkeypatch.setattr(finetuning, "make_trainable", poisoned)
     assert imgdiff.main(["train", "mine.yaml"]) == STOPPED
     assert "stopped: loss is nan at step 1. Lower trainer.learning_rate" in capsys.readouterr().err
     assert not Path("out/model").exists()

@@ -23,7 +23,7 @@ from imgdiff.toyland.train import (
     segmenter,
     together,
 )
-from imgdiff.toyland.train.loop import save_curve
+from imgdiff.toyland.train.loop import draw_curve
 from imgdiff.toyland.train.save import (
     save_autoencoder,
     save_card,
@@ -50,7 +50,7 @@ STEPS = {
 }
 
 
-def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False) -> None:
+def train_role(role: str, steps: int, work: Path, weights: Path, compiled: bool = False) -> None:
     """Train `role` for `steps` in `work/role` and save it for use, as safetensors with a curve.
 
     What is not shipped by itself stays in the work folder: the autoencoder and its decoder, which
@@ -80,7 +80,7 @@ def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False
     model = train()
     if together.rank() == 0:
         save(model, place)
-        save_curve(folder, place / "curve.png", f"{role}, {steps} steps")
+        draw_curve(folder, place / "curve.png", f"{role}, {steps} steps")
         save_card(role, folder, place)
 
 
@@ -106,8 +106,10 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(given.threads)
-    together.join()
-    run(given.role, given.steps or STEPS[given.role], given.work, given.weights, given.compile)
+    together.join_processes()
+    train_role(
+        given.role, given.steps or STEPS[given.role], given.work, given.weights, given.compile
+    )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def to_tensor(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).to(device()).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def crops(step: int, split: str = "train") -> np.ndarray:
+def scene_crops(step: int, split: str = "train") -> np.ndarray:
     """[CROPS, CROP, CROP, 3] uint8, each around some object, nudged at random."""
     cut = []
     for k in range(CROPS):
@@ -66,7 +66,7 @@ def train(folder: Path, steps: int) -> AutoencoderKL:
     model = new_model().to(device(), memory_format=torch.channels_last)
 
     def losses(step: int) -> dict[str, Tensor]:
-        pictures = crops(step) if step < CROP_STEPS else whole_scenes(step)
+        pictures = scene_crops(step) if step < CROP_STEPS else whole_scenes(step)
         target = to_tensor(pictures).contiguous(memory_format=torch.channels_last)
         latents = model.encode(target).latent_dist
         restored = model.decode(latents.sample()).sample.float()

@@ -68,7 +68,7 @@ def processor() -> CLIPProcessor:
     )
 
 
-class Student(nn.Module):
+class ClipStudent(nn.Module):
     """CLIP and the heads that read its patches; only CLIP is kept."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Student(nn.Module):
 def joined(rng: np.random.Generator) -> View:
     """Two scenes side by side on a square, as difference captions show them."""
     left, right = (whole(sample_scene(rng), rng) for _ in range(2))
-    picture = images.pad_to_square(images.join(left.image, right.image))
+    picture = images.pad_to_square(images.side_by_side(left.image, right.image))
     bar = picture.shape[1] - left.labels.shape[1] - right.labels.shape[1]
     gap = np.zeros((left.labels.shape[0], bar, 2), np.uint8)
     labels = np.concatenate([left.labels, gap, right.labels], axis=1)
@@ -96,7 +96,7 @@ def pixels(pictures: Sequence[np.ndarray]) -> Tensor:
     return (raw - mean) / std
 
 
-def contrastive(image: Tensor, text: Tensor, scale: Tensor, fits: Tensor) -> Tensor:
+def clip_loss(image: Tensor, text: Tensor, scale: Tensor, fits: Tensor) -> Tensor:
     """CLIP's loss for unit vectors [N, D], where `fits` [N, N] marks the texts (columns) that are
     right for a picture (row); they share the target."""
     logits, match = scale * image.float() @ text.float().T, fits.float()
@@ -113,7 +113,7 @@ def said(view: View, rng: np.random.Generator) -> str:
 
 def train(folder: Path, steps: int) -> CLIPModel:
     torch.manual_seed(0)
-    student = Student().to(device())
+    student = ClipStudent().to(device())
     use_fast_attention(student.clip)
     tokenizer = clip_tokenizer()
 
@@ -143,7 +143,7 @@ def train(folder: Path, steps: int) -> CLIPModel:
             .flatten(1, 2)
         )
         return {
-            "contrastive": contrastive(
+            "contrastive": clip_loss(
                 F.normalize(image, dim=-1), F.normalize(text, dim=-1), scale, fits
             ),
             "category": F.cross_entropy(

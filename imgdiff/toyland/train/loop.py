@@ -132,7 +132,7 @@ def pack(folder: Path, target: Path) -> None:
         (target / name).write_bytes((folder / name).read_bytes())
 
 
-def save_curve(folder: Path, picture: Path, title: str) -> None:
+def draw_curve(folder: Path, picture: Path, title: str) -> None:
     """Draw `curve.csv` of a training folder as a PNG with one line for each loss."""
     import matplotlib
 

@@ -139,7 +139,7 @@ def fits(text: Things, shown: Things) -> bool:
     return text[0] == shown[0] and text[1] in ("", shown[1])
 
 
-class Student(nn.Module):
+class MatcherStudent(nn.Module):
     """The matcher and the heads that read its patches; only the matcher is kept."""
 
     def __init__(self) -> None:
@@ -153,7 +153,7 @@ class Student(nn.Module):
 
 def train(folder: Path, steps: int) -> BlipForImageTextRetrieval:
     torch.manual_seed(0)
-    student, process = Student().to(device()), processor()
+    student, process = MatcherStudent().to(device()), processor()
     mean, std = (torch.tensor(v, device=device()).view(1, 3, 1, 1) for v in (MEAN, STD))
 
     def losses(step: int) -> dict[str, Tensor]:

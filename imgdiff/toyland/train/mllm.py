@@ -34,7 +34,7 @@ from imgdiff.toyland.scenes import generator
 from imgdiff.toyland.tokenizer import chat_tokenizer
 from imgdiff.toyland.train.clip import GRID, MEAN, PATCH, SIDE, STD, pixels
 from imgdiff.toyland.train.loop import Schedule, device, fit, use_fast_attention
-from imgdiff.toyland.train.redrawn import make_pool
+from imgdiff.toyland.train.redrawn import make_redrawn_pool
 
 BATCH = 32
 REDRAWN_SHARE = 0.5
@@ -97,7 +97,7 @@ def new_model(clip: CLIPModel) -> LlavaForConditionalGeneration:
     return model
 
 
-def encode(tokenizer: Any, talks: list[Conversation]) -> dict[str, Tensor]:
+def encode_talks(tokenizer: Any, talks: list[Conversation]) -> dict[str, Tensor]:
     """Right-padded ids and labels [N, T]; labels are -100 but on the answers and their end
     tokens."""
     image = "<image>" * (GRID * GRID) + "\n"
@@ -142,7 +142,7 @@ def train(folder: Path, steps: int, clean: Path, diffusion: Path) -> LlavaForCon
     torch.manual_seed(0)
     model = LlavaForConditionalGeneration.from_pretrained(clean, dtype=torch.float32)
     model.model.vision_tower.requires_grad_(False)
-    pool = make_pool(diffusion, folder.parent / "redrawn.npy")
+    pool = make_redrawn_pool(diffusion, folder.parent / "redrawn.npy")
 
     def talk(rng: np.random.Generator) -> Conversation:
         redrawn = pool.pair(rng) if rng.random() < REDRAWN_SHARE else None
@@ -185,7 +185,7 @@ def _train(
         small = [
             cv2.resize(t.image, (SIDE, SIDE), interpolation=_resampling(t.image)) for t in talks
         ]
-        batch = {name: value.to(device()) for name, value in encode(tokenizer, talks).items()}
+        batch = {name: value.to(device()) for name, value in encode_talks(tokenizer, talks).items()}
         return {"answer": model(**batch, pixel_values=pixels(small)).loss}
 
     fit(model, losses, schedule, folder)

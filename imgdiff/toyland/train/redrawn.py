@@ -26,7 +26,7 @@ STRENGTHS = (0.4, 0.5, 0.6)  # share of the way to noise
 STEPS, GUIDANCE = 14, 3.0
 
 
-class Pool:
+class RedrawnPool:
     """Redrawn pairs: pair `n` shows the change of seed `FIRST_SEED + n`."""
 
     def __init__(self, pictures: np.ndarray) -> None:
@@ -43,13 +43,13 @@ class Pool:
         return Redrawn(change, (one, other))
 
 
-def make_pool(diffusion: Path, path: Path, pairs: int = PAIRS) -> Pool:
+def make_redrawn_pool(diffusion: Path, path: Path, pairs: int = PAIRS) -> RedrawnPool:
     """The pool, drawn once by the pipeline in folder `diffusion` and kept in `path` (.npy)."""
     with together.first_alone():
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, _redraw(diffusion, range(pairs)))
-    return Pool(np.load(path, mmap_mode="r"))
+    return RedrawnPool(np.load(path, mmap_mode="r"))
 
 
 def _change(number: int) -> Change:

@@ -48,15 +48,15 @@ def sample(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         nothing = np.zeros_like(empty)
         images.append(picture.image)
         points.append(np.stack(places)[:, ::-1] + 0.5)
-        targets.append([shrink(mask) for mask in [*chosen, *[nothing] * BESIDE]])
+        targets.append([shrink_mask(mask) for mask in [*chosen, *[nothing] * BESIDE]])
     return np.stack(images), np.stack(points).astype(np.float32), np.array(targets, np.float32)
 
 
-def shrink(mask: np.ndarray) -> np.ndarray:
+def shrink_mask(mask: np.ndarray) -> np.ndarray:
     return cv2.resize(mask.astype(np.float32), (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_AREA)
 
 
-def decode(sam: Sam, embedding: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+def decode_masks(sam: Sam, embedding: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """Mask logits [P, 3, M, M] and predicted IoU [P, 3] of one image's points [P, 2]."""
     labels = torch.ones(len(points), 1, device=points.device)
     sparse, dense = sam.prompt_encoder(points=(points[:, None], labels), boxes=None, masks=None)
@@ -94,7 +94,7 @@ def train(folder: Path, steps: int) -> Sam:
         images, points, targets = (torch.from_numpy(a).to(device()) for a in sample(step))
         pixels = images.permute(0, 3, 1, 2).float()
         embeddings = sam.image_encoder((pixels - sam.pixel_mean) / sam.pixel_std)
-        pairs = [decode(sam, embeddings[k], points[k]) for k in range(BATCH)]
+        pairs = [decode_masks(sam, embeddings[k], points[k]) for k in range(BATCH)]
         logits, quality = (torch.cat(parts) for parts in zip(*pairs, strict=True))
         return mask_losses(logits, quality, targets.flatten(0, 1))
 

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 
-def join() -> None:
+def join_processes() -> None:
     """Meet the other processes, if torchrun started any."""
     if "WORLD_SIZE" in os.environ:
         dist.init_process_group("gloo")

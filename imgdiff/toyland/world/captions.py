@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from imgdiff.toyland.world.scenes import LEAST_ASIDE, Scene, Thing
-from imgdiff.toyland.world.vocabulary import NUMBERS, plural, with_article
+from imgdiff.toyland.world.vocabulary import NUMBERS, category_plural, with_article
 
 # {things} is "a red car and a blue mug"
 FORMS = (
@@ -117,7 +117,7 @@ class Telling:
         size = thing.size if key in self.sizes else ""
         if number > 1:
             look = f"{size} {thing.colour}".strip()
-            return f"{NUMBERS[number]} {look} {plural(thing.category)}"
+            return f"{NUMBERS[number]} {look} {category_plural(thing.category)}"
         digit = _carrying(thing) if key in self.digits else ""
         return with_article(f"{size} {thing.name}".strip()) + digit
 

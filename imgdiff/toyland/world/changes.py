@@ -29,7 +29,7 @@ from imgdiff.toyland.world.vocabulary import (
     LOOKS,
     NUMBERS,
     SIZES,
-    plural,
+    category_plural,
 )
 
 Change = Callable[[Scene, np.random.Generator], Scene | None]
@@ -181,7 +181,7 @@ def _said(scene: Scene, kind: str, keys: tuple[int, ...], other: Scene) -> str:
         number = sum(one.name == thing.name for one in scene.things)
         if number == 1:
             return phrase(thing)
-        return f"{NUMBERS[number]} {thing.colour} {plural(thing.category)}"
+        return f"{NUMBERS[number]} {thing.colour} {category_plural(thing.category)}"
     if not here:
         return ""
     thing = here[0]

@@ -27,11 +27,11 @@ from imgdiff.toyland.world.vocabulary import (
     HELD_OUT,
     NUMBERS,
     SEEN,
-    plural,
+    category_plural,
     with_article,
 )
 
-Turn = tuple[str, str]  # a question and its answer
+Exchange = tuple[str, str]  # a question and its answer
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Conversation:
     """One or two pictures ([H, W, 3] uint8 RGB each, square) and turns about them."""
 
     images: tuple[np.ndarray, ...]
-    turns: tuple[Turn, ...]
+    turns: tuple[Exchange, ...]
 
 
 # kinds whose places can be marked by one box in both pictures
@@ -108,7 +108,7 @@ def conversation(rng: np.random.Generator) -> Conversation:
     return TASKS[int(rng.choice(len(TASKS), p=SHARES))](rng)
 
 
-def questions(scene: Scene, rng: np.random.Generator) -> list[Turn]:
+def questions(scene: Scene, rng: np.random.Generator) -> list[Exchange]:
     """For every thing, in random order, one question to affirm and one to deny; then colours that
     were not told, and how many there are of something.
 
@@ -133,7 +133,7 @@ def questions(scene: Scene, rng: np.random.Generator) -> list[Turn]:
     turns = [(prompts.EXISTS.format(thing=with_article(words)), answer) for words, answer in asked]
     counted = things[int(rng.integers(len(things)))]
     number = NUMBERS.get(len(scene.alike(counted.key)), "one")
-    kind = f"{counted.colour} {plural(counted.category)}"
+    kind = f"{counted.colour} {category_plural(counted.category)}"
     open_ones.append((f"How many {kind} are there?", f"{number.capitalize()}."))
     return [turns[k] for k in rng.permutation(len(turns))] + open_ones
 
@@ -190,7 +190,7 @@ def _shown_as(
 ) -> tuple[np.ndarray, ...]:
     if rng.random() < TWO_PICTURES:
         return left, right
-    return (images.pad_to_square(images.join(left, right)),)
+    return (images.pad_to_square(images.side_by_side(left, right)),)
 
 
 def _soft(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -12,7 +12,7 @@ from imgdiff.toyland.world.vocabulary import (
     GROUNDS,
     NUMBERS,
     SIZES,
-    plural,
+    category_plural,
 )
 
 SENTENCE_WORDS = (
@@ -59,7 +59,7 @@ def wordpiece_vocabulary() -> dict[str, int]:
 
 def _compound_plural(category: str) -> str:
     """`lighthouse` -> `light houses`."""
-    whole, parts = plural(category), tokenizer.COMPOUNDS.get(category)
+    whole, parts = category_plural(category), tokenizer.COMPOUNDS.get(category)
     if parts is None:
         return whole
     first = parts.split()[0]

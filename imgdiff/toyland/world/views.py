@@ -42,7 +42,7 @@ def whole(scene: Scene, rng: np.random.Generator) -> View:
 def joined(rng: np.random.Generator) -> View:
     """Two scenes side by side on a square, as difference captions show them; no texts."""
     left, right = (whole(sample_scene(rng), rng) for _ in range(2))
-    picture = images.pad_to_square(images.join(left.image, right.image))
+    picture = images.pad_to_square(images.side_by_side(left.image, right.image))
     bar = picture.shape[1] - left.labels.shape[1] - right.labels.shape[1]
     gap = np.zeros((left.labels.shape[0], bar, 2), np.uint8)
     labels = np.concatenate([left.labels, gap, right.labels], axis=1)

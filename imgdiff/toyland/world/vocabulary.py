@@ -117,6 +117,6 @@ def with_article(words: str) -> str:
     return ("an " if words[0] in "aeiou" else "a ") + words
 
 
-def plural(category: str) -> str:
+def category_plural(category: str) -> str:
     """`car` -> `cars`, `fish` -> `fish`."""
     return IRREGULAR_PLURALS.get(category, f"{category}s")

@@ -16,7 +16,7 @@ from imgdiff.errors import RefusedError, RowError
 from imgdiff.text.words import Span
 from imgdiff.training.answers import Encoded, collate
 from imgdiff.training.conversations import TrainingExample
-from imgdiff.training.efuf.parts import Unit, parts
+from imgdiff.training.efuf.parts import Unit, caption_parts
 from imgdiff.training.efuf.tokens import encode_part
 
 log = logging.getLogger("imgdiff.train")
@@ -25,7 +25,7 @@ MAX_PIXELS = 40_000_000  # of one picture
 
 
 @dataclass(frozen=True)
-class Sample:
+class EfufSample:
     """row: number of the caption. part: the characters that are learned or unlearned; None: all of
     it, with its end token. score: cosine of phrase and image, or the mean of all phrases."""
 
@@ -35,7 +35,7 @@ class Sample:
 
 
 class UnlearningSets:
-    """Every caption's samples: name of a set -> list of `Sample`.
+    """Every caption's samples: name of a set -> list of `EfufSample`.
 
     A caption that spells out a special token is passed over: its tokens have no offsets.
 
@@ -50,29 +50,29 @@ class UnlearningSets:
 
     def __init__(self, run: Path, unit: Unit, special: Sequence[str]) -> None:
         self.rows = _rows(run)
-        self.samples: dict[str, list[Sample]] = {name: [] for name in SETS}
+        self.samples: dict[str, list[EfufSample]] = {name: [] for name in SETS}
         for number, row in enumerate(self.rows.remove_columns("image_a")):
             if any(token in row["caption_a"] for token in special):
                 continue
-            for part in parts(row["caption_a"], row["phrases"], unit):
-                self.samples[part.set].append(Sample(number, part.span, part.score))
+            for part in caption_parts(row["caption_a"], row["phrases"], unit):
+                self.samples[part.set].append(EfufSample(number, part.span, part.score))
             if row["sentence_set"] == "positive":
                 mean = float(np.mean([phrase["score"] for phrase in row["phrases"]]))
-                self.samples["sentence"].append(Sample(number, None, mean))
+                self.samples["sentence"].append(EfufSample(number, None, mean))
         self.sizes = {name: len(samples) for name, samples in self.samples.items()}
         log.info("%s samples", ", ".join(f"{size} {name}" for name, size in self.sizes.items()))
         if empty := [name for name, size in self.sizes.items() if not size]:
             text = f"has no {' and no '.join(empty)} samples. Move the thresholds of its recipe"
             raise RefusedError(f"{run} {text}")
 
-    def example(self, sample: Sample) -> TrainingExample:
+    def example(self, sample: EfufSample) -> TrainingExample:
         """The picture, the question that was asked, and the caption."""
         row = self.rows[sample.row]
         turns = [("user", f"<image>\n{row['prompt']}"), ("assistant", row["caption_a"])]
         return TrainingExample(row["id"], [load_rgb(row["image_a"], MAX_PIXELS)], turns)
 
 
-class Triples(torch.utils.data.Dataset[list[tuple[int, Sample, Encoded]]]):
+class Triples(torch.utils.data.Dataset[list[tuple[int, EfufSample, Encoded]]]):
     """Each a positive, a negative and a sentence: (number of the set, sample, its tokens).
 
     Every set is gone through in random order, again and again, so that all of D+ and D^s are met
@@ -99,7 +99,7 @@ class Triples(torch.utils.data.Dataset[list[tuple[int, Sample, Encoded]]]):
     def __len__(self) -> int:
         return len(self._drawn[0])
 
-    def __getitem__(self, number: int) -> list[tuple[int, Sample, Encoded]]:
+    def __getitem__(self, number: int) -> list[tuple[int, EfufSample, Encoded]]:
         chosen = [
             self._sets.samples[name][drawn[number]]
             for name, drawn in zip(SETS, self._drawn, strict=True)
@@ -117,7 +117,7 @@ def batches_of(pad_token_id: int) -> Callable[[Sequence[Any]], dict[str, Tensor]
     """The collator of triples: what `answers.collate` makes of all of them, with `sets` and
     `scores`, [N]."""
 
-    def batch(triples: Sequence[list[tuple[int, Sample, Encoded]]]) -> dict[str, Tensor]:
+    def batch(triples: Sequence[list[tuple[int, EfufSample, Encoded]]]) -> dict[str, Tensor]:
         numbers, samples, encoded = zip(*(one for triple in triples for one in triple), strict=True)
         made = collate(encoded, pad_token_id)
         made["sets"] = torch.tensor(numbers)

@@ -7,7 +7,7 @@ from torch import nn
 
 from imgdiff.errors import RefusedError
 from imgdiff.training.efuf.recipe import Layers
-from imgdiff.training.finetune.model_parts import parts
+from imgdiff.training.finetune.model_parts import weight_parts
 
 
 def train_only(model: Any, layers: Sequence[Layers]) -> list[nn.Parameter]:
@@ -16,7 +16,7 @@ def train_only(model: Any, layers: Sequence[Layers]) -> list[nn.Parameter]:
     Raises:
         RefusedError: the model has no layers of one of these kinds.
     """
-    belongs = parts(model)
+    belongs = weight_parts(model)
     last = {id(weight) for weight in model.get_decoder().layers[-1].parameters()}
     opened, met = [], set[str]()
     for name, weight in model.named_parameters():

@@ -11,7 +11,7 @@ Unit = Literal["sub_sentence", "phrase"]
 Phrase = dict[str, Any]  # text, start, end, score, set
 
 
-class Part(NamedTuple):
+class CaptionPart(NamedTuple):
     """Words of a caption that are learned (`positive`) or unlearned (`negative`). score: the
     cosine of the phrase that decided it."""
 
@@ -20,7 +20,7 @@ class Part(NamedTuple):
     score: float
 
 
-def parts(caption: str, phrases: Sequence[Phrase], unit: Unit) -> list[Part]:
+def caption_parts(caption: str, phrases: Sequence[Phrase], unit: Unit) -> list[CaptionPart]:
     """The parts of D+ and D-, in order, each once.
 
     A part with several phrases is negative if one of them is, for what is made up must not be
@@ -47,5 +47,5 @@ def parts(caption: str, phrases: Sequence[Phrase], unit: Unit) -> list[Part]:
         high = [phrase["score"] for phrase in inside if phrase["set"] == "positive"]
         if low or high:
             part = ("negative", min(low)) if low else ("positive", max(high))
-            made.append(Part(span, *part))
+            made.append(CaptionPart(span, *part))
     return made

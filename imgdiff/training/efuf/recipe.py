@@ -25,7 +25,7 @@ class ScoreWeighting(Section):
     negative_hold: float = Field(1.0, ge=0, le=1)  # share of steps before the negative one falls
 
 
-class Recipe(TrainingRecipe):
+class EfufRecipe(TrainingRecipe):
     """L = L_pos + negative_weight L_neg + sentence_weight L_sent (EFUF, section 3.3)."""
 
     role: ClassVar[str] = "mllm"

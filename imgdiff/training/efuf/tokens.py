@@ -4,7 +4,7 @@ from typing import Any
 
 from imgdiff.errors import RowError
 from imgdiff.text.words import Span
-from imgdiff.training.answers import IGNORED, Encoded, encode
+from imgdiff.training.answers import IGNORED, Encoded, encode_example
 from imgdiff.training.conversations import TrainingExample
 
 
@@ -18,9 +18,9 @@ def encode_part(processor: Any, example: TrainingExample, part: Span | None) -> 
         part: characters of the answer.
 
     Raises:
-        RowError: as `answers.encode`; or no token of the answer lies in the part.
+        RowError: as `answers.encode_example`; or no token of the answer lies in the part.
     """
-    encoded = encode(processor, example)
+    encoded = encode_example(processor, example)
     if part is None:
         return encoded
     labels = encoded.tokens["labels"].clone()

@@ -11,17 +11,17 @@ from imgdiff.models.loading import dtype_of, hide_bars, loading, place, weights
 from imgdiff.training.efuf import losses
 from imgdiff.training.efuf.data import SETS, Triples, UnlearningSets, batches_of
 from imgdiff.training.efuf.layers import train_only
-from imgdiff.training.efuf.recipe import Recipe
-from imgdiff.training.fitting import arguments, fit
+from imgdiff.training.efuf.recipe import EfufRecipe
+from imgdiff.training.fitting import arguments, run_trainer
 from imgdiff.training.folder import TrainingFolder
 
 
-def train(recipe: Recipe, folder: TrainingFolder) -> None:
+def train(recipe: EfufRecipe, folder: TrainingFolder) -> None:
     """Unlearn as the recipe says; `model/` loads as any MLLM.
 
     Raises:
         RefusedError: the data or the model does not fit the recipe.
-        StoppedError: as `fitting.fit`.
+        StoppedError: as `fitting.run_trainer`.
     """
     checkpoint = folder.checkpoint
     hide_bars()
@@ -49,7 +49,7 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
         train_dataset=triples,
         data_collator=batches_of(processor.tokenizer.pad_token_id),
     )
-    fit(trainer, folder)
+    run_trainer(trainer, folder)
 
     def write(new: Path) -> None:
         for parameter in opened:
@@ -66,7 +66,7 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
 class UnlearningTrainer(Trainer):
     """L = w_pos L_pos + w_neg L_neg + w_sent L_sent, each term logged under its own name."""
 
-    def __init__(self, recipe: Recipe, **settings: Any) -> None:
+    def __init__(self, recipe: EfufRecipe, **settings: Any) -> None:
         super().__init__(**settings)
         self.model_accepts_loss_kwargs = False  # the loss is a mean over samples, not over tokens
         self._recipe = recipe

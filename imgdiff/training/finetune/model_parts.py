@@ -4,13 +4,13 @@ from typing import Any, Literal
 
 from torch import nn
 
-from imgdiff.training.finetune.recipe import Adapter, Recipe
+from imgdiff.training.finetune.recipe import FinetuneAdapter, FinetuneRecipe
 from imgdiff.training.lora import layers_named
 
-Part = Literal["vision", "projector", "language"]
+ModelPart = Literal["vision", "projector", "language"]
 
 
-def parts(model: Any) -> dict[str, Part]:
+def weight_parts(model: Any) -> dict[str, ModelPart]:
     """Name of every parameter of an image-text-to-text model -> the part it belongs to.
 
     What lies between vision tower and language model is the projector; Qwen's, called merger,
@@ -19,7 +19,7 @@ def parts(model: Any) -> dict[str, Part]:
     vision = {id(weight) for weight in model.get_encoder(modality="image").parameters()}
     heads = (model.get_decoder(), model.get_output_embeddings())
     language = {id(weight) for head in heads for weight in head.parameters()}
-    found: dict[str, Part] = {}
+    found: dict[str, ModelPart] = {}
     for name, weight in model.named_parameters():
         if id(weight) in language:
             found[name] = "language"
@@ -29,7 +29,7 @@ def parts(model: Any) -> dict[str, Part]:
     return found
 
 
-def prepare(model: Any, recipe: Recipe) -> Any:
+def make_trainable(model: Any, recipe: FinetuneRecipe) -> Any:
     """The model with what the recipe trains unfrozen, in float32, and adapters if it has them.
 
     Raises:
@@ -40,7 +40,7 @@ def prepare(model: Any, recipe: Recipe) -> Any:
         *["projector"] * recipe.train_projector,
         *["vision"] * recipe.train_vision,
     }
-    belongs = parts(model)
+    belongs = weight_parts(model)
     if recipe.adapter is not None:
         model = _adapted(model, recipe.adapter, belongs, trained)
     else:
@@ -52,7 +52,9 @@ def prepare(model: Any, recipe: Recipe) -> Any:
     return model
 
 
-def _adapted(model: Any, adapter: Adapter, belongs: dict[str, Part], trained: set[str]) -> Any:
+def _adapted(
+    model: Any, adapter: FinetuneAdapter, belongs: dict[str, ModelPart], trained: set[str]
+) -> Any:
     """With low-rank adapters in the linear layers of the language model, and of the tower if it is
     trained; the projector's layers are copied and trained whole."""
     from peft import LoraConfig, get_peft_model

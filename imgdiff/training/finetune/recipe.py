@@ -5,22 +5,18 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from imgdiff.recipe.schema import Section
 from imgdiff.recipe.source import Key
-from imgdiff.training.recipe import TrainingRecipe
+from imgdiff.training.recipe import LowRankAdapter, TrainingRecipe
 from imgdiff.training.sources import DataSource, checked_shares, missing_data
 
 
-class Adapter(Section):
-    """Low-rank adapters (LoRA) instead of the language model's own weights."""
+class FinetuneAdapter(LowRankAdapter):
+    """Instead of the language model's own weights."""
 
-    rank: int = Field(16, ge=1, le=1024)
-    alpha: float = Field(32.0, gt=0)  # the adapters' output is scaled by alpha / rank
     dropout: float = Field(0.05, ge=0, lt=1)
-    target_modules: list[str] = Field([])  # last parts of names: q_proj; none: all linear layers
 
 
-class Recipe(TrainingRecipe):
+class FinetuneRecipe(TrainingRecipe):
     """Any image-text-to-text model, on the answers of conversations about pictures.
 
     The vision tower is frozen, as in the paper; the projector is trained whole, with adapters too.
@@ -31,12 +27,12 @@ class Recipe(TrainingRecipe):
     method: Literal["finetune"]
     data: list[DataSource] = Field(min_length=1)
     max_length: int | None = Field(None, ge=16)  # tokens with the pictures'; the model's limit
-    adapter: Adapter | None = None  # none: all weights of the language model
+    adapter: FinetuneAdapter | None = None  # none: all weights of the language model
     train_projector: bool = True
     train_vision: bool = False
 
     @model_validator(mode="after")
-    def _shared(self) -> "Recipe":
+    def _shared(self) -> "FinetuneRecipe":
         checked_shares(self.data)
         return self
 

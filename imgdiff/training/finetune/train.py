@@ -10,9 +10,9 @@ from transformers import Trainer
 from imgdiff.models.loading import dtype_of, hide_bars, loading
 from imgdiff.models.mllm import model_and_processor
 from imgdiff.training.answers import collate
-from imgdiff.training.finetune.model_parts import prepare
-from imgdiff.training.finetune.recipe import Recipe
-from imgdiff.training.fitting import arguments, fit
+from imgdiff.training.finetune.model_parts import make_trainable
+from imgdiff.training.finetune.recipe import FinetuneRecipe
+from imgdiff.training.fitting import arguments, run_trainer
 from imgdiff.training.folder import TrainingFolder, is_first
 from imgdiff.training.lora import merged
 from imgdiff.training.mixing import Mixture
@@ -20,7 +20,7 @@ from imgdiff.training.mixing import Mixture
 log = logging.getLogger("imgdiff.train")
 
 
-def train(recipe: Recipe, folder: TrainingFolder) -> None:
+def train(recipe: FinetuneRecipe, folder: TrainingFolder) -> None:
     """Train, and leave `model/` (adapters merged) and, with adapters, `adapter/`.
 
     Raises:
@@ -33,7 +33,7 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
         model, processor = model_and_processor(checkpoint)
     limit = recipe.max_length or model.config.get_text_config().max_position_embeddings
     training, validation = _data(recipe, processor, limit)
-    model = prepare(model, recipe)
+    model = make_trainable(model, recipe)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     if is_first():
         log.info("%d examples, %d parameters trained", len(training), trained)
@@ -49,7 +49,7 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
         eval_dataset=validation,
         data_collator=partial(collate, pad_token_id=processor.tokenizer.pad_token_id),
     )
-    fit(trainer, folder)
+    run_trainer(trainer, folder)
     figures = _figures(trainer, training, trained)
     if recipe.adapter is not None:
         folder.save("adapter", model.save_pretrained)
@@ -63,7 +63,7 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
     folder.finish(figures)
 
 
-def _data(recipe: Recipe, processor: Any, limit: int) -> tuple[Mixture, Mixture | None]:
+def _data(recipe: FinetuneRecipe, processor: Any, limit: int) -> tuple[Mixture, Mixture | None]:
     """What is trained on, and what the runs hold back for validation."""
     shares = [source.share for source in recipe.data if source.share is not None]
     opened = [source.training() for source in recipe.data]

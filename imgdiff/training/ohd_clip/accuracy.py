@@ -17,7 +17,7 @@ ALL = "all"  # families together
 
 
 @torch.inference_mode()
-def measure(model: PreTrainedModel, collator: Collator, rows: Any) -> dict[str, Estimate]:
+def measure_accuracy(model: PreTrainedModel, collator: Collator, rows: Any) -> dict[str, Estimate]:
     """The share of rows whose caption is above every distinct edited one, of `ALL` families and of
     each.
 

@@ -10,14 +10,14 @@ from datasets import Dataset, load_dataset
 from imgdiff.data.rows import Row
 from imgdiff.errors import RefusedError
 from imgdiff.export.split import Split
-from imgdiff.training.ohd_clip.recipe import Recipe
+from imgdiff.training.ohd_clip.recipe import OhdClipRecipe
 
 ROUND = 32  # a CPU keeps kernels for every shape that it met: with few shapes memory stays low
 COLUMNS = ("image_a", "caption_a", "negatives")
-Example = Mapping[str, Any]  # one row of a dataset with these columns
+OhdRow = Mapping[str, Any]  # one row of a dataset with these columns
 
 
-def load_rows(recipe: Recipe) -> tuple[Dataset, Dataset]:
+def load_rows(recipe: OhdClipRecipe) -> tuple[Dataset, Dataset]:
     """What is trained on, and what is held back.
 
     Raises:
@@ -57,7 +57,7 @@ class Collator:
     padding: bool | str
     negatives: int | None = None
 
-    def __call__(self, rows: Sequence[Example]) -> dict[str, torch.Tensor]:
+    def __call__(self, rows: Sequence[OhdRow]) -> dict[str, torch.Tensor]:
         """
         Returns:
             pixel_values [B, 3, H, W]; input_ids and attention_mask [T, L] of the sentences, the
@@ -85,7 +85,7 @@ class Collator:
             ),
         }
 
-    def _negatives(self, row: Example) -> list[str]:
+    def _negatives(self, row: OhdRow) -> list[str]:
         texts = distinct_negatives(row)
         if self.negatives is None or len(texts) <= self.negatives:
             return texts
@@ -93,7 +93,7 @@ class Collator:
         return [texts[k] for k in sorted(drawn)]
 
 
-def distinct_negatives(row: Example) -> list[str]:
+def distinct_negatives(row: OhdRow) -> list[str]:
     """A row's edited captions, each once, without one that equals its caption."""
     texts = dict.fromkeys(negative["caption"] for negative in row["negatives"])
     return [text for text in texts if text != row["caption_a"]]

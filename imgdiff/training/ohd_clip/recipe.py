@@ -33,7 +33,7 @@ class ValidationSettings(Section):
     every_steps: int = Field(100, ge=1)
 
 
-class Recipe(TrainingRecipe):
+class OhdClipRecipe(TrainingRecipe):
     role: ClassVar[str] = "clip"
 
     # a run's data/pairs, or any folder of parquet with image_a, caption_a, negatives

@@ -17,7 +17,7 @@ from imgdiff.models.zoo import Checkpoint
 from imgdiff.statistics.estimates import Estimate
 from imgdiff.training import fitting
 from imgdiff.training.folder import TrainingFolder, is_first
-from imgdiff.training.ohd_clip.accuracy import ALL, measure
+from imgdiff.training.ohd_clip.accuracy import ALL, measure_accuracy
 from imgdiff.training.ohd_clip.data import Collator, load_rows
 from imgdiff.training.ohd_clip.losses import (
     Scored,
@@ -26,21 +26,21 @@ from imgdiff.training.ohd_clip.losses import (
     edited_below_others,
     wrong_below_own,
 )
-from imgdiff.training.ohd_clip.recipe import LossSettings, Recipe
+from imgdiff.training.ohd_clip.recipe import LossSettings, OhdClipRecipe
 from imgdiff.training.ohd_clip.scoring import scored
 
 PLACES = {"closer": edited_above_others, "farther": edited_below_others}
 
 
-def train(recipe: Recipe, folder: TrainingFolder) -> None:
+def train(recipe: OhdClipRecipe, folder: TrainingFolder) -> None:
     """Train, and note the accuracy on held-back rows before and after, by family.
 
     Raises:
         RefusedError: the data or the model is not of the kind that this method trains.
-        StoppedError: as `fitting.fit`.
+        StoppedError: as `fitting.run_trainer`.
     """
     rows, held_back = load_rows(recipe)
-    model, collator = load(folder.checkpoint)
+    model, collator = load_tower(folder.checkpoint)
     trainer = OhdTrainer(
         model=model,
         args=fitting.arguments(
@@ -52,11 +52,11 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
         loss=recipe.loss,
         whole=collator,
     )
-    before = measure(model, collator, held_back)
-    fitting.fit(trainer, folder)
+    before = measure_accuracy(model, collator, held_back)
+    fitting.run_trainer(trainer, folder)
     # without the mixed precision of the training, as before it and as it will be used
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-    after = measure(model, collator, held_back)
+    after = measure_accuracy(model, collator, held_back)
 
     def write(target: Path) -> None:
         model.save_pretrained(target)
@@ -74,7 +74,7 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
     )
 
 
-def load(checkpoint: Checkpoint) -> tuple[PreTrainedModel, Collator]:
+def load_tower(checkpoint: Checkpoint) -> tuple[PreTrainedModel, Collator]:
     """The model that is trained, and what makes its batches, with all negatives.
 
     Raises:
@@ -113,7 +113,7 @@ class OhdTrainer(Trainer):
         return (loss, result) if return_outputs else loss
 
     def evaluate(self, eval_dataset: Dataset | None = None, *_: Any, **__: Any) -> dict[str, float]:
-        accuracy = measure(self.model, self.whole, eval_dataset or self.eval_dataset)
+        accuracy = measure_accuracy(self.model, self.whole, eval_dataset or self.eval_dataset)
         figures = {
             "eval_ohd" + f"_{family}" * (family != ALL): estimate.value
             for family, estimate in accuracy.items()

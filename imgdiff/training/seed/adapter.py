@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from imgdiff.training.lora import layers_named
-from imgdiff.training.seed.recipe import Adapter
+from imgdiff.training.seed.recipe import SeedAdapter
 
 
-def attach(model: Any, adapter: Adapter) -> Any:
+def attach(model: Any, adapter: SeedAdapter) -> Any:
     """The model with a fresh adapter in its language part, all else frozen; it answers as before,
     for the adapter adds nothing yet.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from imgdiff.data.conversations import IMAGE
 from imgdiff.errors import RefusedError, RowError
-from imgdiff.training.answers import encode
+from imgdiff.training.answers import encode_example
 from imgdiff.training.conversations import Examples, TrainingExample
 from imgdiff.training.mixing import Drawn
 
@@ -17,7 +17,7 @@ log = logging.getLogger("imgdiff.train")
 
 
 @dataclass
-class Part:
+class SourcePart:
     """Some examples of a source."""
 
     source: Examples
@@ -34,7 +34,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Question:
+class PictureQuestion:
     """name: of the example it is from. picture: [H, W, 3] uint8 RGB."""
 
     name: str
@@ -46,7 +46,7 @@ class Question:
         return TrainingExample(self.name, [self.picture], turns)
 
 
-def question_of(example: TrainingExample) -> Question:
+def question_of(example: TrainingExample) -> PictureQuestion:
     """The first question of a conversation.
 
     Raises:
@@ -57,12 +57,12 @@ def question_of(example: TrainingExample) -> Question:
             "several_pictures", f"{example.id} is about {len(example.pictures)} pictures"
         )
     text = example.turns[0][1].replace(IMAGE, "").strip()
-    return Question(example.id, example.pictures[0], text)
+    return PictureQuestion(example.id, example.pictures[0], text)
 
 
 def held_back(
     sources: Sequence[Examples], count: int, seed: int
-) -> tuple[list[Part], list[Question]]:
+) -> tuple[list[SourcePart], list[PictureQuestion]]:
     """The sources without some examples that the seed draws, and the first questions of those; at
     most a half of a source is held back.
 
@@ -75,12 +75,12 @@ def held_back(
             raise RefusedError(f"{source.name} has no examples")
         rows = np.random.default_rng([seed, 1]).permutation(len(source)).tolist()
         kept = min(-(-count // len(sources)), len(source) // 2)
-        questions += _questions(Part(source, rows[:kept]))
-        parts.append(Part(source, sorted(rows[kept:])))
+        questions += _questions(SourcePart(source, rows[:kept]))
+        parts.append(SourcePart(source, sorted(rows[kept:])))
     return parts, questions
 
 
-def _questions(examples: Examples) -> list[Question]:
+def _questions(examples: Examples) -> list[PictureQuestion]:
     found = []
     for number in range(len(examples)):
         try:
@@ -90,21 +90,23 @@ def _questions(examples: Examples) -> list[Question]:
     return found
 
 
-def described(questions: Sequence[Question], description: str) -> list[Question]:
+def description_questions(
+    questions: Sequence[PictureQuestion], description: str
+) -> list[PictureQuestion]:
     """For every picture that is asked about, to describe it, in words `description`, unless that is
     what was asked."""
     return [replace(q, text=description) for q in questions if q.text != description]
 
 
-class Questions(Drawn[Question]):
+class Questions(Drawn[PictureQuestion]):
     """The first questions of examples, which the student is to answer."""
 
-    def _use(self, example: TrainingExample) -> Question:
+    def _use(self, example: TrainingExample) -> PictureQuestion:
         question = question_of(example)
-        encode(self._processor, question.answered(""), self._max_length)
+        encode_example(self._processor, question.answered(""), self._max_length)
         return question
 
 
-def as_batch(questions: list[Question]) -> dict[str, Any]:
+def as_batch(questions: list[PictureQuestion]) -> dict[str, Any]:
     """What the Trainer hands on as it is."""
     return {"questions": questions}

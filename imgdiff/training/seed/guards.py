@@ -13,7 +13,7 @@ from imgdiff.errors import StoppedError
 from imgdiff.models.mllm import Mllm
 from imgdiff.text.answers import read_yes_no
 from imgdiff.training.seed import adapter
-from imgdiff.training.seed.data import Question
+from imgdiff.training.seed.data import PictureQuestion
 from imgdiff.training.seed.recipe import Guards
 
 log = logging.getLogger("imgdiff.train")
@@ -52,14 +52,14 @@ def behaviour(answers: Sequence[str], asked_yes_no: Sequence[bool]) -> Behaviour
     )
 
 
-class Watch:
+class AnswerWatch:
     """Asks the same questions again and again, and knows how they were answered before.
 
     Args:
         mllm: before the training.
     """
 
-    def __init__(self, bounds: Guards, questions: Sequence[Question], mllm: Mllm) -> None:
+    def __init__(self, bounds: Guards, questions: Sequence[PictureQuestion], mllm: Mllm) -> None:
         self.bounds, self._questions, self._processor = bounds, questions, mllm.processor
         answers = self._ask(mllm)
         self._asked_yes_no = [read_yes_no(answer) is not None for answer in answers]
@@ -87,7 +87,7 @@ class GuardCallback(TrainerCallback):
         begun: how the model answers before its first step; None: it is asked.
     """
 
-    def __init__(self, watch: Watch, trainer: Trainer, begun: Behaviour | None) -> None:
+    def __init__(self, watch: AnswerWatch, trainer: Trainer, begun: Behaviour | None) -> None:
         self._watch, self._trainer, self._begun = watch, trainer, begun
         self.kept_step = 0
         self.breach = ""

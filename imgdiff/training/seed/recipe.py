@@ -8,20 +8,14 @@ from pydantic import Field, model_validator
 from imgdiff.recipe.schema import Section
 from imgdiff.recipe.source import Key
 from imgdiff.text.prompts import SCENE
-from imgdiff.training.recipe import TrainingRecipe
+from imgdiff.training.recipe import LowRankAdapter, TrainingRecipe
 from imgdiff.training.sources import DataSource, checked_shares, missing_data
 
 
-class Adapter(Section):
-    """What is trained: low-rank changes of the language model's linear layers (LoRA), which are
-    added to them in the end."""
+class SeedAdapter(LowRankAdapter):
+    """What is trained of the language model, and added to its layers in the end."""
 
-    rank: int = Field(16, ge=1, le=1024)
-    alpha: float = Field(32.0, gt=0)  # its output is scaled by alpha / rank
     blocks: float = Field(1.0, gt=0, le=1)  # share of the blocks, the last ones
-    target_modules: list[str] = Field(
-        default=[]
-    )  # last parts of names: q_proj; none: all linear layers
 
 
 class Guards(Section):
@@ -37,7 +31,7 @@ class Guards(Section):
     max_new_tokens: int = Field(64, ge=1)
 
 
-class Recipe(TrainingRecipe):
+class SeedRecipe(TrainingRecipe):
     """SEED (arXiv 2507.04680), as we reconstruct it: the paper's equations were not found, so every
     choice is a setting."""
 
@@ -61,11 +55,11 @@ class Recipe(TrainingRecipe):
     anchor: float = Field(1.0, ge=0)  # weight of staying as before where the picture does not count
     rounds: int = Field(1, ge=1, le=20)  # after each the student is the next one's teacher
 
-    adapter: Adapter = Adapter()
+    adapter: SeedAdapter = SeedAdapter()
     guards: Guards = Guards()
 
     @model_validator(mode="after")
-    def _fits(self) -> "Recipe":
+    def _fits(self) -> "SeedRecipe":
         checked_shares(self.data)
         if self.weighting == "none" and "anchor" in self.model_fields_set:
             raise ValueError("anchor needs weighting divergence: without it all tokens are purged")

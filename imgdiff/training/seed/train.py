@@ -12,21 +12,27 @@ from imgdiff.models.loading import dtype_of, hide_bars, loading
 from imgdiff.models.mllm import Mllm, model_and_processor
 from imgdiff.store.shard_files import read_json, to_json
 from imgdiff.training.answers import collate
-from imgdiff.training.fitting import arguments, fit
+from imgdiff.training.fitting import arguments, run_trainer
 from imgdiff.training.folder import TrainingFolder
 from imgdiff.training.lora import merged
 from imgdiff.training.mixing import Mixture
 from imgdiff.training.seed.adapter import attach
-from imgdiff.training.seed.data import Part, Questions, as_batch, described, held_back
-from imgdiff.training.seed.guards import Behaviour, GuardCallback, Watch
-from imgdiff.training.seed.recipe import Recipe
+from imgdiff.training.seed.data import (
+    Questions,
+    SourcePart,
+    as_batch,
+    description_questions,
+    held_back,
+)
+from imgdiff.training.seed.guards import AnswerWatch, Behaviour, GuardCallback
+from imgdiff.training.seed.recipe import SeedRecipe
 from imgdiff.training.seed.trainer import DistillationTrainer
 
 log = logging.getLogger("imgdiff.train")
 FIGURES = "figures.json"  # of a round, beside its adapter
 
 
-def train(recipe: Recipe, folder: TrainingFolder) -> None:
+def train(recipe: SeedRecipe, folder: TrainingFolder) -> None:
     """Distil as the recipe says; leaves `adapter/` (of the only round; else in `round-K/`) and
     `model/`, in which the adapter is added to the weights.
 
@@ -41,8 +47,8 @@ def train(recipe: Recipe, folder: TrainingFolder) -> None:
     model.to(arguments(recipe, folder).device)
     opened = [source.training() for source in recipe.data]
     parts, questions = held_back(opened, recipe.guards.examples, recipe.seed)
-    asked = [*questions, *described(questions, recipe.guards.description)]
-    watch = Watch(recipe.guards, asked, Mllm(model, processor)) if asked else None
+    asked = [*questions, *description_questions(questions, recipe.guards.description)]
+    watch = AnswerWatch(recipe.guards, asked, Mllm(model, processor)) if asked else None
     for number in range(1, recipe.rounds + 1):
         own = folder
         if recipe.rounds > 1:
@@ -83,12 +89,12 @@ def _write_adapter(model: Any, figures: dict[str, Any], folder: Path) -> None:
 
 
 def _distil(
-    recipe: Recipe,
+    recipe: SeedRecipe,
     folder: TrainingFolder,
     model: Any,
     processor: Any,
-    parts: list[Part],
-    watch: Watch | None,
+    parts: list[SourcePart],
+    watch: AnswerWatch | None,
     begun: Behaviour | None,
 ) -> dict[str, Any]:
     """Train the model's adapter for one round; gives the figures of its end. begun: as for
@@ -114,7 +120,7 @@ def _distil(
     guard = None
     if watch is not None:
         trainer.add_callback(guard := GuardCallback(watch, trainer, begun))
-    fit(trainer, folder)
+    run_trainer(trainer, folder)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     figures = {"steps": trainer.state.global_step, "trained_parameters": trained}
     if watch is not None and guard is not None:

@@ -7,11 +7,11 @@ from torch import Tensor
 from transformers import Trainer
 
 from imgdiff.models.mllm import Mllm
-from imgdiff.training.answers import IGNORED, collate, encode
+from imgdiff.training.answers import IGNORED, collate, encode_example
 from imgdiff.training.seed import losses
-from imgdiff.training.seed.data import Question
+from imgdiff.training.seed.data import PictureQuestion
 from imgdiff.training.seed.distortion import diffuse, noise_like
-from imgdiff.training.seed.recipe import Recipe
+from imgdiff.training.seed.recipe import SeedRecipe
 
 TERMS = ("purged", "anchored")
 
@@ -23,7 +23,9 @@ class DistillationTrainer(Trainer):
     max_length: of the student's own answers with their questions, in tokens.
     """
 
-    def __init__(self, recipe: Recipe, processor: Any, max_length: int, **settings: Any) -> None:
+    def __init__(
+        self, recipe: SeedRecipe, processor: Any, max_length: int, **settings: Any
+    ) -> None:
         super().__init__(**settings)
         self.model_accepts_loss_kwargs = False  # the loss is a mean over tokens of this batch
         self._recipe, self._processor, self._max_length = recipe, processor, max_length
@@ -56,7 +58,7 @@ class DistillationTrainer(Trainer):
         noise = noise_like(pixels, self._frames)
         return {"pixel_values": diffuse(pixels, self._recipe.noise_step, noise)}
 
-    def _answered(self, model: Any, questions: list[Question]) -> dict[str, Tensor]:
+    def _answered(self, model: Any, questions: list[PictureQuestion]) -> dict[str, Tensor]:
         """The student's own answers to the questions, as a batch on its device."""
         recipe, training = self._recipe, model.training
         pictures, texts = [q.picture for q in questions], [q.text for q in questions]
@@ -65,7 +67,7 @@ class DistillationTrainer(Trainer):
         )
         model.train(training)
         told = [q.answered(answer) for q, answer in zip(questions, answers, strict=True)]
-        encoded = [encode(self._processor, example, self._max_length) for example in told]
+        encoded = [encode_example(self._processor, example, self._max_length) for example in told]
         batch = collate(encoded, self._processor.tokenizer.pad_token_id)
         return {name: value.to(model.device) for name, value in batch.items()}
 
@@ -78,7 +80,7 @@ class DistillationTrainer(Trainer):
 
 
 def distillation_terms(
-    student: Tensor, clean: Tensor, hallucinated: Tensor, recipe: Recipe
+    student: Tensor, clean: Tensor, hallucinated: Tensor, recipe: SeedRecipe
 ) -> tuple[Tensor, Tensor]:
     """The purging and the anchoring term of logits [tokens, V], float32.
 

@@ -8,7 +8,7 @@ import pytest
 from imgdiff.toyland.world.captions import difference, full_phrase, scene_caption, telling
 from imgdiff.toyland.world.sampling import PLAIN, generator, sample_scene
 from imgdiff.toyland.world.scenes import Scene, Thing, Tie
-from imgdiff.toyland.world.vocabulary import COLOURS, GROUNDS, plural
+from imgdiff.toyland.world.vocabulary import COLOURS, GROUNDS, category_plural
 
 SCENES = [sample_scene(generator("validation", seed)) for seed in range(600)]
 CAPTIONS = [scene_caption(s, np.random.default_rng(k)) for k, s in enumerate(SCENES)]
@@ -18,13 +18,13 @@ def test_every_thing_is_named_with_its_colour_and_nothing_else():
     for scene, caption in zip(SCENES, CAPTIONS, strict=True):
         first = caption.partition(". ")[0]
         words = {t.name for t in scene.things} | {
-            f"{t.colour} {plural(t.category)}" for t in scene.things
+            f"{t.colour} {category_plural(t.category)}" for t in scene.things
         }
         named = re.findall(rf"\b(?:{'|'.join(COLOURS)}) \w+", first)
         assert set(named) <= words
         for thing in scene.things:
             assert f"{thing.colour} {thing.category}" in first or (
-                f"{thing.colour} {plural(thing.category)}" in first
+                f"{thing.colour} {category_plural(thing.category)}" in first
             )
 
 
@@ -34,7 +34,9 @@ def test_sizes_digits_places_and_light_that_are_told_are_true():
         by_category = {thing.category: thing for thing in scene.things}
         for size, name in re.findall(r"\b(small|big) (\w+ \w+)\b", caption):
             _, noun = name.split()
-            sizes = [t.size for t in scene.things if noun in (t.category, plural(t.category))]
+            sizes = [
+                t.size for t in scene.things if noun in (t.category, category_plural(t.category))
+            ]
             assert size in sizes
             told["size"] += 1
         for noun, digit in re.findall(r"(\w+) (?:with|has) the number (\d)", caption):

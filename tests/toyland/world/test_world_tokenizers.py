@@ -11,7 +11,7 @@ from imgdiff.toyland.world.tokenizer import (
     clip_tokenizer,
     wordpiece_vocabulary,
 )
-from imgdiff.toyland.world.vocabulary import CATEGORIES, COLOURS, DIGITS, GROUNDS, plural
+from imgdiff.toyland.world.vocabulary import CATEGORIES, COLOURS, DIGITS, GROUNDS, category_plural
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_plain_words_are_one_token():
     clip = clip_tokenizer()
     several = {name for name in CATEGORIES if len(clip.tokenize(name)) > 1}
     assert several == set(COMPOUNDS)
-    plurals = [plural(name) for name in CATEGORIES if name not in COMPOUNDS]
+    plurals = [category_plural(name) for name in CATEGORIES if name not in COMPOUNDS]
     for word in [*COLOURS, *GROUNDS, *DIGITS, *plurals, "small", "big", "dusk", "outline"]:
         assert len(clip.tokenize(word)) == 1, word
 

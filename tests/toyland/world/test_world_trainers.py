@@ -17,7 +17,7 @@ from imgdiff.toyland.world.train import (
     matcher,
     segmenter,
 )
-from imgdiff.toyland.world.train.__main__ import run
+from imgdiff.toyland.world.train.__main__ import train_role
 from imgdiff.toyland.world.vocabulary import CATEGORIES, COLOURS, HELD_OUT
 
 
@@ -34,7 +34,7 @@ def _diffusion(step):
 
 
 DATA = {
-    "autoencoder": lambda step: (autoencoder.crops(step), autoencoder.whole_scenes(step)),
+    "autoencoder": lambda step: (autoencoder.scene_crops(step), autoencoder.whole_scenes(step)),
     "segmenter": segmenter.sample,
     "clip": _clip,
     "matcher": lambda step: matcher.crops(generator("train", step)),
@@ -91,7 +91,7 @@ def test_the_judge_knows_all_categories():
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ["judge", "autoencoder", "segmenter", "matcher"])
 def test_each_trainer_takes_a_step_and_saves(role, tmp_path):
-    run(role, 1, tmp_path / "work", tmp_path / "weights")
+    train_role(role, 1, tmp_path / "work", tmp_path / "weights")
     assert progress(tmp_path / "work" / role)[0] == 1
     assert list((tmp_path / "weights" / role).glob("*.safetensors"))
 
@@ -102,6 +102,6 @@ def test_the_diffusion_model_and_the_mllm_build_on_the_others(tmp_path, monkeypa
     monkeypatch.setattr(diffusion.train, "__defaults__", (64, False))
     monkeypatch.setattr(clip, "CONTRASTED", 4)
     for role in ("autoencoder", "clip", "diffusion", "mllm"):
-        run(role, 1, tmp_path / "work", tmp_path / "weights")
+        train_role(role, 1, tmp_path / "work", tmp_path / "weights")
     assert (tmp_path / "weights" / "diffusion" / "model_index.json").exists()
     assert (tmp_path / "weights" / "mllm" / "config.json").exists()

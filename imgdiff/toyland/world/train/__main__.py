@@ -18,7 +18,7 @@ import torch
 from transformers import BlipForImageTextRetrieval, CLIPModel, LlavaForConditionalGeneration
 
 from imgdiff.toyland.train import together
-from imgdiff.toyland.train.loop import pack, save_curve
+from imgdiff.toyland.train.loop import draw_curve, pack
 from imgdiff.toyland.train.save import (
     save_autoencoder,
     save_diffusion,
@@ -67,7 +67,7 @@ def save_mllm(model: LlavaForConditionalGeneration, folder: Path) -> None:
     mllm.processor().save_pretrained(folder)
 
 
-def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False) -> None:
+def train_role(role: str, steps: int, work: Path, weights: Path, compiled: bool = False) -> None:
     """Train `role` for `steps` in `work/role` and save it in `weights/role`, as safetensors with a
     curve. `compiled` is for diffusion, where torch.compile pays."""
     folder = work / role
@@ -97,7 +97,7 @@ def run(role: str, steps: int, work: Path, weights: Path, compiled: bool = False
     model = train()
     if together.rank() == 0:
         save(model, weights / role)
-        save_curve(folder, weights / role / "curve.png", f"{role}, {steps} steps")
+        draw_curve(folder, weights / role / "curve.png", f"{role}, {steps} steps")
 
 
 def main() -> None:
@@ -131,9 +131,9 @@ def main() -> None:
         shutil.copytree(packed, folder)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(given.threads)
-    together.join()
+    together.join_processes()
     steps = given.steps or STEPS[given.role]
-    run(given.role, steps, given.work, given.weights, given.compile)
+    train_role(given.role, steps, given.work, given.weights, given.compile)
 
 
 if __name__ == "__main__":

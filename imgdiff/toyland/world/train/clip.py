@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor
 
-from imgdiff.toyland.train.clip import MEAN, SIDE, STD, contrastive, pixels, said
+from imgdiff.toyland.train.clip import MEAN, SIDE, STD, clip_loss, pixels, said
 from imgdiff.toyland.train.loop import Schedule, device, fit, use_fast_attention
 from imgdiff.toyland.world.sampling import generator
 from imgdiff.toyland.world.tokenizer import CLIP_LENGTH, clip_tokenizer
@@ -67,7 +67,7 @@ def processor() -> CLIPProcessor:
     )
 
 
-class Student(nn.Module):
+class ClipStudent(nn.Module):
     """CLIP and the heads that read its patches; only CLIP is kept."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Student(nn.Module):
 
 def train(folder: Path, steps: int) -> CLIPModel:
     torch.manual_seed(0)
-    student = Student().to(device())
+    student = ClipStudent().to(device())
     use_fast_attention(student.clip)
     tokenizer = clip_tokenizer()
     batch = CONTRASTED + JOINED
@@ -103,7 +103,7 @@ def train(folder: Path, steps: int) -> CLIPModel:
         labels = np.stack([v.patch_labels(GRID) for v in views])
         truth = torch.from_numpy(labels).to(device()).flatten(0, 2)
         return {
-            "contrastive": contrastive(
+            "contrastive": clip_loss(
                 F.normalize(image, dim=-1), F.normalize(text, dim=-1), scale, fits
             ),
             "category": F.cross_entropy(

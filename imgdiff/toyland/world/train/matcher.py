@@ -36,7 +36,7 @@ GRID = SIDE // PATCH
 BATCH = 48
 GROUND_SHARE = 0.1  # of crops
 WRONG = {"category": 0.45, "colour": 0.25, "both": 0.2, "ground": 0.1}  # how texts err, as shares
-Shown = tuple[str, str]  # category (or ground) and colour (empty for ground)
+ShownThing = tuple[str, str]  # category (or ground) and colour (empty for ground)
 
 
 def new_model() -> BlipForImageTextRetrieval:
@@ -82,7 +82,7 @@ class Crops:
     [BATCH, GRID, GRID, 2]."""
 
     pictures: np.ndarray
-    shown: list[Shown]
+    shown: list[ShownThing]
     labels: np.ndarray
 
 
@@ -112,14 +112,16 @@ def say(noun: str, colour: str, rng: np.random.Generator) -> str:
     return (with_article(words) if rng.random() < 0.6 else words) + stop
 
 
-def texts(shown: Sequence[Shown], rng: np.random.Generator) -> tuple[list[Shown], list[Shown]]:
+def texts(
+    shown: Sequence[ShownThing], rng: np.random.Generator
+) -> tuple[list[ShownThing], list[ShownThing]]:
     """For every picture what is said of it, rightly and wrongly; an empty colour says the noun
     alone. No text names a combination that is held out."""
     right = [(noun, colour if rng.random() < 0.6 else "") for noun, colour in shown]
     return right, [_wrong(*pair, rng) for pair in zip(shown, right, strict=True)]
 
 
-def _wrong(shown: Shown, said: Shown, rng: np.random.Generator) -> Shown:
+def _wrong(shown: ShownThing, said: ShownThing, rng: np.random.Generator) -> ShownThing:
     noun, colour = shown
     kind = str(rng.choice(list(WRONG), p=list(WRONG.values())))
     if noun in GROUNDS:
@@ -137,11 +139,11 @@ def _wrong(shown: Shown, said: Shown, rng: np.random.Generator) -> Shown:
             return wrong[kind]
 
 
-def fits(text: Shown, shown: Shown) -> bool:
+def fits(text: ShownThing, shown: ShownThing) -> bool:
     return text[0] == shown[0] and text[1] in ("", shown[1])
 
 
-class Student(nn.Module):
+class MatcherStudent(nn.Module):
     """The matcher and the heads that read its patches; only the matcher is kept."""
 
     def __init__(self) -> None:
@@ -155,7 +157,7 @@ class Student(nn.Module):
 
 def train(folder: Path, steps: int) -> BlipForImageTextRetrieval:
     torch.manual_seed(0)
-    student, process = Student().to(device()), processor()
+    student, process = MatcherStudent().to(device()), processor()
     mean, std = (torch.tensor(v, device=device()).view(1, 3, 1, 1) for v in (MEAN, STD))
 
     def losses(step: int) -> dict[str, Tensor]:

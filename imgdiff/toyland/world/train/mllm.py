@@ -82,7 +82,7 @@ def new_model(clip: CLIPModel) -> LlavaForConditionalGeneration:
     return model
 
 
-def encode(tokenizer: Any, talks: list[Conversation]) -> dict[str, Tensor]:
+def encode_talks(tokenizer: Any, talks: list[Conversation]) -> dict[str, Tensor]:
     """Right-padded ids and labels [N, T]; labels are -100 but on the answers and their end
     tokens."""
     image = "<image>" * (GRID * GRID) + "\n"
@@ -117,7 +117,7 @@ def train(folder: Path, steps: int, clip: Path) -> LlavaForConditionalGeneration
     def losses(step: int) -> dict[str, Tensor]:
         rngs = [generator("train", step * BATCH + k) for k in range(BATCH)]
         talks = [conversation(rng) for rng in rngs]
-        batch = {name: value.to(device()) for name, value in encode(tokenizer, talks).items()}
+        batch = {name: value.to(device()) for name, value in encode_talks(tokenizer, talks).items()}
         small = [_resized(image) for talk in talks for image in talk.images]
         return {"answer": model(**batch, pixel_values=pixels(small)).loss}
 

@@ -15,7 +15,14 @@ from torch import Tensor
 
 from imgdiff.models.segmenter import build_sam
 from imgdiff.toyland.train.loop import Schedule, device, fit
-from imgdiff.toyland.train.segmenter import BESIDE, CONFIG, ON_OBJECTS, decode, mask_losses, shrink
+from imgdiff.toyland.train.segmenter import (
+    BESIDE,
+    CONFIG,
+    ON_OBJECTS,
+    decode_masks,
+    mask_losses,
+    shrink_mask,
+)
 from imgdiff.toyland.world.sampling import generator, sample_scene
 from imgdiff.toyland.world.views import render
 
@@ -34,7 +41,7 @@ def sample(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         nothing = np.zeros_like(empty)
         images.append(picture.image)
         points.append(np.stack(places)[:, ::-1] + 0.5)
-        targets.append([shrink(mask) for mask in [*chosen, *[nothing] * BESIDE]])
+        targets.append([shrink_mask(mask) for mask in [*chosen, *[nothing] * BESIDE]])
     return np.stack(images), np.stack(points).astype(np.float32), np.array(targets, np.float32)
 
 
@@ -46,7 +53,7 @@ def train(folder: Path, steps: int) -> Sam:
         images, points, targets = (torch.from_numpy(a).to(device()) for a in sample(step))
         pixels = images.permute(0, 3, 1, 2).float()
         embeddings = sam.image_encoder((pixels - sam.pixel_mean) / sam.pixel_std)
-        pairs = [decode(sam, embeddings[k], points[k]) for k in range(BATCH)]
+        pairs = [decode_masks(sam, embeddings[k], points[k]) for k in range(BATCH)]
         logits, quality = (torch.cat(parts) for parts in zip(*pairs, strict=True))
         return mask_losses(logits, quality, targets.flatten(0, 1))
 
