@@ -140,7 +140,7 @@ class Odd(Mapper):
 """
 
 
-def write_operator(name="odd_mapper", roles="()"):
+def write_operator(name="wrong_mapper", roles="()"):
     with open("odd.py", "w") as file:
         file.write(BROKEN_OPERATORS.format(name=name, roles=roles))
     return {"operators": ["odd.py"], "process": [name]}
