@@ -27,7 +27,13 @@ OUTSIDE = "imgdiff_extra_"  # begins the module name of an operator file outside
 
 
 class Params(BaseModel):
-    """Settings of an operator: every number bounded, unknown keys refused."""
+    """Settings of an operator: every number bounded, unknown keys refused.
+
+    former_names: what a setting was called before -> what it is called now, for those who still
+    write the former.
+    """
+
+    former_names: ClassVar[Mapping[str, str]] = {}
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", defer_build=True)
 

@@ -49,6 +49,16 @@ def test_every_problem_is_in_one_report(project):
     ]
 
 
+def test_a_former_name_of_a_setting_leads_to_its_name_now(project):
+    settings = {"min_predicted_iou": 0.25, "min_stability": 0.65, "nms_iou": 0.7}
+    found = problems(project, process=["light_edit_mapper", {"image_segment_mapper": settings}])
+    assert [line.partition("image_segment_mapper.")[2] for line in found if "unknown" in line] == [
+        "min_predicted_iou: unknown setting. Did you mean pred_iou_thresh?",
+        "min_stability: unknown setting. Did you mean stability_score_thresh?",
+        "nms_iou: unknown setting. Did you mean box_nms_thresh?",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

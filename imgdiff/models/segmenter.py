@@ -122,17 +122,17 @@ class Segmenter:
         self,
         image: np.ndarray,
         points_per_side: int,
-        predicted_iou: float,
-        stability: float,
-        nms_iou: float,
+        pred_iou_thresh: float,
+        stability_score_thresh: float,
+        box_nms_thresh: float,
     ) -> list[dict[str, Any]]:
         """Segments of an image.
 
         Args:
             image: [H, W, 3] uint8 RGB.
             points_per_side: a grid of this many points, squared, prompts the model.
-            predicted_iou, stability: lowest quality that is kept, in [0, 1].
-            nms_iou: of two boxes that overlap more, the worse one is dropped.
+            pred_iou_thresh, stability_score_thresh: lowest quality that is kept, in [0, 1].
+            box_nms_thresh: of two boxes that overlap more, the worse one is dropped.
 
         Returns:
             Dictionaries with `box_xyxy` (4 float pixels, far edges exclusive), `mask` (run lengths
@@ -143,9 +143,9 @@ class Segmenter:
             self.sam,
             points_per_side=points_per_side,
             points_per_batch=max(1, min(USUAL_POINTS, fits)),
-            pred_iou_thresh=predicted_iou,
-            stability_score_thresh=stability,
-            box_nms_thresh=nms_iou,
+            pred_iou_thresh=pred_iou_thresh,
+            stability_score_thresh=stability_score_thresh,
+            box_nms_thresh=box_nms_thresh,
             output_mode="uncompressed_rle",
         )
         found = sorted(everything.generate(image), key=lambda entry: -entry["predicted_iou"])

@@ -60,7 +60,9 @@ def _explain(detail: Any, model: type[BaseModel]) -> str:
                 "model_fields",
                 model.model_fields,
             )
-            return f"unknown setting.{did_you_mean(str(detail['loc'][-1]), known)}"
+            name = str(detail["loc"][-1])
+            name = getattr(model, "former_names", {}).get(name, name)
+            return f"unknown setting.{did_you_mean(name, known)}"
         case "missing":
             return "is required"
         case "less_than_equal":

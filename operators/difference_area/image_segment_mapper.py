@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
@@ -18,15 +18,27 @@ if TYPE_CHECKING:
 
 
 class ImageSegmentParams(Params):
+    """Thresholds go by the names that segment_anything has for them."""
+
+    former_names: ClassVar[Mapping[str, str]] = {
+        "min_predicted_iou": "pred_iou_thresh",
+        "min_stability": "stability_score_thresh",
+        "nms_iou": "box_nms_thresh",
+    }
+
     images: Literal["both", "a"] = Field(
         "both", description="which are segmented; a, where image_b is still to be made"
     )
     points_per_side: int = Field(
         16, ge=1, le=64, description="a grid of this many points, squared, prompts the model"
     )
-    min_predicted_iou: float = Field(0.88, ge=0, le=1)
-    min_stability: float = Field(0.90, ge=0, le=1)
-    nms_iou: float = Field(
+    pred_iou_thresh: float = Field(
+        0.88, ge=0, le=1, description="a mask whose predicted IoU is lower is dropped"
+    )
+    stability_score_thresh: float = Field(
+        0.90, ge=0, le=1, description="so is one that changes more with the cutoff of its logits"
+    )
+    box_nms_thresh: float = Field(
         0.7, ge=0, le=1, description="of two boxes in one image that overlap more, one is dropped"
     )
     min_side: int = Field(8, ge=1, description="pixels; thinner boxes are dropped")
@@ -71,9 +83,8 @@ class ImageSegmentMapper(Mapper):
     def regions_of(self, picture: np.ndarray, source: Literal["a", "b"]) -> list[Region]:
         """The segments of one image ([H, W, 3] uint8 RGB) that pass the size limits."""
         p = self.params
-        segments = self.segmenter.segment(
-            picture, p.points_per_side, p.min_predicted_iou, p.min_stability, p.nms_iou
-        )
+        thresholds = p.pred_iou_thresh, p.stability_score_thresh, p.box_nms_thresh
+        segments = self.segmenter.segment(picture, p.points_per_side, *thresholds)
         high, wide = picture.shape[:2]
         kept = []
         for segment in segments:

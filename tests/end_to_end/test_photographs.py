@@ -35,8 +35,8 @@ SIZES = {  # id of the pair -> width and height after decoding
 }
 LET_PASS = (
     "image_segment_mapper.points_per_side=2",
-    "image_segment_mapper.min_predicted_iou=0.0",
-    "image_segment_mapper.min_stability=0.0",
+    "image_segment_mapper.pred_iou_thresh=0.0",
+    "image_segment_mapper.stability_score_thresh=0.0",
     "image_segment_mapper.min_side=1",
     "image_segment_mapper.max_area=1.0",
     "region_text_matching_filter=off",

@@ -27,8 +27,8 @@ def test_boxes_of_both_images_with_masks(models, row):
 
 
 def test_settings_reach_the_segmenter(models, row):
-    params = {"points_per_side": 5, "min_predicted_iou": 0.5, "min_stability": 0.6, "nms_iou": 0.4}
-    segment(models, row, **params)
+    params = {"pred_iou_thresh": 0.5, "stability_score_thresh": 0.6, "box_nms_thresh": 0.4}
+    segment(models, row, points_per_side=5, **params)
     assert models.segmenter().settings == [(5, 0.5, 0.6, 0.4)] * 2
 
 
