@@ -111,7 +111,9 @@ def main() -> None:
         kills = disturb(recipe, worker_kills, driver_kills, random.Random(given.seed))
         took = time.monotonic() - began
         rows, expected = rows_of(folder / "run"), rows_of(folder / "calm")
-        left = [path for path in (folder / "run").rglob("*") if path.suffix in (".tmp", ".crumb")]
+        left = [
+            path for path in (folder / "run").rglob("*") if path.suffix in (".tmp", ".recovery")
+        ]
     times = Counter(row.id for row in rows)
     figures: Figures = {
         "rows": len(times),

@@ -35,7 +35,7 @@ def test_a_machine_that_is_taken_away_costs_nothing(project, cluster):
 
     def take_away() -> None:
         until = time.monotonic() + 60
-        while not list(first.glob("*.crumb")) and time.monotonic() < until:
+        while not list(first.glob("*.recovery")) and time.monotonic() < until:
             time.sleep(0.05)
         cluster.remove_node(cluster.machines[0], allow_graceful=False)
 
@@ -46,7 +46,7 @@ def test_a_machine_that_is_taken_away_costs_nothing(project, cluster):
     finally:
         taker.join()
     assert project.rows() == local_rows(project)
-    assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".crumb")]
+    assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".recovery")]
 
 
 def test_a_folder_that_a_machine_does_not_see_stops_the_run(project, cluster, monkeypatch, capsys):

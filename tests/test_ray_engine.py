@@ -52,7 +52,7 @@ def local_rows(project):
 def test_same_rows_as_the_local_engine(project):
     assert run.main(["mine.yaml", RAY]) == run.COMPLETE
     assert project.rows() == local_rows(project)
-    assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".crumb")]
+    assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".recovery")]
 
 
 @pytest.mark.slow
@@ -151,7 +151,7 @@ def test_one_interruption_finishes_what_is_in_hand(project, capsys):
     threading.Thread(target=interrupt).start()
     assert run.main(["mine.yaml", RAY]) == run.STOPPED
     assert "shards are safe. Run again to resume." in capsys.readouterr().err
-    assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".crumb")]
+    assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".recovery")]
     assert run.main(["mine.yaml", RAY]) == run.COMPLETE
     assert project.rows() == local_rows(project)
 
@@ -294,7 +294,7 @@ def test_a_killed_driver_resumes_to_the_same_rows(project, moment):
     ids = [row.id for row in project.rows()]
     assert sorted(ids) == sorted({record["id"] for record in records(30)})
     assert project.rows() == local_rows(project)
-    assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".crumb")]
+    assert not [p for p in project.run_path.rglob("*") if p.suffix in (".tmp", ".recovery")]
     report = json.loads((project.run_path / "report.json").read_text())
     assert report["rows"]["total"] == 30
 
@@ -313,7 +313,7 @@ def test_two_interruptions_stop_at_once(project):
         text=True,
     ) as process:
         until = time.monotonic() + 120
-        while not list(stage.glob("*.crumb")):
+        while not list(stage.glob("*.recovery")):
             assert time.monotonic() < until
             time.sleep(0.05)
         began = time.monotonic()

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from imgdiff import run
-from imgdiff.engine.crumbs import Crumb
+from imgdiff.engine.recovery import RecoveryRecord
 
 
 def calls(project):
@@ -211,7 +211,7 @@ def test_killed_and_then_moved_elsewhere(dial):
 
 def test_a_worker_that_died_goes_on_row_by_row(dial, monkeypatch):
     """Careful from the first shard on: the same rows, and the blamed one fails."""
-    monkeypatch.setattr("imgdiff.engine.shards.Crumb", CarefulCrumb)
+    monkeypatch.setattr("imgdiff.engine.shards.RecoveryRecord", CarefulRecord)
     change = "light_length_filter.min_score=0.0"
     assert run.main(["mine.yaml", change]) == run.COMPLETE
     rows = {row.id: row for row in dial.rows()}
@@ -222,7 +222,7 @@ def test_a_worker_that_died_goes_on_row_by_row(dial, monkeypatch):
     assert (find["rows_in"], find["failed"]) == (16, {"worker_died": 1})
 
 
-class CarefulCrumb(Crumb):
+class CarefulRecord(RecoveryRecord):
     def __init__(self, path):
         super().__init__(path)
         self.careful, self.blamed = True, {"cap-1": "dial_find_mapper"}

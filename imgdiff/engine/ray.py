@@ -1,9 +1,9 @@
 """The Ray engine: a pool of workers for each phase, shards flowing from one to the next.
 
 Ray Data moves the numbers of shards; rows and pictures go through the run folder, which every
-worker sees. A dead worker is started again by Ray and finds its crumb (`imgdiff.engine.crumbs`):
-what bounds the attempts is what was in hand at a death, not how often something was killed from
-outside.
+worker sees. A dead worker is started again by Ray and finds its recovery record
+(`imgdiff.engine.recovery`): what bounds the attempts is what was in hand at a death, not how often
+something was killed from outside.
 """
 
 import logging
@@ -35,7 +35,7 @@ from imgdiff.store.shard_files import ShardFiles, read_json
 STOP = "stop"  # a file in the run folder: while it is there, no shard is begun
 PROBE = "probe"  # a file in the run folder, by which every machine shows that it sees it
 LOOK_SECONDS = 0.5  # between two looks at what the workers have stored
-KNOCK_SECONDS = 10.0
+CONNECT_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
@@ -80,7 +80,7 @@ class PhaseWorker:
             try:
                 self.worker.run(shard, part)
             except BrokenDeviceError:
-                os._exit(1)  # a fresh process may go on; the crumb says what was in hand
+                os._exit(1)  # a fresh process may go on; the recovery record says what was in hand
             except Exception as error:
                 place = f"{self.task.phase.name}, shard {shard}"
                 raise carried(error, place) from None
@@ -113,8 +113,8 @@ class Watch:
             for shard in self._folder.todo(phase):
                 if f"{shard:05d}.json" in names:
                     self._note_done(phase, shard)
-                elif f"{shard:05d}.crumb" in names:
-                    self._note_deaths(phase, shard, place / f"{shard:05d}.crumb")
+                elif f"{shard:05d}.recovery" in names:
+                    self._note_deaths(phase, shard, place / f"{shard:05d}.recovery")
 
     def _note_done(self, phase: int, shard: int) -> None:
         manifest = self._folder.files.manifest(phase, shard)
@@ -127,10 +127,10 @@ class Watch:
             name = self._folder.info["phases"][phase]["name"]
             self._progress.end_shard(name, shard, manifest)
 
-    def _note_deaths(self, phase: int, shard: int, crumb: Path) -> None:
-        attempt = (read_json(crumb) or {}).get("attempt", 1)
-        if attempt > self._attempts.setdefault(crumb, 1):
-            self._attempts[crumb] = attempt
+    def _note_deaths(self, phase: int, shard: int, record: Path) -> None:
+        attempt = (read_json(record) or {}).get("attempt", 1)
+        if attempt > self._attempts.setdefault(record, 1):
+            self._attempts[record] = attempt
             name = self._folder.info["phases"][phase]["name"]
             log.warning("%s, shard %d: its worker died; attempt %d", name, shard, attempt)
 
@@ -230,7 +230,7 @@ def _connected(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors come out of the flow
     try:
-        _knock(address)
+        _refuse_silent_address(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError) as error:
         raise StoppedError(f"ray_address {address}: {error}") from error
@@ -240,11 +240,11 @@ def _connected(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _knock(address: str | None) -> None:
+def _refuse_silent_address(address: str | None) -> None:
     """Fail at once where nobody listens: Ray would wait for minutes."""
     host, colon, port = (address or "").rpartition(":")
     if colon and port.isdigit() and "/" not in host:
-        socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
 def _check_shared(path: Path) -> None:

@@ -12,8 +12,8 @@ from imgdiff.data.readers.base import Reader
 from imgdiff.data.rows import Row
 from imgdiff.data.storable import checks_of
 from imgdiff.engine.batches import Batches
-from imgdiff.engine.crumbs import BLAMED_AFTER, Crumb
 from imgdiff.engine.faults import set_up
+from imgdiff.engine.recovery import BLAMED_AFTER, RecoveryRecord
 from imgdiff.engine.replay import Replay, Replayed, mark
 from imgdiff.models import Models
 from imgdiff.models.zoo import Binding
@@ -78,7 +78,7 @@ class Worker:
         """
         began = time.monotonic()
         number, files = self.task.number, self.task.files
-        crumb = Crumb(self._crumb_path(shard))
+        record = RecoveryRecord(self._record_path(shard))
         rows = files.read(shard, number) if number else self._read(part)
         marks = {row.id: mark(row) for row in rows if row.ok}
         manifest, stored = files.stored(number, shard)
@@ -91,17 +91,17 @@ class Worker:
             if row.ok and again.starts[place] < len(self._steps)
         ]
         if waiting:
-            with crumb.loading(self.task.phase.name):
+            with record.loading(self.task.phase.name):
                 self._set_up()
-            if crumb.careful:
-                self._one_by_one(again, waiting, crumb)
+            if record.careful:
+                self._one_by_one(again, waiting, record)
             else:
-                with crumb.shard():
+                with record.shard():
                     self._together(again, waiting)
         remove_screened(self.task.phase.operators, again.rows)
         seconds = manifest.get("seconds", 0.0) + time.monotonic() - began
         manifest = files.write(number, shard, again.rows, again.tallies, seconds, marks)
-        crumb.clear()
+        record.clear()
         return manifest
 
     def close(self) -> None:
@@ -116,8 +116,8 @@ class Worker:
         self._reader = self._reader or open_input(part.address)
         return part.rows(self.task.demand, self._reader)
 
-    def _crumb_path(self, shard: int) -> Path:
-        return self.task.files.folder(self.task.number) / f"{shard:05d}.crumb"
+    def _record_path(self, shard: int) -> Path:
+        return self.task.files.folder(self.task.number) / f"{shard:05d}.recovery"
 
     def _set_up(self) -> None:
         """The phase's operators with their models."""
@@ -134,9 +134,9 @@ class Worker:
             for place, row in zip(places, rows, strict=True):
                 work.rows[place] = row
 
-    def _one_by_one(self, work: Replayed, waiting: Sequence[int], crumb: Crumb) -> None:
+    def _one_by_one(self, work: Replayed, waiting: Sequence[int], record: RecoveryRecord) -> None:
         """The same with each row alone, so that a death has one row to blame."""
-        suspects = set(crumb.suspects)
+        suspects = set(record.suspects)
         for place in sorted(waiting, key=lambda place: work.rows[place].id not in suspects):
             alone = [work.rows[place]]
             for number in range(work.starts[place], len(self._steps)):
@@ -144,10 +144,10 @@ class Worker:
                     break
                 step = self._steps[number]
                 name = step.operator.name
-                if crumb.blamed.get(alone[0].id) == name:
+                if record.blamed.get(alone[0].id) == name:
                     done = step.blame(alone, BLAMED_AFTER)
                 else:
-                    with crumb.row(alone[0].id, name):
+                    with record.row(alone[0].id, name):
                         done = step.run(alone)
                 work.tallies[number].add(vars(done))
             work.rows[place] = alone[0]

@@ -164,7 +164,7 @@ def open_run(path: Path, info: dict[str, Any], restart: bool = False) -> Iterato
         files = ShardFiles(path, begun)
         files.remove_leftovers()
         if changed:
-            files.remove_crumbs()  # they may blame rows for what another recipe did
+            files.remove_recovery_records()  # they may blame rows for what another recipe did
         write_atomic(path / RUN, to_json(begun))
         yield RunDir(path, begun, changed)
 

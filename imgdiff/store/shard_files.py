@@ -179,7 +179,7 @@ class ShardFiles:
         """When every shard is complete: also delete what the run does not need any more, the notes
         of workers and what another recipe made."""
         self.remove_leftovers()
-        self.remove_crumbs()
+        self.remove_recovery_records()
         phases = {self.folder(phase): phase for phase in range(len(self.info["phases"]))}
         for folder in self.path.glob("stages/*"):
             if folder not in phases:
@@ -191,10 +191,10 @@ class ShardFiles:
                     path.unlink()
                     self._data(phases[folder], manifest).unlink(missing_ok=True)
 
-    def remove_crumbs(self) -> None:
+    def remove_recovery_records(self) -> None:
         """Delete what workers noted down about their attempts."""
-        for crumb in self.path.glob("stages/*/*.crumb"):
-            crumb.unlink()
+        for record in self.path.glob("stages/*/*.recovery"):
+            record.unlink()
 
     def folder(self, phase: int) -> Path:
         return self.path / "stages" / f"{phase:02d}_{self.info['phases'][phase]['name']}"

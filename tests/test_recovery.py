@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from imgdiff import run
-from imgdiff.engine.crumbs import Crumb
+from imgdiff.engine.recovery import RecoveryRecord
 from imgdiff.errors import BrokenDeviceError, StoppedError
 
 COMMAND = [sys.executable, "-m", "imgdiff.run", "mine.yaml"]
@@ -15,64 +15,64 @@ COMMAND = [sys.executable, "-m", "imgdiff.run", "mine.yaml"]
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "stage" / "00003.crumb"
+    return tmp_path / "stage" / "00003.recovery"
 
 
 def die(path, hold, *given):
     """A worker begins, takes something in hand, and is gone: what is on disk then stays."""
-    with getattr(Crumb(path), hold)(*given):
+    with getattr(RecoveryRecord(path), hold)(*given):
         left = path.read_bytes()
     path.write_bytes(left)
 
 
 def test_first_attempt_is_not_careful(path):
-    crumb = Crumb(path)
-    assert (crumb.attempt, crumb.careful, crumb.suspects, crumb.blamed) == (1, False, [], {})
+    record = RecoveryRecord(path)
+    assert (record.attempt, record.careful, record.suspects, record.blamed) == (1, False, [], {})
 
 
 def test_death_with_the_shard_in_hand_blames_nobody(path):
     for _ in range(5):
         die(path, "shard")
-    crumb = Crumb(path)
-    assert (crumb.attempt, crumb.careful, crumb.suspects, crumb.blamed) == (6, True, [], {})
+    record = RecoveryRecord(path)
+    assert (record.attempt, record.careful, record.suspects, record.blamed) == (6, True, [], {})
 
 
 def test_two_deaths_alone_blame_the_row(path):
     die(path, "row", "cap-7", "some_mapper")
-    assert Crumb(path).suspects == ["cap-7"]
-    assert Crumb(path).blamed == {}
+    assert RecoveryRecord(path).suspects == ["cap-7"]
+    assert RecoveryRecord(path).blamed == {}
     die(path, "row", "cap-7", "some_mapper")
-    assert Crumb(path).blamed == {"cap-7": "some_mapper"}
-    assert Crumb(path).suspects == []
+    assert RecoveryRecord(path).blamed == {"cap-7": "some_mapper"}
+    assert RecoveryRecord(path).suspects == []
 
 
 def test_deaths_on_different_rows_blame_neither(path):
     die(path, "row", "cap-7", "some_mapper")
     die(path, "row", "cap-8", "some_mapper")
-    assert Crumb(path).blamed == {}
-    assert Crumb(path).suspects == ["cap-7", "cap-8"]
+    assert RecoveryRecord(path).blamed == {}
+    assert RecoveryRecord(path).suspects == ["cap-7", "cap-8"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, StoppedError, OSError])
 def test_an_error_is_no_death(path, error):
-    with pytest.raises(error), Crumb(path).row("cap-7", "some_mapper"):
+    with pytest.raises(error), RecoveryRecord(path).row("cap-7", "some_mapper"):
         raise error
-    assert Crumb(path).suspects == []
+    assert RecoveryRecord(path).suspects == []
 
 
 def test_a_broken_gpu_is_as_good_as_a_death(path):
-    with pytest.raises(BrokenDeviceError), Crumb(path).shard():
+    with pytest.raises(BrokenDeviceError), RecoveryRecord(path).shard():
         raise BrokenDeviceError
-    assert Crumb(path).careful
+    assert RecoveryRecord(path).careful
 
 
 def test_deaths_while_loading_end_the_run_and_the_next_one_tries_again(path):
     for _ in range(3):
         die(path, "loading", "image_pairs")
     expected = "image_pairs: the worker died 3 times while it loaded its models"
-    with pytest.raises(StoppedError, match=expected), Crumb(path).loading("image_pairs"):
+    with pytest.raises(StoppedError, match=expected), RecoveryRecord(path).loading("image_pairs"):
         pass
-    with Crumb(path).loading("image_pairs"):
+    with RecoveryRecord(path).loading("image_pairs"):
         pass
 
 
@@ -81,11 +81,11 @@ def test_loading_is_counted_anew_once_it_went_well(path):
     die(path, "loading", "image_pairs")
     die(path, "shard")
     die(path, "loading", "image_pairs")
-    crumb, begun = Crumb(path), False
-    with crumb.loading("image_pairs"):
+    record, begun = RecoveryRecord(path), False
+    with record.loading("image_pairs"):
         begun = True
     assert begun
-    assert crumb.attempt == 5
+    assert record.attempt == 5
 
 
 @pytest.mark.slow
@@ -103,12 +103,12 @@ def test_a_deadly_row_costs_one_row_and_three_starts_of_the_local_engine(project
     report = json.loads((project.run_path / "report.json").read_text())
     assert report["rows"] == {"total": 12, "ok": 11, "rejected": 0, "failed": 1}
     assert report["operators"][0]["rows_in"] == 12
-    assert not list(project.run_path.rglob("*.crumb"))
+    assert not list(project.run_path.rglob("*.recovery"))
 
 
-def test_a_crumb_that_outlived_its_shard_goes_with_the_run(project):
+def test_a_recovery_record_that_outlived_its_shard_goes_with_the_run(project):
     assert run.main(["mine.yaml", "limit=8"]) == run.COMPLETE
-    left = project.run_path / "stages" / "00_extra" / "00000.crumb"
+    left = project.run_path / "stages" / "00_extra" / "00000.recovery"
     left.write_text("{}")
     assert run.main(["mine.yaml"]) == run.COMPLETE
     assert not left.exists()

@@ -19,7 +19,7 @@ LOADS = 3  # deaths in a row while models are loaded, after which that is not tr
 SHARD, LOADING = "shard", "loading"
 
 
-class Crumb:
+class RecoveryRecord:
     """The file of one shard in one phase: there from the first touch until the shard is stored.
 
     attempt: counts from 1. careful: whether a worker has died at this shard. blamed: row id -> the
@@ -105,7 +105,7 @@ class Crumb:
             "in_hand": in_hand,
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self._path.with_suffix(".crumb.tmp")
+        beside = self._path.with_suffix(".recovery.tmp")
         try:
             beside.write_text(json.dumps(state))
             os.replace(beside, self._path)
