@@ -1,5 +1,6 @@
 """The folder of a finished run on rendered pairs, its dataset written as runs write it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class DrawnRun:
         rows = {"total": len(self.kept), "ok": len(self.kept), "rejected": 0, "failed": 0}
         return {"rows": rows, "samples": len(self.kept), "operators": [], "reasons": {}}
 
-    def rows(self, shard: int) -> list[Row]:
+    def rows(self, shard: int, leave_out: Collection[str] = ()) -> list[Row]:
         return self.kept
 
 
