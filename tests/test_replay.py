@@ -177,7 +177,8 @@ def test_a_dry_run_tells_what_will_be_run(dial, change, expected, capsys):
 
 DIE = """
 import os, sys
-from imgdiff import run, shard_files
+from imgdiff import run
+from imgdiff.store import shard_files
 written = []
 write = shard_files.write_atomic
 def die(path, content):
