@@ -10,6 +10,7 @@ of the UNet learns to say which thing each place will show (representation align
 that says it is thrown away.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,22 +22,22 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from imgdiff.toyland.train.loop import Schedule, device, fit
 from imgdiff.toyland.world.captions import scene_caption
-from imgdiff.toyland.world.sampling import Mix, generator, sample_scene
+from imgdiff.toyland.world.sampling import PLAIN, generator, sample_scene
 from imgdiff.toyland.world.scenes import SIDE, Scene
 from imgdiff.toyland.world.tokenizer import CLIP_LENGTH, clip_tokenizer
 from imgdiff.toyland.world.train.autoencoder import CELL
 from imgdiff.toyland.world.train.latents import batch_of, make_pool
 from imgdiff.toyland.world.vocabulary import CATEGORIES, COLOURS
 
-# what the diffusion model draws: one to three things, in all sizes, places and looks
-DRAWN = Mix(counts=(0.34, 0.42, 0.24), alike=0.0, behind=0.0, on=0.0, digit=0.0)
+# what the diffusion model draws: one to three things, plain but for a few at dusk or in outline
+DRAWN = replace(PLAIN, dusk=0.06, outline=0.05)
 DRAWN_POOL = 24_576  # scenes that are encoded
 BATCH = 32
 DROPPED = 0.1
 THING_WEIGHT = 4.0  # of a latent that a thing covers, added to the 1 that every one weighs
 LABEL_WEIGHT = 0.1  # of the loss on what each place will show
 LEVEL_MEAN, LEVEL_SPREAD = 0.4, 1.1  # of the logit of the noise level
-CHANNELS, HEADS = (32, 96, 160), (1, 3, 5)
+CHANNELS, HEADS = (32, 64, 128), (1, 2, 4)
 TEXT_WIDTH = 128  # of each text encoder
 N_CATEGORIES, N_COLOURS = 1 + len(CATEGORIES), 1 + len(COLOURS)  # label 0 is the ground
 
