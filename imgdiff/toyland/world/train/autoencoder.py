@@ -89,14 +89,3 @@ def train(folder: Path, steps: int) -> AutoencoderKL:
 
     fit(model, losses, Schedule(steps=steps, lr=2e-3, ema=0.998, bfloat16=False), folder)
     return model
-
-
-@torch.no_grad()
-def psnr(model: AutoencoderKL, scenes: int = 64) -> float:
-    """Mean peak signal-to-noise ratio (dB) of restored test scenes, means of the latents
-    decoded."""
-    pictures = np.stack([draw(sample_scene(generator("test", k))).image for k in range(scenes)])
-    target = to_tensor(pictures)
-    restored = model.decode(model.encode(target).latent_dist.mean).sample.clamp(-1, 1)
-    error = ((restored - target) / 2).square().mean(dim=(1, 2, 3))
-    return float((-10 * error.log10()).mean())
