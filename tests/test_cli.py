@@ -102,6 +102,11 @@ def test_check_takes_overrides_for_every_recipe(project, capsys):
     assert capsys.readouterr().err == f"mine.yaml: {problem}other.yaml: {problem}"
     assert cli.main(["check", "light_area_filter=off", "mine.yaml"]) == run.COMPLETE
     assert capsys.readouterr().out == "mine.yaml: fine, 4 operators\n"
+    Path("found.txt").write_text("limit=0\n")
+    assert cli.main(["check", "mine.yaml", "@found.txt"]) == run.REFUSED
+    assert capsys.readouterr().err == f"mine.yaml: {problem}"
+    assert run.main(["mine.yaml", "--dry-run", "@found.txt"]) == run.REFUSED
+    assert capsys.readouterr().err == f"mine.yaml: {problem}"
     other.rename("a=b.yaml")
     assert cli.main(["check", "a=b.yaml"]) == run.COMPLETE
     assert capsys.readouterr().out == "a=b.yaml: fine, 5 operators\n"

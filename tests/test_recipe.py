@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +80,8 @@ def test_an_entry_of_a_list_is_overridden(project, override):
         ("limit", "command line, limit: expected key=value"),
         ("a..b=1", "command line, a..b=1: expected key=value"),
         ("limit=[", "command line, limit=[: expected key=value"),
+        ("@none.txt", "command line, @none.txt: No such file or directory"),
+        ("@.", "command line, @.: Is a directory"),
         ("seed.x=1", "command line, seed: {'x': 1} is a mapping, expected a whole number."),
         (
             "dataset_path.x=1",
@@ -106,6 +109,21 @@ def test_overrides_that_cannot_be_are_reported(project, override, message):
     with pytest.raises(RecipeError) as error:
         check("mine.yaml", [override])
     assert message in str(error.value)
+
+
+def test_overrides_of_a_file_stand_one_a_line(project):
+    text = "# what was found\n\nlimit=12\n  light_edit_mapper.suffix=x \n"
+    Path("found.txt").write_text(text)
+    plan = check("mine.yaml", ["limit=9", "@found.txt", "seed=3"])
+    assert (plan.recipe.limit, plan.recipe.seed) == (12, 3)
+    assert params(plan, "light_edit_mapper").suffix == "x"
+    assert check("mine.yaml", ["@found.txt", "limit=9"]).recipe.limit == 9
+    Path("found.txt").write_text("limt=12\n")
+    with pytest.raises(RecipeError, match="limt: no such setting"):
+        check("mine.yaml", ["@found.txt"])
+    Path("found.txt").write_bytes(b"limit=1\xff2\n")
+    with pytest.raises(RecipeError, match=r"@found\.txt: not a text file"):
+        check("mine.yaml", ["@found.txt"])
 
 
 def test_operators_may_be_overridden_before_their_settings(project):

@@ -67,7 +67,10 @@ def add_recipe(parser: argparse.ArgumentParser, example: str, settings: str) -> 
     """Let it take a recipe and overrides. example: of a recipe. settings: two of `key=value`."""
     parser.add_argument("recipe", help=f"a YAML file, for example {example}")
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help=f"a setting of the recipe: {settings}"
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help=f"a setting of the recipe: {settings}; @FILE: those of a file, one a line",
     )
 
 

@@ -29,12 +29,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="a setting of each of these recipes, as for run and train",
     )
     given = parser.parse_args(arguments)
-    named = [text for text in given.recipes if "=" not in text or Path(text).is_file()]
+    named = [text for text in given.recipes if not _is_override(text) or Path(text).is_file()]
     given.overrides = [text for text in given.recipes if text not in named]
     given.recipes = named
     if not named:
         parser.error("expected a RECIPE")
     return given
+
+
+def _is_override(text: str) -> bool:
+    return "=" in text or text.startswith("@")
 
 
 def call(given: argparse.Namespace) -> int:

@@ -91,7 +91,8 @@ def find_recipe(path: str | Path) -> Path:
 
 
 def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
-    """Read a recipe, load the operator files it names, apply `key=value` overrides.
+    """Read a recipe, load the operator files it names, apply overrides: `key=value`, or `@FILE`
+    with such lines.
 
     Raises:
         RecipeError: the text is no YAML mapping, or repeats a key.
@@ -99,8 +100,7 @@ def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
     source = parse_recipe(path)
     if isinstance(source.data.get("process"), list):
         source.data["process"] = [_one_key(entry) for entry in source.data["process"]]
-    splits = [split_override(source, text) for text in overrides]
-    changes = [change for change in splits if change is not None]
+    changes = split_overrides(source, overrides)
     for key, value in changes:  # these first: `operators` decides which names the others can use
         if key[0] in Recipe.model_fields and key[0] != "process":
             if key[0] == "models" and len(key) > 1:
@@ -190,8 +190,28 @@ def _load_operators(source: Source) -> None:
             source.add(("operators", index), f"{name}: {type(error).__name__}: {error}")
 
 
-def split_override(source: Source, text: str) -> tuple[list[str], Any] | None:
-    """`a.b=1` as (["a", "b"], 1); `a[0].b` may be written too."""
+def split_overrides(source: Source, overrides: Sequence[str]) -> list[tuple[list[str], Any]]:
+    """`a.b=1` as (["a", "b"], 1), and likewise every line of the file that `@FILE` names; what is
+    no override is reported."""
+    texts = itertools.chain.from_iterable(_texts(source, given) for given in overrides)
+    return [change for text in texts if (change := _split_override(source, text))]
+
+
+def _texts(source: Source, given: str) -> list[str]:
+    """An override as it was given, or those of a file, without empty lines and comments."""
+    if not given.startswith("@"):
+        return [given]
+    try:
+        lines = map(str.strip, Path(given[1:]).read_text("utf-8").splitlines())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        source.problems.append(Problem(COMMAND_LINE, given, reason))
+        return []
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _split_override(source: Source, text: str) -> tuple[list[str], Any] | None:
+    """`a[0].b` may be written too."""
     name, equals, value = text.partition("=")
     parts = re.sub(r"\[(\d+)\]", r".\1", name).split(".")
     try:

@@ -14,7 +14,7 @@ from imgdiff.recipe.source import (
     find_recipe,
     parse_recipe,
     set_value,
-    split_override,
+    split_overrides,
 )
 from imgdiff.recipe.validation import validated
 from imgdiff.training.recipe import METHODS, TrainingRecipe, method_module
@@ -36,9 +36,8 @@ def check_training(path: str | Path, overrides: Sequence[str] = ()) -> TrainingP
         RecipeError: every problem that can be told without loading a model.
     """
     source = parse_recipe(find_recipe(path))
-    for text in overrides:
-        if change := split_override(source, text):
-            set_value(source, tuple(change[0]), change[1])
+    for parts, value in split_overrides(source, overrides):
+        set_value(source, tuple(parts), value)
     recipe = _recipe(source)
     if recipe is not None:
         try:

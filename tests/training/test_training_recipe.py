@@ -193,6 +193,8 @@ def test_check_takes_the_overrides_of_train(folder, capsys):
     assert capsys.readouterr().out == "mine.yaml: fine, trains by finetune\n"
     said = refused(capsys, "check", "mine.yaml", "data.0.llava=more.json", "data.1.run=x")
     assert said.endswith("command line, data[1].run: no such entry. data has 1, numbered from 0\n")
+    Path("found.txt").write_text("data.0.share=2.0\ntrainer.max_stepz=5\n")
+    assert "max_stepz: unknown setting" in refused(capsys, "check", "mine.yaml", "@found.txt")
     assert imgdiff.main(["check", "mine.yaml", "data.0.llava=none.json"]) == COMPLETE
     missing = "command line, data[0].llava: no such file: none.json"
     assert missing in capsys.readouterr().out
