@@ -38,7 +38,7 @@ from rendered import make_pairs, run_on
 from rich.console import Console
 from rich.table import Table
 
-from imgdiff.models.clip import Clip
+from imgdiff.models.families.clip import ClipTowers
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.toyland.make import write_views
 
@@ -131,7 +131,11 @@ class Work:
 
     def measured(self, model: Path) -> Hits:
         """Every test's hits of a CLIP, case by case."""
-        clip, some, crops = Clip.load(Checkpoint(name=str(model))), self.cases, self.size.crops
+        clip, some, crops = (
+            ClipTowers.load(Checkpoint(name=str(model))),
+            self.cases,
+            self.size.crops,
+        )
         parts = [some[k : k + 64] for k in range(0, len(some), 64)]
         images = np.concatenate([clip.embed_images([c.image for c in part]) for part in parts])
         foreign = np.roll(images, 1, axis=0)
@@ -216,7 +220,7 @@ def filters_part(work: Work) -> Table:
     pairs = [pair for _, pair in make_pairs("test", work.size.pairs)]
     found = {}
     for when, model in (("before", SHIPPED), ("after", work.tuned(work.size.seeds[0]))):
-        found[when] = filter_figures(Clip.load(Checkpoint(name=str(model))), pairs, when)
+        found[when] = filter_figures(ClipTowers.load(Checkpoint(name=str(model))), pairs, when)
         work.figures += found[when]
     title = "Filters on rendered pairs: precision and recall at equal yield, one seed"
     table = Table("regions", "before", "after", "kept", title=title)

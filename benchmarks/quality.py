@@ -24,7 +24,7 @@ from rich.table import Table
 
 from imgdiff.editing.edits import Windows
 from imgdiff.models import Models
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint, bind
 from imgdiff.operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
 from imgdiff.toyland.judge import Judge, load_judge
@@ -105,7 +105,7 @@ def measure_mllm(bench: Bench) -> list[Figure]:
     count, scenes = bench.cases(400), bench.cases(1000)
     figures = mllm.mllm_figures(bench.models.mllm(), count, scenes)
     if bench.ceiling:
-        best = Mllm.load(Checkpoint(name=str(bench.ceiling)))
+        best = ImageTextToText.load(Checkpoint(name=str(bench.ceiling)))
         figures += mllm.mllm_figures(best, count, scenes, prefix="ceiling_")
     return figures
 

@@ -11,9 +11,22 @@ import pytest
 from imgdiff import __version__, cli
 from imgdiff.cli import main
 from imgdiff.errors import COMPLETE
+from imgdiff.models import families
 from imgdiff.recipe.formats import FORMATS
 from imgdiff.training.recipe import METHODS, method_module
 
+MODEL_FAMILY = """
+import numpy as np
+
+
+class Grey:
+    @classmethod
+    def load(cls, checkpoint):
+        return cls()
+
+    def embed_images(self, pictures):
+        return np.ones((len(pictures), 1), np.float32)
+"""
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 FORMAT = """
@@ -63,6 +76,25 @@ def test_a_format_is_one_file_and_a_line(project, monkeypatch):
     written = json.loads((project.run_path / "export" / "plain" / "train.json").read_text())
     kept = sum(len(row.kept_regions) for row in project.rows() if row.ok)
     assert len(written) == kept > 0
+
+
+def test_a_model_family_is_one_file_and_a_line(project, tmp_path, monkeypatch):
+    """The file, and the line in FAMILIES; then a recipe binds a checkpoint of its kind."""
+    module = types.ModuleType("imgdiff.models.families.grey")
+    exec(MODEL_FAMILY, vars(module))
+    monkeypatch.setitem(sys.modules, "imgdiff.models.families.grey", module)
+    line = families.Family("clip", "grey", ("grey_levels",), "grey:Grey")
+    monkeypatch.setattr(families, "FAMILIES", (*families.FAMILIES, line))
+    (tmp_path / "config.json").write_text('{"model_type": "grey_levels"}')
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    scored = {"image_pair_similarity_filter": {"min_score": -1.0, "max_score": 1.0}}
+    project.write_recipe(
+        process=[*project.settings["process"][:2], scored], models={"clip": str(tmp_path)}
+    )
+    project.finish()
+    scores = [row.scores["image_pair_similarity"] for row in project.rows()]
+    assert scores
+    assert set(scores) == {1.0}
 
 
 def test_a_verb_is_one_file_and_a_line(monkeypatch, capsys):

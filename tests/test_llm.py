@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from imgdiff.models.llm import GumbelNoise, Llm
+from imgdiff.models.families.causal_lm import CausalLm, GumbelNoise
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.toyland.tokenizer import chat_tokenizer
 
@@ -34,7 +34,7 @@ def llm(tmp_path_factory):
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return Llm.load(Checkpoint(name=str(folder), device="cpu"))
+    return CausalLm.load(Checkpoint(name=str(folder), device="cpu"))
 
 
 def answer(llm, questions=QUESTIONS, seeds=(1, 2, 3), temperature=0.8):

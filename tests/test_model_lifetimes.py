@@ -78,11 +78,13 @@ class FakeMllm:
 @pytest.fixture
 def fakes(monkeypatch):
     for name, fake in (
-        ("clip.Clip", FakeClip),
-        ("matcher.Matcher", FakeMatcher),
-        ("mllm.Mllm", FakeMllm),
+        ("clip.ClipTowers", FakeClip),
+        ("blip.Blip", FakeMatcher),
+        ("image_text_to_text.ImageTextToText", FakeMllm),
     ):
-        monkeypatch.setattr(f"imgdiff.models.{name}.load", lambda checkpoint, fake=fake: fake())
+        monkeypatch.setattr(
+            f"imgdiff.models.families.{name}.load", lambda checkpoint, fake=fake: fake()
+        )
 
 
 def test_no_model_outlives_its_phase(project, fakes, monkeypatch):

@@ -12,14 +12,15 @@ from miniatures import save_vit
 from safetensors.torch import save_file
 
 from imgdiff.models import Models
-from imgdiff.models.clip import Clip
-from imgdiff.models.diffusion import Diffusion, load_prompt_limit
-from imgdiff.models.llm import Llm
+from imgdiff.models.families import families_of
+from imgdiff.models.families.blip import Blip
+from imgdiff.models.families.causal_lm import CausalLm
+from imgdiff.models.families.clip import ClipTowers
+from imgdiff.models.families.image_classifier import ImageClassifier
+from imgdiff.models.families.image_text_to_text import ImageTextToText
+from imgdiff.models.families.sam import SamConfig, SegmentAnything, build_sam
+from imgdiff.models.families.sdxl import StableDiffusionXl, load_prompt_limit
 from imgdiff.models.loading import device_of, dtype_of
-from imgdiff.models.matcher import Matcher
-from imgdiff.models.mllm import Mllm
-from imgdiff.models.nsfw import NsfwClassifier
-from imgdiff.models.segmenter import SamConfig, Segmenter, build_sam
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, ROLES, Checkpoint, bind
 from imgdiff.text.answers import read_yes_no
 from imgdiff.text.prompts import EXISTS
@@ -140,16 +141,16 @@ class TestBind:
 
 
 LOADED = [
-    (Clip, "transformers.CLIPModel", ["transformers.CLIPProcessor"]),
-    (Matcher, "transformers.BlipForImageTextRetrieval", ["transformers.BlipProcessor"]),
-    (Mllm, "transformers.AutoModelForImageTextToText", ["transformers.AutoProcessor"]),
-    (Llm, "transformers.AutoModelForCausalLM", ["transformers.AutoTokenizer"]),
+    (ClipTowers, "transformers.CLIPModel", ["transformers.CLIPProcessor"]),
+    (Blip, "transformers.BlipForImageTextRetrieval", ["transformers.BlipProcessor"]),
+    (ImageTextToText, "transformers.AutoModelForImageTextToText", ["transformers.AutoProcessor"]),
+    (CausalLm, "transformers.AutoModelForCausalLM", ["transformers.AutoTokenizer"]),
     (
-        NsfwClassifier,
+        ImageClassifier,
         "transformers.AutoModelForImageClassification",
         ["transformers.AutoImageProcessor"],
     ),
-    (Diffusion, "diffusers.StableDiffusionXLPipeline", []),
+    (StableDiffusionXl, "diffusers.StableDiffusionXLPipeline", []),
 ]
 
 
@@ -187,11 +188,11 @@ class TestLoading:
         assert calls[model]["dtype"] == torch.bfloat16
 
     def test_remote_code_on_request(self, calls):
-        Mllm.load(Checkpoint(name="a/b", trust_remote_code=True, device="cpu"))
+        ImageTextToText.load(Checkpoint(name="a/b", trust_remote_code=True, device="cpu"))
         assert all(arguments["trust_remote_code"] for arguments in calls.values())
 
     def test_pipeline_has_no_watermark(self, calls):
-        Diffusion.load(Checkpoint(name="a/b", device="cpu"))
+        StableDiffusionXl.load(Checkpoint(name="a/b", device="cpu"))
         assert calls["diffusers.StableDiffusionXLPipeline"]["add_watermarker"] is False
 
     @pytest.mark.parametrize(
@@ -201,7 +202,9 @@ class TestLoading:
     def test_half_size_files_of_the_hub(self, model_hub, calls, folder, local, dtype, variant):
         repo = model_hub.repos["a/b"] = Repo(public=True)
         repo.commit({"unet/diffusion_pytorch_model.fp16.safetensors": b"half"})
-        Diffusion.load(Checkpoint(name=str(folder) if local else "a/b", dtype=dtype, device="cpu"))
+        StableDiffusionXl.load(
+            Checkpoint(name=str(folder) if local else "a/b", dtype=dtype, device="cpu")
+        )
         assert calls["diffusers.StableDiffusionXLPipeline"]["variant"] == variant
 
     def test_segmenter_fetches_safetensors_only(self, monkeypatch, sam_folder):
@@ -211,8 +214,8 @@ class TestLoading:
             calls.append((name, arguments))
             return str(sam_folder)
 
-        monkeypatch.setattr("imgdiff.models.segmenter.snapshot_download", snapshot_download)
-        Segmenter.load(Checkpoint(name="a/sam", revision="4621", device="cpu"))
+        monkeypatch.setattr("imgdiff.models.families.sam.snapshot_download", snapshot_download)
+        SegmentAnything.load(Checkpoint(name="a/sam", revision="4621", device="cpu"))
         patterns = ["config.json", "*.safetensors"]
         assert calls == [("a/sam", {"revision": "4621", "allow_patterns": patterns})]
 
@@ -251,26 +254,23 @@ class TestModels:
         """Names of the checkpoints in the order they were loaded."""
         names = []
 
-        def load(checkpoint):
+        def load(family, checkpoint):
             names.append(checkpoint.name)
             return SimpleNamespace()
 
-        for role in (
-            *("clip.Clip", "diffusion.Diffusion", "llm.Llm", "matcher.Matcher", "mllm.Mllm"),
-            "nsfw.NsfwClassifier",
-        ):
-            monkeypatch.setattr(f"imgdiff.models.{role}.load", load)
-        monkeypatch.setattr("imgdiff.models.segmenter.Segmenter.load", load)
+        monkeypatch.setattr("imgdiff.models.families.Family.load", load)
         return names
 
     def test_each_role_has_its_own_checkpoint(self, loads):
-        models = Models({role: Checkpoint(name=f"a/{role}") for role in ROLES})
+        models = Models(
+            {role: Checkpoint(name=f"a/{role}", family=families_of(role)[0].name) for role in ROLES}
+        )
         for role in ROLES:
             getattr(models, role)()
         assert loads == [f"a/{role}" for role in ROLES]
 
     def test_model_is_loaded_once_until_closed(self, loads):
-        models = Models({"clip": Checkpoint(name="a/clip")})
+        models = Models({"clip": Checkpoint(name="a/clip", family="clip")})
         assert models.clip() is models.clip()
         assert loads == ["a/clip"]
         models.close()
@@ -303,7 +303,7 @@ def sam_folder(tmp_path):
 class TestSegmenter:
     def test_boxes_are_tight_around_the_masks(self, sam_folder):
         """With random weights there are masks of any shape, also empty ones."""
-        segmenter = Segmenter.load(Checkpoint(name=str(sam_folder), device="cpu"))
+        segmenter = SegmentAnything.load(Checkpoint(name=str(sam_folder), device="cpu"))
         picture = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
         segments = segmenter.segment(picture, 3, 0.0, 0.0, 1.0)
         assert [s["score"] for s in segments] == sorted(
@@ -331,23 +331,23 @@ class TestSegmenter:
             def generate(self, image):
                 return []
 
-        monkeypatch.setattr("imgdiff.models.segmenter.SamAutomaticMaskGenerator", Everything)
+        monkeypatch.setattr("imgdiff.models.families.sam.SamAutomaticMaskGenerator", Everything)
         picture = np.broadcast_to(np.uint8(0), (side, side, 3))
-        assert Segmenter(build_sam(SAM)).segment(picture, 3, 0.0, 0.0, 1.0) == []
+        assert SegmentAnything(build_sam(SAM)).segment(picture, 3, 0.0, 0.0, 1.0) == []
         assert given["points"] == points
 
     @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
     def test_missing_file(self, sam_folder, name):
         (sam_folder / name).unlink()
         with pytest.raises(FileNotFoundError, match=name):
-            Segmenter.load(Checkpoint(name=str(sam_folder), device="cpu"))
+            SegmentAnything.load(Checkpoint(name=str(sam_folder), device="cpu"))
 
 
 @pytest.mark.slow
 class TestMllm:
     def test_yes_is_likely_where_it_is_the_answer(self):
         """The embedded model on things that are there, and things that are not."""
-        mllm = Mllm.load(bind("embedded")["mllm"])
+        mllm = ImageTextToText.load(bind("embedded")["mllm"])
         random = np.random.default_rng(0)
         scenes = [sample_scene(random) for _ in range(8)]
         pictures = [draw(scene).image for scene in scenes]
@@ -370,7 +370,7 @@ class TestNsfwClassifier:
 
     def classifier(self, folder, **settings):
         save_vit(folder, **settings)
-        return NsfwClassifier.load(Checkpoint(name=str(folder), device="cpu"))
+        return ImageClassifier.load(Checkpoint(name=str(folder), device="cpu"))
 
     def test_classes_exclude_each_other(self, tmp_path, pictures):
         classifier = self.classifier(tmp_path)

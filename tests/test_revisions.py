@@ -76,7 +76,9 @@ def downloads(monkeypatch, tmp_path):
 
 
 def revision(name="a/b", wanted=None, recorded=None):
-    made = pinned({"clip": Checkpoint(name=name, revision=wanted)}, {"clip": recorded})
+    made = pinned(
+        {"clip": Checkpoint(name=name, revision=wanted, family="clip")}, {"clip": recorded}
+    )
     return made["clip"].revision
 
 

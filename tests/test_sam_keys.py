@@ -6,7 +6,7 @@ import torch
 from miniatures import SAM_SIDE as SIDE
 from miniatures import sam
 
-from imgdiff.models.segmenter import Segmenter
+from imgdiff.models.families.sam import SegmentAnything
 from imgdiff.models.zoo import Checkpoint
 
 
@@ -19,7 +19,7 @@ def theirs():
 def ours(theirs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sam")
     theirs.save_pretrained(folder)
-    return Segmenter.load(Checkpoint(name=str(folder), device="cpu")).sam
+    return SegmentAnything.load(Checkpoint(name=str(folder), device="cpu")).sam
 
 
 @torch.no_grad()
@@ -48,5 +48,5 @@ def test_same_masks_for_a_point(theirs, ours):
 
 def test_everything_mode_runs(ours):
     picture = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), np.uint8)
-    segments = Segmenter(ours).segment(picture, 4, 0.0, 0.0, 0.7)
+    segments = SegmentAnything(ours).segment(picture, 4, 0.0, 0.0, 0.7)
     assert all(segment["mask"]["size"] == [SIDE, SIDE] for segment in segments)

@@ -12,7 +12,6 @@ from rich.progress import track
 from imgdiff.data import images
 from imgdiff.data.rows import Row
 from imgdiff.models import Models
-from imgdiff.models.clip import Clip
 from imgdiff.models.phrase_scores import (
     PHRASE,
     TEMPLATE,
@@ -22,6 +21,7 @@ from imgdiff.models.phrase_scores import (
     cosines,
     sliding_windows,
 )
+from imgdiff.models.roles import Clip
 from imgdiff.operators.scene_captions.caption_phrase_mapper import CaptionPhraseMapper
 from imgdiff.operators.scene_captions.scene_caption_mapper import SceneCaptionMapper
 from imgdiff.testing import make_row, run_operator

@@ -11,7 +11,7 @@ from embedded.figures import Figure, mean, share
 from embedded.perception import best_mask, segments
 from imgdiff.editing.edits import EditSource, Windows, edit_to
 from imgdiff.editing.prompt_to_prompt import draw_edits
-from imgdiff.models.segmenter import Segmenter
+from imgdiff.models.families.sam import SegmentAnything
 from imgdiff.text.caption_edits import replace_noun
 from imgdiff.text.lexicon import load_lexicon
 from imgdiff.text.words import changed_spans
@@ -97,7 +97,7 @@ def edit(
     ]
 
 
-def outside_difference(edited: Edited, segmenter: Segmenter) -> float | None:
+def outside_difference(edited: Edited, segmenter: SegmentAnything) -> float | None:
     """Mean absolute difference (0..1) outside the segments of the old thing in A and the new one in
     B; None where one of them is not seen or has no segment."""
     masks = []
@@ -114,7 +114,7 @@ def outside_difference(edited: Edited, segmenter: Segmenter) -> float | None:
 
 
 def editing_figures(
-    some: list[Edited], segmenter: Segmenter, prefix: str = "edit", bars: bool = True
+    some: list[Edited], segmenter: SegmentAnything, prefix: str = "edit", bars: bool = True
 ) -> list[Figure]:
     """The three figures of an edit; `prefix` tells whose they are."""
     outside = [outside_difference(edited, segmenter) for edited in some]

@@ -10,7 +10,7 @@ import numpy as np
 
 from embedded.figures import Figure, share
 from imgdiff.data import images
-from imgdiff.models.clip import Clip
+from imgdiff.models.roles import Clip
 from imgdiff.toyland.captions import phrase
 from imgdiff.toyland.pairs import RenderedPair
 

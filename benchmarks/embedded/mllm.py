@@ -12,7 +12,7 @@ from embedded.figures import Figure, bootstrapped, plain, ratio, share
 from embedded.perception import object_crops, recipe_params
 from imgdiff.data import images
 from imgdiff.data.rows import Region
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.operators.difference_captions.difference_caption_mapper import DifferenceCaptionMapper
 from imgdiff.operators.difference_captions.region_caption_mapper import RegionCaptionMapper
 from imgdiff.testing import make_row
@@ -28,7 +28,7 @@ MAX_NEW_TOKENS = 48  # no true answer is longer
 CATEGORY = re.compile(rf"\b({'|'.join(CATEGORIES)})\b")
 
 
-def mllm_figures(mllm: Mllm, count: int, scenes: int, prefix: str = "") -> list[Figure]:
+def mllm_figures(mllm: ImageTextToText, count: int, scenes: int, prefix: str = "") -> list[Figure]:
     """All figures of an MLLM.
 
     Args:
@@ -47,7 +47,7 @@ def mllm_figures(mllm: Mllm, count: int, scenes: int, prefix: str = "") -> list[
     return figures
 
 
-def region_figures(mllm: Mllm, count: int) -> list[Figure]:
+def region_figures(mllm: ImageTextToText, count: int) -> list[Figure]:
     """Crops of objects that are described word for word as toyland would; and the time it takes."""
     started = time.perf_counter()
     usual = _describe_crops(mllm, count)
@@ -60,7 +60,7 @@ def region_figures(mllm: Mllm, count: int) -> list[Figure]:
     ]
 
 
-def _describe_crops(mllm: Mllm, count: int, unseen: bool = False) -> list[bool]:
+def _describe_crops(mllm: ImageTextToText, count: int, unseen: bool = False) -> list[bool]:
     things, crops = object_crops(count, unseen)
     said = _answers(mllm, crops, [prompts.REGION["crop"]] * count)
     return [
@@ -68,7 +68,7 @@ def _describe_crops(mllm: Mllm, count: int, unseen: bool = False) -> list[bool]:
     ]
 
 
-def difference_figure(mllm: Mllm, count: int) -> Figure:
+def difference_figure(mllm: ImageTextToText, count: int) -> Figure:
     """Pairs with one object replaced, captioned by the recipe's two operators, the model's own
     region captions in its question: does the answer name old and new object, each on its side?"""
     pairs = [replaced_pair(generator("test", k)) for k in range(count)]
@@ -92,7 +92,7 @@ def difference_figure(mllm: Mllm, count: int) -> Figure:
     return share("mllm_difference", meaning, right, at_least=0.90)
 
 
-def question_figures(mllm: Mllm, count: int) -> list[Figure]:
+def question_figures(mllm: ImageTextToText, count: int) -> list[Figure]:
     """Is a thing there? Asked of each test scene about a present thing, about a random absent one,
     and, where it is absent, about the usual partner of the first thing."""
     scenes, rng = _scenes(count), np.random.default_rng(0)
@@ -126,7 +126,7 @@ def question_figures(mllm: Mllm, count: int) -> list[Figure]:
     ]
 
 
-def chair_figures(mllm: Mllm, scenes: int) -> list[Figure]:
+def chair_figures(mllm: ImageTextToText, scenes: int) -> list[Figure]:
     """CHAIR (Rohrbach et al. 2018): how much of what whole-scene captions mention is not there."""
     shown = _scenes(scenes)
     said = _answers(mllm, [draw(scene).image for scene in shown], [prompts.SCENE] * scenes)
@@ -173,14 +173,18 @@ def _categories(scene: Scene) -> set[str]:
     return {thing.category for thing in scene.objects}
 
 
-def _answered(mllm: Mllm, scenes: Sequence[Scene], things: Sequence[str], yes: bool) -> list[bool]:
+def _answered(
+    mllm: ImageTextToText, scenes: Sequence[Scene], things: Sequence[str], yes: bool
+) -> list[bool]:
     """Whether "is there a thing?" is answered by yes, or by no, for each scene and thing."""
     asked = [prompts.EXISTS.format(thing=with_article(thing)) for thing in things]
     said = _answers(mllm, [draw(scene).image for scene in scenes], asked)
     return [read_yes_no(words) is yes for words in said]
 
 
-def _answers(mllm: Mllm, pictures: Sequence[np.ndarray], questions: Sequence[str]) -> list[str]:
+def _answers(
+    mllm: ImageTextToText, pictures: Sequence[np.ndarray], questions: Sequence[str]
+) -> list[str]:
     said: list[str] = []
     for start in track(range(0, len(pictures), BATCH), "answers", transient=True):
         some = slice(start, start + BATCH)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgdiff.models.clip import Clip
+from imgdiff.models.families.clip import ClipTowers
 from imgdiff.text.lexicon import load_lexicon
 from imgdiff.text.negatives import negatives
 from imgdiff.text.objects import ObjectStatistics
@@ -62,7 +62,7 @@ def swaps(scene: Scene, caption: str, rng: np.random.Generator) -> Iterator[str]
                 yield caption.replace(phrase(thing), with_article(f"{colour} {category}"))
 
 
-def embedded(clip: Clip, texts: Iterable[str]) -> dict[str, np.ndarray]:
+def embedded(clip: ClipTowers, texts: Iterable[str]) -> dict[str, np.ndarray]:
     """Text -> its unit vector, each encoded once, beside others of its length."""
     distinct = sorted(set(texts), key=len)
     parts = [clip.embed_texts(distinct[k : k + BATCH]) for k in range(0, len(distinct), BATCH)]

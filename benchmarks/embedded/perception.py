@@ -12,9 +12,9 @@ from segment_anything.utils.amg import rle_to_mask
 
 from embedded.figures import Figure, mean, plain, roc_auc, share
 from imgdiff.data import images
-from imgdiff.models.clip import Clip
-from imgdiff.models.matcher import Matcher
-from imgdiff.models.segmenter import Segmenter
+from imgdiff.models.families.blip import Blip
+from imgdiff.models.families.clip import ClipTowers
+from imgdiff.models.families.sam import SegmentAnything
 from imgdiff.operator import Operator
 from imgdiff.operators.difference_area.image_segment_mapper import ImageSegmentMapper
 from imgdiff.recipe.check import check
@@ -69,7 +69,7 @@ def _names(things: Sequence[SceneObject] | Sequence[Seen]) -> list[str]:
     return sorted(thing.name for thing in things)
 
 
-def clip_figures(clip: Clip, count: int) -> list[Figure]:
+def clip_figures(clip: ClipTowers, count: int) -> list[Figure]:
     """Zero-shot recognition of crops: category among 16, and colour among 8 of the true
     category."""
     figures = []
@@ -84,7 +84,7 @@ def clip_figures(clip: Clip, count: int) -> list[Figure]:
     return figures
 
 
-def recognised(clip: Clip, count: int, unseen: bool = False) -> tuple[list[bool], list[bool]]:
+def recognised(clip: ClipTowers, count: int, unseen: bool = False) -> tuple[list[bool], list[bool]]:
     """Whether CLIP picks the category and the colour of each crop."""
     names, colours = list(CATEGORIES), list(COLOURS)
     nouns = clip.embed_texts([with_article(name) for name in names])  # [16, D]
@@ -102,7 +102,7 @@ def recognised(clip: Clip, count: int, unseen: bool = False) -> tuple[list[bool]
     return category, colour
 
 
-def matcher_figures(matcher: Matcher, count: int) -> list[Figure]:
+def matcher_figures(matcher: Blip, count: int) -> list[Figure]:
     """How well both heads tell crops with the right text from crops with a wrong one."""
     things, crops = object_crops(count)
     rng = np.random.default_rng(0)
@@ -130,14 +130,14 @@ def matcher_figures(matcher: Matcher, count: int) -> list[Figure]:
     return figures
 
 
-def _match(matcher: Matcher, crops: list[np.ndarray], texts: list[str]) -> np.ndarray:
+def _match(matcher: Blip, crops: list[np.ndarray], texts: list[str]) -> np.ndarray:
     """[2, N] float32, `itc` and `itm` of each crop with the text beside it."""
     starts = range(0, len(crops), BATCH)
     some = [matcher.match(crops[k : k + BATCH], texts[k : k + BATCH]) for k in starts]
     return np.concatenate([np.stack(scores) for scores in some], axis=1)
 
 
-def segmenter_figures(segmenter: Segmenter, count: int) -> list[Figure]:
+def segmenter_figures(segmenter: SegmentAnything, count: int) -> list[Figure]:
     """How well the segments that `image_segment_mapper` keeps cover the objects of test scenes."""
     best: list[float] = []  # one an object
     spurious: list[int] = []  # one a scene
@@ -168,7 +168,7 @@ def segmenter_figures(segmenter: Segmenter, count: int) -> list[Figure]:
     ]
 
 
-def segments(segmenter: Segmenter, image: np.ndarray) -> np.ndarray:
+def segments(segmenter: SegmentAnything, image: np.ndarray) -> np.ndarray:
     """The masks [S, H, W] bool that `image_segment_mapper` keeps of an image, best first."""
     mapper = ImageSegmentMapper(recipe_params(ImageSegmentMapper))
     mapper.segmenter = segmenter

@@ -13,7 +13,7 @@ from embedded.diffusion import Drawn
 from embedded.editing import Edited
 from embedded.perception import segments
 from imgdiff.data import images
-from imgdiff.models.segmenter import Segmenter
+from imgdiff.models.families.sam import SegmentAnything
 from imgdiff.toyland.scenes import draw, generator, sample_scene
 
 GAP, LINE, TEXT_SIZE = 6, 13, 11  # pixels
@@ -49,7 +49,7 @@ def edited(ours: Sequence[Edited], plain: Sequence[Edited]) -> list[Tile]:
     ]
 
 
-def segmented(segmenter: Segmenter, count: int) -> list[Tile]:
+def segmented(segmenter: SegmentAnything, count: int) -> list[Tile]:
     """Rendered scenes and what everything mode finds in them."""
     tiles = []
     for k in range(count):

@@ -17,7 +17,7 @@ from hallucination_parts.changes import (
 from hallucination_parts.scenes import HeldOutScenes, Said
 
 from embedded.figures import Figure
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.toyland.train.mllm import train_projector
 from imgdiff.toyland.train.save import save_mllm
@@ -42,7 +42,7 @@ def said_through(clip: Path, folder: Path, steps: int, scenes: HeldOutScenes) ->
     model = folder / "model"
     if not model.is_dir():
         save_mllm(train_projector(folder, steps, EMBEDDED_WEIGHTS / "mllm", clip), model)
-    return scenes.said_by(Mllm.load(Checkpoint(name=str(model))))
+    return scenes.said_by(ImageTextToText.load(Checkpoint(name=str(model))))
 
 
 def tower_figures(control: Said, tuned: Said) -> list[Sequence[Figure]]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from imgdiff.data.conversations import IMAGE
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.training.answers import IGNORED, collate, encode_example
 from imgdiff.training.conversations import TrainingExample
 
@@ -18,7 +18,7 @@ def with_options(question: str, options: Sequence[str]) -> str:
 
 
 def choose(
-    mllm: Mllm, pictures: Sequence[np.ndarray], texts: Sequence[str], limit: int = 0
+    mllm: ImageTextToText, pictures: Sequence[np.ndarray], texts: Sequence[str], limit: int = 0
 ) -> list[str]:
     """Of each text's options the likeliest as an answer to its question.
 
@@ -39,7 +39,7 @@ def choose(
 
 
 @torch.inference_mode()
-def likelihoods(mllm: Mllm, examples: Sequence[TrainingExample]) -> np.ndarray:
+def likelihoods(mllm: ImageTextToText, examples: Sequence[TrainingExample]) -> np.ndarray:
     """[N] float32: log likelihood of each example's answers, summed over their tokens."""
     processor = mllm.processor
     encoded = [encode_example(processor, example) for example in examples]

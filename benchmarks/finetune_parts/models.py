@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.toyland.train import __main__ as embedded
 from imgdiff.training.check import check_training
@@ -60,5 +60,5 @@ def finetuned(folder: Path, start: Path, data: Sources, seed: int, settings: Set
     return folder / "model"
 
 
-def load(model: Path) -> Mllm:
-    return Mllm.load(Checkpoint(name=str(model)))
+def load(model: Path) -> ImageTextToText:
+    return ImageTextToText.load(Checkpoint(name=str(model)))

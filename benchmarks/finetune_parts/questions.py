@@ -29,7 +29,7 @@ from imgdiff.data import images
 from imgdiff.data.conversations import IMAGE, QUESTIONS
 from imgdiff.evaluation import captions, pairs, pope, toyland
 from imgdiff.evaluation.asking import Prompt, ask
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.text import prompts
 from imgdiff.toyland.captions import difference, phrase
 from imgdiff.toyland.pairs import RenderedPair, recoloured_pair, replaced_pair
@@ -104,7 +104,9 @@ def named_right(sentence: str, shown: RenderedPair) -> bool:
     return old in left and new not in left and new in right and old not in right
 
 
-def measure(mllm: Mllm | None, kept: Path, pair_count: int, scenes: int) -> dict[str, np.ndarray]:
+def measure(
+    mllm: ImageTextToText | None, kept: Path, pair_count: int, scenes: int
+) -> dict[str, np.ndarray]:
     """Metric -> its value for each item (pair, sentence, or image of POPE), the same for all
     models.
 

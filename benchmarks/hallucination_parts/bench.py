@@ -13,7 +13,7 @@ from embedded.figures import Figure
 from hallucination_parts.efuf_data import sorted_captions
 from hallucination_parts.scenes import HeldOutScenes, Said
 from hallucination_parts.tower import SeenOnce, share_tower
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.training.check import check_training
 from imgdiff.training.start import train
@@ -76,9 +76,9 @@ class Bench:
         digest = blake2b((model / "model.safetensors").read_bytes(), digest_size=8).hexdigest()
         return self.folder / f"{what}-{digest}.{ending}"
 
-    def load(self, model: Path) -> Mllm:
+    def load(self, model: Path) -> ImageTextToText:
         """A model that sees each picture once, if its tower is that of one loaded before."""
-        mllm = Mllm.load(Checkpoint(name=str(model)))
+        mllm = ImageTextToText.load(Checkpoint(name=str(model)))
         share_tower(mllm, self._towers)
         return mllm
 

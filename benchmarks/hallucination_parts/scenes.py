@@ -11,7 +11,7 @@ from rich.progress import track
 
 from imgdiff.evaluation import pope, toyland
 from imgdiff.evaluation.chair import load_vocabulary
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.text import prompts
 from imgdiff.training.answers import collate, encode_example
 from imgdiff.training.conversations import TrainingExample
@@ -84,11 +84,11 @@ class HeldOutScenes:
             self._pictures[name] = toyland.load_picture(name)
         return self._pictures[name]
 
-    def said_by(self, mllm: Mllm) -> Said:
+    def said_by(self, mllm: ImageTextToText) -> Said:
         """Captions, answers, and how well it reads true captions."""
         return Said(self.captions(mllm), self.answers(mllm), self.reading(mllm))
 
-    def captions(self, mllm: Mllm) -> np.ndarray:
+    def captions(self, mllm: ImageTextToText) -> np.ndarray:
         """What was counted of a model's captions, as in `Said`."""
         vocabulary = load_vocabulary("toyland")
         images = [each.image for each in self.annotated]
@@ -101,7 +101,7 @@ class HeldOutScenes:
             counts.append([absent, len(named), found, len(truth), len(caption.split()), 1])
         return np.array(counts, float)
 
-    def answers(self, mllm: Mllm) -> dict[str, np.ndarray]:
+    def answers(self, mllm: ImageTextToText) -> dict[str, np.ndarray]:
         """What was counted of a model's answers, as `Said.pope`."""
         asked = list(
             dict.fromkeys((q.image, q.text) for q in self.questions)
@@ -116,7 +116,7 @@ class HeldOutScenes:
         return counts
 
     @torch.inference_mode()
-    def reading(self, mllm: Mllm) -> np.ndarray:
+    def reading(self, mllm: ImageTextToText) -> np.ndarray:
         """What a true caption of every scene costs, teacher-forced, as in `Said`."""
         costs = []
         for start in self._batches(len(self.annotated), "true captions"):
@@ -133,7 +133,12 @@ class HeldOutScenes:
         return np.concatenate(costs)
 
     def _ask(
-        self, mllm: Mllm, images: Sequence[str], texts: Sequence[str], longest: int, what: str
+        self,
+        mllm: ImageTextToText,
+        images: Sequence[str],
+        texts: Sequence[str],
+        longest: int,
+        what: str,
     ) -> list[str]:
         said: list[str] = []
         for start in self._batches(len(images), what):

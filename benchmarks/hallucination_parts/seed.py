@@ -14,7 +14,7 @@ from hallucination_parts.changes import difference, level, ratio
 from hallucination_parts.speed import captioning, speed_ratio
 from hallucination_parts.yes_no import Exam, counts, exam, first_logits, verdicts
 from imgdiff.evaluation.pope import STATISTICS
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.toyland.make import write_questions
 from imgdiff.toyland.scenes import draw
@@ -68,7 +68,7 @@ def model(bench: Bench, name: str, seed: int, *settings: str) -> Path:
 
 
 def pope_figures(
-    base: Mllm,
+    base: ImageTextToText,
     questions: Exam,
     before: torch.Tensor,
     purged: Sequence[torch.Tensor],
@@ -141,7 +141,7 @@ def pope_figures(
     ]
 
 
-def best_threshold(base: Mllm, questions: Exam, logits: torch.Tensor) -> float:
+def best_threshold(base: ImageTextToText, questions: Exam, logits: torch.Tensor) -> float:
     """What no change of how willing the model is to say yes can exceed: beyond it, it would have to
     see better."""
     yes, no = (logits[:, base.first_tokens(word)].logsumexp(-1) for word in ("yes", "no"))
@@ -154,7 +154,7 @@ def best_threshold(base: Mllm, questions: Exam, logits: torch.Tensor) -> float:
 
 
 def contrast_figures(
-    bench: Bench, base: Mllm, questions: Exam, before: torch.Tensor
+    bench: Bench, base: ImageTextToText, questions: Exam, before: torch.Tensor
 ) -> list[Figure]:
     """Contrastive decoding at inference: with the recipe's distortion and with VCD's."""
     recipe = check_training(RECIPE).recipe
@@ -195,7 +195,7 @@ def caption_figures(bench: Bench, students: Sequence[Path]) -> list[Figure]:
 def speed_figures(folder: Path, questions: Exam, turns: int) -> list[Figure]:
     """Tokens per second of the model in `folder`, the adapter merged, and of contrastive decoding;
     every picture is seen afresh."""
-    base, student = (Mllm.load(Checkpoint(name=str(one))) for one in (BASE, folder))
+    base, student = (ImageTextToText.load(Checkpoint(name=str(one))) for one in (BASE, folder))
     recipe = check_training(RECIPE).recipe
     pictures = [draw(scene).image for scene in questions.scenes[:8]]
     plainly = captioning(base, pictures)

@@ -11,7 +11,7 @@ from embedded.figures import Figure, bootstrapped
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.text import prompts
 from imgdiff.training.seed.distortion import diffuse, noise_like
 from imgdiff.training.seed.losses import purified
@@ -40,7 +40,9 @@ class Contrast(LogitsProcessor):
 
 
 def captioning(
-    mllm: Mllm, pictures: Sequence[np.ndarray], contrast: tuple[int, float, float] | None = None
+    mllm: ImageTextToText,
+    pictures: Sequence[np.ndarray],
+    contrast: tuple[int, float, float] | None = None,
 ) -> Decoder:
     """Describes the pictures, greedily, in `TOKENS` tokens each.
 

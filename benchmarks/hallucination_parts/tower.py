@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 
 
 class SeenOnce(nn.Module):
@@ -30,7 +30,7 @@ class SeenOnce(nn.Module):
         return BaseModelOutputWithPooling(last_hidden_state=last, hidden_states=(last,))
 
 
-def share_tower(mllm: Mllm, towers: dict[bytes, SeenOnce]) -> None:
+def share_tower(mllm: ImageTextToText, towers: dict[bytes, SeenOnce]) -> None:
     """Let it see through the one of `towers` that has the same weights; its own becomes one of them
     if there is none."""
     tower = mllm.model.model.vision_tower

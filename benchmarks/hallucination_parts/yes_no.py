@@ -14,7 +14,7 @@ from torch import Tensor
 
 from imgdiff.evaluation import pope
 from imgdiff.evaluation.annotations import Annotated
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.toyland.scenes import Scene, draw, generator, sample_scene
 from imgdiff.training.seed.distortion import diffuse, noise_like
 
@@ -62,7 +62,7 @@ def exam(split: str, count: int) -> Exam:
 
 
 @torch.inference_mode()
-def first_logits(mllm: Mllm, questions: Exam, noise_step: int | None = None) -> Tensor:
+def first_logits(mllm: ImageTextToText, questions: Exam, noise_step: int | None = None) -> Tensor:
     """[N, V] float32: the logits of the first token of each answer, the picture distorted or not.
 
     noise_step: None for clean pictures; the noise of a scene is the same in every call.
@@ -86,7 +86,7 @@ def first_logits(mllm: Mllm, questions: Exam, noise_step: int | None = None) -> 
 
 
 def _scene_logits(
-    mllm: Mllm,
+    mllm: ImageTextToText,
     pictures: Sequence[np.ndarray],
     texts: Sequence[str],
     owners: Sequence[int],
@@ -110,7 +110,7 @@ def _scene_logits(
     return logits[torch.arange(len(ids)), ends].float()
 
 
-def _behind_picture(mllm: Mllm, question: str, image: int) -> Tensor:
+def _behind_picture(mllm: ImageTextToText, question: str, image: int) -> Tensor:
     """The tokens of the prompt that follow the picture's."""
     parts = [{"type": "image"}, {"type": "text", "text": question}]
     ids = mllm.processor.tokenizer.apply_chat_template(
@@ -122,7 +122,7 @@ def _behind_picture(mllm: Mllm, question: str, image: int) -> Tensor:
     return torch.tensor(ids[ids.index(image) + 1 :])
 
 
-def verdicts(mllm: Mllm, tokens: Tensor) -> np.ndarray:
+def verdicts(mllm: ImageTextToText, tokens: Tensor) -> np.ndarray:
     """[N] bool of first tokens [N]: POPE's official rule, under which all is yes but no."""
     denying = torch.tensor(mllm.first_tokens("no"))
     return ~torch.isin(tokens, denying).numpy()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from imgdiff.cli import verb_parser
 from imgdiff.data.hub import HubUnreachableError
 from imgdiff.errors import COMPLETE, REFUSED, RefusedError
-from imgdiff.models.revisions import at_commit
+from imgdiff.models.revisions import at_commit, in_role
 from imgdiff.models.zoo import Binding
 from imgdiff.recipe.check import TrainsError, check
 from imgdiff.recipe.plan import Plan
@@ -82,7 +82,9 @@ def _looked_up(plan: "Plan | TrainingPlan", models: Mapping[Key, Binding]) -> li
     source = Source(plan.path, lines=dict(plan.lines))
     for key, binding in models.items():
         try:
-            at_commit(binding)
+            found = at_commit(binding)
+            if key[0] == "models":
+                in_role(str(key[1]), found)
         except HubUnreachableError:
             return ["its models were not looked up: the Hub cannot be reached"]
         except RefusedError as refusal:

@@ -11,7 +11,7 @@ from imgdiff.editing.edits import Edit, Windows
 if TYPE_CHECKING:
     import numpy as np
 
-    from imgdiff.models.clip import Clip
+    from imgdiff.models.roles import Clip
 
 Score = Literal["clip_direction", "clip_caption"]
 

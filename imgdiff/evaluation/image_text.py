@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from imgdiff.errors import RefusedError
+from imgdiff.models.families.blip import Blip
 from imgdiff.models.loading import device_of, hide_bars, loading, place, weights
-from imgdiff.models.matcher import Matcher
 from imgdiff.models.zoo import Checkpoint
 
 Ensembles = Sequence[Sequence[str]]  # class -> its prompts
@@ -125,10 +125,10 @@ class Matching(Scorer):
         return np.concatenate(found)[[number[text] for text in texts]]
 
 
-class Blip(Matching):
+class BlipScorer(Matching):
     """BLIP, as in the matcher role."""
 
-    def __init__(self, matcher: Matcher) -> None:
+    def __init__(self, matcher: Blip) -> None:
         self.matcher = matcher
 
     def see(self, pictures: Sequence[np.ndarray]) -> torch.Tensor:
@@ -138,7 +138,7 @@ class Blip(Matching):
         return self.matcher.match_seen(seen, texts)[1]
 
 
-class Blip2(Matching):
+class Blip2Scorer(Matching):
     """BLIP-2's Q-Former, which sees an image anew for every batch of texts."""
 
     def __init__(self, model: Any, processor: Any) -> None:
@@ -189,11 +189,11 @@ def load_scorer(checkpoint: Checkpoint) -> Scorer:
     with loading(checkpoint.name):
         kind = AutoConfig.from_pretrained(**place(checkpoint)).model_type
         if kind == "blip":
-            return Blip(Matcher.load(checkpoint))
+            return BlipScorer(Blip.load(checkpoint))
         if kind == "blip-2":
             source = weights(checkpoint)
             blip2 = Blip2ForImageTextRetrieval.from_pretrained(**source).to(device_of(checkpoint))
-            return Blip2(blip2, AutoProcessor.from_pretrained(**place(checkpoint)))
+            return Blip2Scorer(blip2, AutoProcessor.from_pretrained(**place(checkpoint)))
         model = AutoModel.from_pretrained(**weights(checkpoint)).to(device_of(checkpoint))
         processor = AutoProcessor.from_pretrained(**place(checkpoint))
     if not all(hasattr(model, name) for name in ("get_image_features", "get_text_features")):

@@ -8,17 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgdiff.models.kinds import family_of
 from imgdiff.models.zoo import Binding, Checkpoint, Endpoint
 
 if TYPE_CHECKING:
-    from imgdiff.models.clip import Clip
-    from imgdiff.models.diffusion import Diffusion
     from imgdiff.models.endpoint import EndpointLlm, EndpointMllm
-    from imgdiff.models.llm import Llm
-    from imgdiff.models.matcher import Matcher
-    from imgdiff.models.mllm import Mllm
-    from imgdiff.models.nsfw import NsfwClassifier
-    from imgdiff.models.segmenter import Segmenter
+    from imgdiff.models.roles import Clip, Diffusion, Llm, Matcher, Mllm, NsfwClassifier, Segmenter
 
 
 class Models:
@@ -30,52 +25,38 @@ class Models:
         self._loaded: dict[str, Any] = {}
 
     def diffusion(self) -> "Diffusion":
-        from imgdiff.models.diffusion import Diffusion
-
-        return self._get("diffusion", Diffusion.load)
+        return self._get("diffusion")
 
     def clip(self) -> "Clip":
-        from imgdiff.models.clip import Clip
-
-        return self._get("clip", Clip.load)
+        return self._get("clip")
 
     def matcher(self) -> "Matcher":
-        from imgdiff.models.matcher import Matcher
-
-        return self._get("matcher", Matcher.load)
+        return self._get("matcher")
 
     def segmenter(self) -> "Segmenter":
-        from imgdiff.models.segmenter import Segmenter
+        return self._get("segmenter")
 
-        return self._get("segmenter", Segmenter.load)
+    def mllm(self) -> "Mllm":
+        return self._get("mllm")
 
-    def mllm(self) -> "Mllm | EndpointMllm":
-        from imgdiff.models.mllm import Mllm
-
-        return self._get("mllm", Mllm.load)
-
-    def llm(self) -> "Llm | EndpointLlm":
-        from imgdiff.models.llm import Llm
-
-        return self._get("llm", Llm.load)
+    def llm(self) -> "Llm":
+        return self._get("llm")
 
     def nsfw(self) -> "NsfwClassifier":
-        from imgdiff.models.nsfw import NsfwClassifier
-
-        return self._get("nsfw", NsfwClassifier.load)
+        return self._get("nsfw")
 
     def caption_limit(self) -> Callable[[str], tuple[int, int]]:
         """Counts a caption's tokens against what the CLIP reads, without loading its weights."""
-        from imgdiff.models.clip import load_caption_limit
+        from imgdiff.models.families.clip import load_caption_limit
 
-        return self._get("caption_limit", load_caption_limit, self._bindings["clip"])
+        return self._kept("caption_limit", lambda: load_caption_limit(self._checkpoint("clip")))
 
     def prompt_limit(self) -> Callable[[str], tuple[int, int]]:
         """Counts a caption's tokens against what the diffusion model reads, without loading its
         weights."""
-        from imgdiff.models.diffusion import load_prompt_limit
+        from imgdiff.models.families.sdxl import load_prompt_limit
 
-        return self._get("prompt_limit", load_prompt_limit, self._bindings["diffusion"])
+        return self._kept("prompt_limit", lambda: load_prompt_limit(self._checkpoint("diffusion")))
 
     def close(self) -> None:
         """Free the models and the GPU memory they held."""
@@ -85,20 +66,26 @@ class Models:
         if torch is not None and torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _get(
-        self, key: str, load: Callable[[Checkpoint], Any], checkpoint: Binding | None = None
-    ) -> Any:
-        binding = checkpoint or self._bindings[key]
+    def _get(self, role: str) -> Any:
+        binding = self._bindings[role]
         if isinstance(binding, Endpoint):
-            return self._ask(key, binding)
+            return self._ask(role, binding)
+        return self._kept(role, lambda: family_of(role, binding).load(binding))
+
+    def _kept(self, key: str, load: Callable[[], Any]) -> Any:
         if key not in self._loaded:
             from imgdiff.models.loading import hide_bars
 
             # telemetry has no place on a machine that makes data
             os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
             hide_bars()
-            self._loaded[key] = load(binding)
+            self._loaded[key] = load()
         return self._loaded[key]
+
+    def _checkpoint(self, role: str) -> Checkpoint:
+        binding = self._bindings[role]
+        assert isinstance(binding, Checkpoint)  # these roles are played by no server
+        return binding
 
     def _ask(self, role: str, endpoint: Endpoint) -> "EndpointMllm | EndpointLlm":
         from imgdiff.models.endpoint import ChatClient, EndpointLlm, EndpointMllm

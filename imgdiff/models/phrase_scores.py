@@ -11,7 +11,7 @@ from imgdiff.data.images import crop
 if TYPE_CHECKING:
     import numpy as np
 
-    from imgdiff.models.clip import Clip
+    from imgdiff.models.roles import Clip
 
 PHRASE = "{phrase}"  # stands for the phrase in a template
 TEMPLATE = f"A photo containing {PHRASE}."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imgdiff.data.hub import HubUnreachableError, ask_hub, commit_of, has_downloaded, listing
 from imgdiff.errors import RefusedError
+from imgdiff.models.kinds import family_of
 from imgdiff.models.zoo import Binding, Checkpoint
 
 if TYPE_CHECKING:
@@ -37,12 +38,25 @@ def pinned(models: Mapping[str, Binding], recorded: Mapping[str, str | None]) ->
     problems = []
     for role, binding in models.items():
         try:
-            found[role] = at_commit(binding, recorded.get(role))
+            commit = recorded.get(role)
+            found[role] = at_commit(binding, commit)
+            if commit is None:
+                in_role(role, found[role])
         except RefusedError as error:
             problems.append(f"models.{role}: {error}")
     if problems:
         raise RefusedError("\n".join(problems))
     return found
+
+
+def in_role(role: str, binding: Binding) -> None:
+    """Return if a checkpoint of the Hub can play a role (of a folder the recipe's check tells it).
+
+    Raises:
+        RefusedError: it cannot.
+    """
+    if isinstance(binding, Checkpoint) and binding.folder is None:
+        family_of(role, binding)
 
 
 def at_commit(binding: _Bound, recorded: str | None = None) -> _Bound:

@@ -23,6 +23,9 @@ class Checkpoint(BaseModel):
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     device: str = Field("auto", description="auto (a GPU if there is one), cpu, cuda, cuda:1")
     trust_remote_code: bool = False
+    family: str | None = Field(
+        None, description="how it is loaded and asked; null: as its config.json says"
+    )
 
     @property
     def folder(self) -> Path | None:

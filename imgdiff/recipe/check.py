@@ -11,6 +11,7 @@ from imgdiff.data.input import fields_of, peek
 from imgdiff.data.readers import find
 from imgdiff.data.readers.base import Address, InputError, kind
 from imgdiff.errors import RefusedError
+from imgdiff.models.kinds import problem
 from imgdiff.models.zoo import Binding, bind
 from imgdiff.operator import (
     INHERITED,
@@ -312,8 +313,8 @@ def _bound_models(source: Source, steps: Sequence[PlacedOperator]) -> dict[str, 
         for role in operator.roles:
             if role not in bound:
                 source.add(key, f"needs the model {role}, which {_lacking(setting, role)}")
-            elif role not in used and (problem := bound[role].problem()):
-                source.add(("models", role), problem)
+            elif role not in used and (wrong := problem(role, bound[role])):
+                source.add(("models", role), wrong)
             if role in bound:
                 used[role] = bound[role]
     return used

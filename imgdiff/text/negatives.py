@@ -26,9 +26,9 @@ from imgdiff.text.objects import (
 if TYPE_CHECKING:
     import numpy as np
 
-Family = Literal["random", "popular", "adversarial", "remove", "alter"]
-INSERTED: tuple[Family, ...] = ("random", "popular", "adversarial")
-FAMILIES: tuple[Family, ...] = (*INSERTED, "remove", "alter")
+NegativeKind = Literal["random", "popular", "adversarial", "remove", "alter"]
+INSERTED: tuple[NegativeKind, ...] = ("random", "popular", "adversarial")
+FAMILIES: tuple[NegativeKind, ...] = (*INSERTED, "remove", "alter")
 TRUE_OBJECTS = 3  # of an image, that are taken out or altered
 CHANGES = 6  # captions with one or two of them taken out or altered
 TRIES = 4  # at other alterations, where one is there already or cannot be written
@@ -39,7 +39,7 @@ class NegativeTask(NamedTuple):
     or to alter, by first names of the lexicon. into: what an altered one becomes; None: whatever
     the rules find."""
 
-    family: Family
+    family: NegativeKind
     objects: tuple[str, ...]
     into: str | None = None
 
@@ -48,7 +48,7 @@ class Negative(NamedTuple):
     """A caption that fits the image worse than its own does, and what was done to the latter."""
 
     caption: str
-    family: Family
+    family: NegativeKind
     objects: tuple[str, ...]
 
 

@@ -13,7 +13,7 @@ from hallucination_parts.scenes import HeldOutScenes, Said
 from hallucination_parts.tower import SeenOnce
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, bind
 from imgdiff.toyland.make import write_scenes
 from imgdiff.toyland.scenes import generator, sample_scene
@@ -160,7 +160,7 @@ def test_a_picture_is_seen_once():
 def test_models_that_share_a_tower_say_what_they_said_alone(tmp_path):
     weights = EMBEDDED_WEIGHTS / "mllm"
     bench, scenes = Bench(tmp_path, quick=True), HeldOutScenes(4)
-    alone = scenes.said_by(Mllm.load(bind("embedded")["mllm"]))
+    alone = scenes.said_by(ImageTextToText.load(bind("embedded")["mllm"]))
     shared = [bench.load(weights) for _ in range(2)]
     towers = {id(mllm.model.model.vision_tower) for mllm in shared}
     assert len(towers) == 1
@@ -173,7 +173,7 @@ def test_models_that_share_a_tower_say_what_they_said_alone(tmp_path):
 @pytest.mark.slow
 def test_the_embedded_model_is_counted_scene_by_scene():
     scenes = HeldOutScenes(24)
-    found = scenes.said_by(Mllm.load(bind("embedded")["mllm"]))
+    found = scenes.said_by(ImageTextToText.load(bind("embedded")["mllm"]))
     objects = [len(each.objects) for each in scenes.annotated]
     assert found.captions[:, 3].tolist() == objects
     assert found.captions[:, 5].tolist() == [1] * 24

@@ -7,7 +7,7 @@ from hallucination_parts.speed import captioning
 from hallucination_parts.yes_no import counts, exam, first_logits, verdicts
 
 from imgdiff.evaluation import pope
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.toyland.scenes import draw
 
@@ -21,7 +21,7 @@ def questions():
 
 @pytest.fixture(scope="module")
 def mllm():
-    return Mllm.load(Checkpoint(name=str(EMBEDDED_WEIGHTS / "mllm")))
+    return ImageTextToText.load(Checkpoint(name=str(EMBEDDED_WEIGHTS / "mllm")))
 
 
 def test_an_exam_is_popes(questions):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from imgdiff.errors import RefusedError
-from imgdiff.evaluation.image_text import Blip, Blip2, Matching, TwoTowers, load_scorer
+from imgdiff.evaluation.image_text import Blip2Scorer, BlipScorer, Matching, TwoTowers, load_scorer
 from imgdiff.models.zoo import Checkpoint
 
 PICTURES = [np.random.default_rng(k).integers(0, 255, (40, 30, 3), np.uint8) for k in range(3)]
@@ -13,8 +13,8 @@ TEXTS = [["a red car", "a mug", "a red car"], ["a mug"], ["a blue boat on the sa
 KINDS = {
     "clip": (miniatures.save_clip, TwoTowers),
     "siglip": (miniatures.save_siglip, TwoTowers),
-    "blip": (miniatures.save_blip, Blip),
-    "blip2": (miniatures.save_blip2, Blip2),
+    "blip": (miniatures.save_blip, BlipScorer),
+    "blip2": (miniatures.save_blip2, Blip2Scorer),
 }
 
 

@@ -12,7 +12,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import imgdiff
 from imgdiff.errors import RefusedError
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.toyland.scenes import draw, generator, sample_scene
 from imgdiff.training.check import check_training
@@ -105,7 +105,7 @@ class TestEmbedded:
         assert changes["sentence"] > changes["negative"] + 0.1
 
     def test_it_answers(self, done):
-        mllm = Mllm.load(Checkpoint(name=str(done.model)))
+        mllm = ImageTextToText.load(Checkpoint(name=str(done.model)))
         picture = draw(sample_scene(generator("test", 0))).image
         assert mllm.answer([picture], ["Describe this image."], 24)[0]
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from imgdiff import cli as imgdiff
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.run import COMPLETE, REFUSED, STOPPED
 from imgdiff.training import fitting
@@ -100,7 +100,7 @@ class TestRecipes:
         recipe = str(RECIPES / f"{name}_finetune.yaml")
         assert imgdiff.main(["train", recipe, *settings]) == COMPLETE
         assert "steps: 1" in capsys.readouterr().out
-        model = Mllm.load(Checkpoint(name=str(tmp_path / "out" / "model")))
+        model = ImageTextToText.load(Checkpoint(name=str(tmp_path / "out" / "model")))
         picture = np.zeros((40, 40, 3), np.uint8)
         assert len(model.answer([picture], ["What colour?"], 5)) == 1
         before = load_file(models[name] / "model.safetensors")

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoProcessor
 
 from imgdiff.cli import main
-from imgdiff.models.clip import Clip
+from imgdiff.models.families.clip import ClipTowers
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.training.check import check_training
 from imgdiff.training.fitting import last_checkpoint
@@ -136,7 +136,7 @@ class TestBatches:
 
 def logits_of(miniatures, rows, texts):
     """[B, T] by the clip role, which filters use."""
-    clip = Clip.load(Checkpoint(name=str(miniatures / "clip"), device="cpu"))
+    clip = ClipTowers.load(Checkpoint(name=str(miniatures / "clip"), device="cpu"))
     pictures = clip.embed_images([np.array(each["image_a"]) for each in rows])
     scale = clip.model.logit_scale.detach().exp()
     return torch.from_numpy(pictures @ clip.embed_texts(texts).T) * scale

@@ -7,7 +7,7 @@ from chat_miniatures import save_llava
 from torch.testing import assert_close
 
 from imgdiff.errors import RefusedError
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.toyland.scenes import draw, generator, sample_scene
 from imgdiff.training.lora import merged
@@ -26,7 +26,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture
 def mllm(checkpoint):
-    return Mllm.load(checkpoint)
+    return ImageTextToText.load(checkpoint)
 
 
 @torch.no_grad()
@@ -64,7 +64,7 @@ def test_the_saved_model_is_the_trained_one(mllm, tmp_path):
     taught = logits(mllm, student)
     merged(student, torch.float32).save_pretrained(tmp_path)
     mllm.processor.save_pretrained(tmp_path)
-    loaded = Mllm.load(Checkpoint(name=str(tmp_path)))
+    loaded = ImageTextToText.load(Checkpoint(name=str(tmp_path)))
     assert_close(logits(mllm, loaded.model), taught, atol=1e-4, rtol=1e-4)
 
 

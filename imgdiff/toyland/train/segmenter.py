@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from segment_anything.modeling import Sam
 from torch import Tensor
 
-from imgdiff.models.segmenter import SamConfig, build_sam
+from imgdiff.models.families.sam import SamConfig, build_sam
 from imgdiff.toyland.scenes import SIZE, draw, generator, sample_scene
 from imgdiff.toyland.train.loop import Schedule, device, fit
 

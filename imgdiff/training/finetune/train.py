@@ -7,8 +7,8 @@ from typing import Any
 
 from transformers import Trainer
 
+from imgdiff.models.families.image_text_to_text import model_and_processor
 from imgdiff.models.loading import dtype_of, hide_bars, loading
-from imgdiff.models.mllm import model_and_processor
 from imgdiff.training.answers import collate
 from imgdiff.training.finetune.model_parts import make_trainable
 from imgdiff.training.finetune.recipe import FinetuneRecipe

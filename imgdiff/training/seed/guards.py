@@ -10,7 +10,7 @@ import numpy as np
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from imgdiff.errors import StoppedError
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.text.answers import read_yes_no
 from imgdiff.training.seed import adapter
 from imgdiff.training.seed.data import PictureQuestion
@@ -59,16 +59,18 @@ class AnswerWatch:
         mllm: before the training.
     """
 
-    def __init__(self, bounds: Guards, questions: Sequence[PictureQuestion], mllm: Mllm) -> None:
+    def __init__(
+        self, bounds: Guards, questions: Sequence[PictureQuestion], mllm: ImageTextToText
+    ) -> None:
         self.bounds, self._questions, self._processor = bounds, questions, mllm.processor
         answers = self._ask(mllm)
         self._asked_yes_no = [read_yes_no(answer) is not None for answer in answers]
         self.before = behaviour(answers, self._asked_yes_no)
 
     def now(self, model: Any) -> Behaviour:
-        return behaviour(self._ask(Mllm(model, self._processor)), self._asked_yes_no)
+        return behaviour(self._ask(ImageTextToText(model, self._processor)), self._asked_yes_no)
 
-    def _ask(self, mllm: Mllm) -> list[str]:
+    def _ask(self, mllm: ImageTextToText) -> list[str]:
         answers: list[str] = []
         for start in range(0, len(self._questions), BATCH):
             some = self._questions[start : start + BATCH]

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+from imgdiff.models.families.image_text_to_text import ImageTextToText, model_and_processor
 from imgdiff.models.loading import dtype_of, hide_bars, loading
-from imgdiff.models.mllm import Mllm, model_and_processor
 from imgdiff.store.shard_files import read_json, to_json
 from imgdiff.training.answers import collate
 from imgdiff.training.fitting import arguments, run_trainer
@@ -48,7 +48,7 @@ def train(recipe: SeedRecipe, folder: TrainingFolder) -> None:
     opened = [source.training() for source in recipe.data]
     parts, questions = held_back(opened, recipe.guards.examples, recipe.seed)
     asked = [*questions, *description_questions(questions, recipe.guards.description)]
-    watch = AnswerWatch(recipe.guards, asked, Mllm(model, processor)) if asked else None
+    watch = AnswerWatch(recipe.guards, asked, ImageTextToText(model, processor)) if asked else None
     for number in range(1, recipe.rounds + 1):
         own = folder
         if recipe.rounds > 1:

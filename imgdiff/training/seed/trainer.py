@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import Trainer
 
-from imgdiff.models.mllm import Mllm
+from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.training.answers import IGNORED, collate, encode_example
 from imgdiff.training.seed import losses
 from imgdiff.training.seed.data import PictureQuestion
@@ -62,7 +62,7 @@ class DistillationTrainer(Trainer):
         """The student's own answers to the questions, as a batch on its device."""
         recipe, training = self._recipe, model.training
         pictures, texts = [q.picture for q in questions], [q.text for q in questions]
-        answers = Mllm(model, self._processor).answer(
+        answers = ImageTextToText(model, self._processor).answer(
             pictures, texts, recipe.max_new_tokens, recipe.temperature
         )
         model.train(training)

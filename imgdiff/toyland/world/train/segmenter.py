@@ -13,7 +13,7 @@ import torch
 from segment_anything.modeling import Sam
 from torch import Tensor
 
-from imgdiff.models.segmenter import build_sam
+from imgdiff.models.families.sam import build_sam
 from imgdiff.toyland.train.loop import Schedule, device, fit
 from imgdiff.toyland.train.segmenter import (
     BESIDE,

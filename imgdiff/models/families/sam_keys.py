@@ -69,7 +69,7 @@ def to_segment_anything(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def config_fields(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `imgdiff.models.segmenter.SamConfig` from transformers' `config.json`.
+    """The fields of `imgdiff.models.families.sam.SamConfig` from transformers' `config.json`.
 
     transformers leaves out of the file what equals its defaults, which are ViT-B's.
     """

@@ -11,14 +11,14 @@ from imgdiff.models.loading import device_of, place, weights
 from imgdiff.models.zoo import Checkpoint
 
 
-class Llm:
+class CausalLm:
     """Answers drawn at random, each from a seed of its own, whatever shares its batch."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model, self.tokenizer = model.eval(), tokenizer
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint) -> "Llm":
+    def load(cls, checkpoint: Checkpoint) -> "CausalLm":
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         model = AutoModelForCausalLM.from_pretrained(**weights(checkpoint))

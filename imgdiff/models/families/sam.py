@@ -19,8 +19,8 @@ from segment_anything.modeling import (
     TwoWayTransformer,
 )
 
+from imgdiff.models.families.sam_keys import config_fields, to_segment_anything
 from imgdiff.models.loading import device_of, dtype_of
-from imgdiff.models.sam_keys import config_fields, to_segment_anything
 from imgdiff.models.zoo import Checkpoint
 
 BYTES_PER_POINT = 3 * 4  # three masks, float32, for each pixel of the image
@@ -88,14 +88,14 @@ def build_sam(config: SamConfig) -> Sam:
     )
 
 
-class Segmenter:
+class SegmentAnything:
     """Finds everything in an image."""
 
     def __init__(self, sam: Sam) -> None:
         self.sam = sam.eval()
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint) -> "Segmenter":
+    def load(cls, checkpoint: Checkpoint) -> "SegmentAnything":
         """From `config.json` and `model.safetensors`, as transformers' `SamModel` stores them, or
         with `SamConfig`'s fields and segment_anything's names.
 

@@ -11,14 +11,14 @@ from imgdiff.models.loading import device_of, place, token_counter, weights
 from imgdiff.models.zoo import Checkpoint
 
 
-class Clip:
+class ClipTowers:
     """Embeds pictures and texts as unit vectors, so that a dot product is their cosine."""
 
     def __init__(self, model: Any, processor: Any) -> None:
         self.model, self.processor = model.eval(), processor
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint) -> "Clip":
+    def load(cls, checkpoint: Checkpoint) -> "ClipTowers":
         from transformers import CLIPModel, CLIPProcessor
 
         model = CLIPModel.from_pretrained(**weights(checkpoint)).to(device_of(checkpoint))

@@ -11,7 +11,7 @@ from imgdiff.models.loading import device_of, place, weights
 from imgdiff.models.zoo import Checkpoint
 
 
-class Matcher:
+class Blip:
     """Scores (picture, text) pairs in two ways whose numbers must not be mixed up.
 
     `itc` is the cosine of the contrastive heads, in [-1, 1] (what Img-Diff's 0.35 and 0.40 refer
@@ -22,7 +22,7 @@ class Matcher:
         self.model, self.processor = model.eval(), processor
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint) -> "Matcher":
+    def load(cls, checkpoint: Checkpoint) -> "Blip":
         from transformers import BlipForImageTextRetrieval, BlipProcessor
 
         model = BlipForImageTextRetrieval.from_pretrained(**weights(checkpoint)).to(

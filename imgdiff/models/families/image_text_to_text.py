@@ -20,7 +20,7 @@ def model_and_processor(checkpoint: Checkpoint) -> tuple[Any, Any]:
     return AutoModelForImageTextToText.from_pretrained(**weights(checkpoint)), processor
 
 
-class Mllm:
+class ImageTextToText:
     """Answers, batched; a greedy one does not depend on what shares its batch (left padding,
     masked)."""
 
@@ -28,7 +28,7 @@ class Mllm:
         self.model, self.processor = model.eval(), processor
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint) -> "Mllm":
+    def load(cls, checkpoint: Checkpoint) -> "ImageTextToText":
         model, processor = model_and_processor(checkpoint)
         return cls(model.to(device_of(checkpoint)), processor)
 

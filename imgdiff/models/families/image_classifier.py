@@ -10,7 +10,7 @@ from imgdiff.models.loading import device_of, place, weights
 from imgdiff.models.zoo import Checkpoint
 
 
-class NsfwClassifier:
+class ImageClassifier:
     """Says how likely a picture is of some of its classes. labels: the names of all of them."""
 
     def __init__(self, model: Any, processor: Any) -> None:
@@ -18,7 +18,7 @@ class NsfwClassifier:
         self.labels: list[str] = [name for _, name in sorted(model.config.id2label.items())]
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint) -> "NsfwClassifier":
+    def load(cls, checkpoint: Checkpoint) -> "ImageClassifier":
         from transformers import AutoImageProcessor, AutoModelForImageClassification
 
         model = AutoModelForImageClassification.from_pretrained(**weights(checkpoint))

@@ -10,14 +10,14 @@ from imgdiff.models.zoo import Checkpoint
 HALF = "fp16"  # diffusers' name for files of half the size
 
 
-class Diffusion:
+class StableDiffusionXl:
     """Holds the pipeline; `imgdiff.editing` works on it."""
 
     def __init__(self, pipeline: Any) -> None:
         self.pipeline = pipeline
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint) -> "Diffusion":
+    def load(cls, checkpoint: Checkpoint) -> "StableDiffusionXl":
         from diffusers import StableDiffusionXLPipeline
 
         source = place(checkpoint)

@@ -1,0 +1,96 @@
+"""The families of models: which checkpoints each of them takes, and where its code is.
+
+A family plays a role. A new one is a file beside this and a line in `FAMILIES`: the file holds a
+class of the role's protocol (`imgdiff.models.roles`) that can `load` a checkpoint.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ANY = "*"  # every kind that transformers can load so, and no other family of the role takes
+UNNAMED = ""  # a config.json that names no kind
+
+
+@dataclass(frozen=True)
+class Family:
+    """Light facts, so that a recipe can be checked without importing a model library.
+
+    Attributes:
+        role: which it plays.
+        name: unique in its role; a recipe may say it as `family:`.
+        kinds: of checkpoints: the `model_type` of their config.json, or the class that their
+            model_index.json names.
+        code: module of this package and class in it.
+        scale: of its scores, in words. A limit that was set on one scale means nothing on another.
+        needs: what must be installed beside the package's own requirements: name of a
+            distribution -> lowest version.
+        mapping: with ANY: transformers' mapping of the kinds that it can load so.
+    """
+
+    role: str
+    name: str
+    kinds: tuple[str, ...]
+    code: str
+    scale: str = ""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    mapping: str = ""
+
+    def load(self, checkpoint: Any) -> Any:
+        """The model of a checkpoint, ready to be asked."""
+        module, _, name = self.code.partition(":")
+        return getattr(importlib.import_module(f"{__name__}.{module}"), name).load(checkpoint)
+
+
+FAMILIES = (
+    Family("diffusion", "sdxl", ("StableDiffusionXLPipeline",), "sdxl:StableDiffusionXl"),
+    Family("segmenter", "sam", ("sam", UNNAMED), "sam:SegmentAnything"),
+    Family("clip", "clip", ("clip",), "clip:ClipTowers", scale="CLIP's cosines"),
+    Family("matcher", "blip", ("blip",), "blip:Blip", scale="BLIP's cosines and probabilities"),
+    Family(
+        "mllm",
+        "transformers",
+        ("llava", "llava_next", "qwen2_5_vl", "qwen3_vl", "qwen3_5", "internvl", ANY),
+        "image_text_to_text:ImageTextToText",
+        mapping="MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES",
+    ),
+    Family(
+        "llm",
+        "transformers",
+        (ANY,),
+        "causal_lm:CausalLm",
+        mapping="MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+    ),
+    Family(
+        "nsfw",
+        "transformers",
+        (ANY,),
+        "image_classifier:ImageClassifier",
+        mapping="MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES",
+    ),
+)
+
+
+def families_of(role: str) -> tuple[Family, ...]:
+    """Those that can play a role, the one that takes any other kind last."""
+    return tuple(family for family in FAMILIES if family.role == role)
+
+
+def family_named(role: str, name: str) -> Family | None:
+    return next((each for each in families_of(role) if each.name == name), None)
+
+
+def family_of_kind(role: str, kind: str) -> Family | None:
+    """The family that takes checkpoints of that kind; None if none of the role does."""
+    able = families_of(role)
+    for family in able:
+        if kind in family.kinds:
+            return family
+    return next((each for each in able if ANY in each.kinds and _can_be_loaded(each, kind)), None)
+
+
+def _can_be_loaded(family: Family, kind: str) -> bool:
+    """As transformers says. Only asked of kinds that no family names: its import takes seconds."""
+    mappings = importlib.import_module("transformers.models.auto.modeling_auto")
+    return kind in getattr(mappings, family.mapping)

@@ -1,0 +1,124 @@
+"""Of which kind a checkpoint is, read from one small file of it, and which family takes it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from imgdiff.data.hub import HubUnreachableError, ask_hub, listing
+from imgdiff.errors import RefusedError
+from imgdiff.models.families import (
+    UNNAMED,
+    Family,
+    families_of,
+    family_named,
+    family_of_kind,
+)
+from imgdiff.models.zoo import Binding, Checkpoint
+
+PIPELINE, CONFIG = "model_index.json", "config.json"
+OWN = "imgdiff_family"  # by which a checkpoint may name its family itself
+
+
+def family_of(role: str, checkpoint: Checkpoint) -> Family:
+    """The family that takes a checkpoint in a role: the one that the recipe names, that the
+    checkpoint's own config names, or that takes its kind.
+
+    Raises:
+        HubUnreachableError: the config is on the Hub, which does not answer.
+        RefusedError: none takes it; the message says what it is and what the role takes.
+    """
+    if checkpoint.family is not None:
+        return _named(role, checkpoint.family)
+    config = read_config(checkpoint)
+    if OWN in config:
+        return _named(role, str(config[OWN]))
+    kind = kind_of(config)
+    family = family_of_kind(role, kind)
+    if family is None:
+        what = f"is of the kind {kind}" if kind else f"names no model_type in its {CONFIG}"
+        raise RefusedError(f"{checkpoint.name} {what}, but {role} takes {_taken(role)}")
+    return family
+
+
+def problem(role: str, binding: Binding) -> str | None:
+    """Why what is bound to a role cannot play it, as far as can be told without loading and
+    without asking the Hub; None if nothing is wrong."""
+    found = binding.problem()
+    if found is None and isinstance(binding, Checkpoint) and binding.folder is not None:
+        try:
+            family_of(role, binding)
+        except RefusedError as refusal:
+            found = str(refusal)
+    return found
+
+
+def kind_of(config: dict[str, Any]) -> str:
+    """The class of a pipeline or the model_type of a model; UNNAMED if there is neither."""
+    return str(config.get("_class_name") or config.get("model_type") or UNNAMED)
+
+
+def read_config(checkpoint: Checkpoint) -> dict[str, Any]:
+    """A checkpoint's model_index.json or config.json, of a folder, this disk's copy or the Hub.
+
+    Raises:
+        HubUnreachableError: it is on the Hub, which does not answer.
+        RefusedError: it has neither, or what it has is no JSON object.
+    """
+    for find in (_on_disk, _on_hub):
+        for name in (PIPELINE, CONFIG):
+            path = find(checkpoint, name)
+            if path is not None:
+                return _parsed(path)
+    raise RefusedError(f"{checkpoint.name} has neither {CONFIG} nor {PIPELINE}")
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RefusedError(f"{path} cannot be read: {error}") from None
+    if not isinstance(config, dict):
+        raise RefusedError(f"{path} holds no JSON object")
+    return config
+
+
+def _on_disk(checkpoint: Checkpoint, name: str) -> Path | None:
+    if checkpoint.folder is not None:
+        path = checkpoint.folder / name
+        return path if path.is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    kept = try_to_load_from_cache(checkpoint.name, name, revision=checkpoint.revision or "main")
+    return Path(kept) if isinstance(kept, str) else None
+
+
+def _on_hub(checkpoint: Checkpoint, name: str) -> Path | None:
+    """Where a file of the Hub is now that it was downloaded; None if the Hub has no such file."""
+    if checkpoint.folder is not None:
+        return None
+    from huggingface_hub import hf_hub_download
+
+    repo, revision = checkpoint.name, checkpoint.revision or "main"
+    there = listing(repo, revision)
+    if there is None:
+        raise HubUnreachableError(f"{name} of {repo}")
+    if name not in {each.rfilename for each in there.siblings or ()}:
+        return None
+    path = ask_hub(f"{name} of {repo}", lambda _: hf_hub_download(repo, name, revision=revision))
+    if path is None:
+        raise HubUnreachableError(f"{name} of {repo}")
+    return Path(path)
+
+
+def _named(role: str, name: str) -> Family:
+    family = family_named(role, name)
+    if family is None:
+        names = ", ".join(each.name for each in families_of(role))
+        raise RefusedError(f"no family {name!r} for {role}; there are: {names}")
+    return family
+
+
+def _taken(role: str) -> str:
+    kinds = [kind for family in families_of(role) for kind in family.kinds if kind.isidentifier()]
+    others = [family.mapping for family in families_of(role) if family.mapping]
+    return ", ".join((*kinds, *(f"what transformers has in {name}" for name in others)))
