@@ -1,8 +1,6 @@
 """Models of the Hub that were published as pickled weights, through whole runs; the Hub is a local
 server that lists files as it does, and holds miniatures."""
 
-import json
-import os
 import shutil
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import yaml
 from hub_server import Repo
 from huggingface_hub import constants
 from miniatures import SMALL, WIDTH, save_blip, save_clip, sdxl
+from recordings_folder import recorded, recorded_json
 from transformers import BlipConfig, BlipForImageTextRetrieval, CLIPConfig, CLIPModel
 
 from imgdiff import cli, run
@@ -24,7 +23,6 @@ CONVERTED = {
     BLIP: "c0273606af96037e7a3b2fb0ff4ae9620b517be6",
 }
 BOT = "SFconvertbot"
-RECORDINGS = "IMGDIFF_RECORDINGS"  # variable: a folder of OWNER--NAME with files of the Hub
 WEIGHTS, PICKLED = "model.safetensors", "pytorch_model.bin"
 PROCESS = [
     {"light_edit_mapper": {"suffix": "and a cup"}},
@@ -70,7 +68,7 @@ def start(project):
     return begin
 
 
-def recorded(project):
+def revisions(project):
     models = project.open().info["models"]
     return models["clip"]["revision"], models["matcher"]["revision"]
 
@@ -101,7 +99,7 @@ def test_safetensors_of_the_pull_request_are_loaded_and_its_commit_recorded(
         }
     )
     assert code == run.COMPLETE
-    assert recorded(project) == (CONVERTED[CLIP], CONVERTED[BLIP])
+    assert revisions(project) == (CONVERTED[CLIP], CONVERTED[BLIP])
     assert_used_both(project)
     assert not any(PICKLED in path for path in fetched(hub))
     said = f"{CLIP} at {wanted[CLIP] or 'main'} {ONLY_PICKLED}: taking those of refs/pr/66, commit "
@@ -111,7 +109,7 @@ def test_safetensors_of_the_pull_request_are_loaded_and_its_commit_recorded(
 def test_the_models_as_the_recipes_name_them(hub, project, start):
     named = yaml.safe_load((RECIPES / "sdxl" / "replace.yaml").read_text())["models"]
     assert start({role: named[role] for role in ("clip", "matcher")}) == run.COMPLETE
-    assert recorded(project) == (CONVERTED[CLIP], CONVERTED[BLIP])
+    assert revisions(project) == (CONVERTED[CLIP], CONVERTED[BLIP])
     assert_used_both(project)
     assert not any("discussions" in path for path in hub.asked)
 
@@ -136,7 +134,7 @@ def test_a_resumed_run_keeps_the_commit(hub, project, start):
         hub.repos[name].commit(hub.files(name) | {WEIGHTS: b"other"})
         hub.repos[name].requests.clear()
     assert start(None, "light_area_mapper.seconds=0.001") == run.COMPLETE
-    assert recorded(project) == (CONVERTED[CLIP], CONVERTED[BLIP])
+    assert revisions(project) == (CONVERTED[CLIP], CONVERTED[BLIP])
 
 
 def test_a_finished_run_needs_neither_the_hub_nor_its_files(hub, project, start, monkeypatch):
@@ -151,7 +149,7 @@ def test_safetensors_of_the_revision_itself_come_first(hub, project, start, mini
     weights = (miniatures[CLIP] / WEIGHTS).read_bytes()
     moved = hub.repos[CLIP].commit(hub.files(CLIP) | {WEIGHTS: weights})
     assert start() == run.COMPLETE
-    assert recorded(project) == (moved, CONVERTED[BLIP])
+    assert revisions(project) == (moved, CONVERTED[BLIP])
 
 
 @pytest.mark.parametrize(
@@ -175,7 +173,7 @@ def test_weights_of_another_version_are_named_and_not_taken(hub, start, capsys):
 def test_a_new_model_card_changes_no_weights(hub, project, start):
     hub.repos[CLIP].commit(hub.files(CLIP) | {"README.md": b"# Cited as follows"})
     assert start() == run.COMPLETE
-    assert recorded(project) == (CONVERTED[CLIP], CONVERTED[BLIP])
+    assert revisions(project) == (CONVERTED[CLIP], CONVERTED[BLIP])
 
 
 class TestWithoutSafetensors:
@@ -298,13 +296,10 @@ def test_an_evaluation_of_damaged_weights(hub, project, capsys, test):
 
 def save_recorded(name, folder):
     """A small model with random weights and the processor files that its repository has."""
-    recorded = Path(os.environ.get(RECORDINGS, ""), name.replace("/", "--"))
-    if not os.environ.get(RECORDINGS) or not recorded.is_dir():
-        pytest.skip(f"{RECORDINGS} names no folder with recorded files of {name}")
     config, model = (
         (CLIPConfig, CLIPModel) if name == CLIP else (BlipConfig, BlipForImageTextRetrieval)
     )
-    settings = json.loads((recorded / "config.json").read_text())
+    settings = recorded_json(name, "config.json")
     for part in ("text_config", "vision_config"):
         settings[part] |= SMALL
     for size in ("projection_dim", "image_text_hidden_size"):
@@ -313,7 +308,7 @@ def save_recorded(name, folder):
     if "encoder_hidden_size" in settings["text_config"]:
         settings["text_config"]["encoder_hidden_size"] = WIDTH
     model(config.from_dict(settings)).save_pretrained(folder)
-    for path in recorded.iterdir():
+    for path in recorded(name).iterdir():
         if path.name not in ("config.json", "SOURCE.json"):
             shutil.copy(path, folder)
 
@@ -324,7 +319,7 @@ def test_the_processors_of_the_real_repositories(model_hub, project, start, tmp_
         save_recorded(name, folder)
         model_hub.publish(name, folder, commit, BOT, "open")
     assert start() == run.COMPLETE
-    assert recorded(project) == (CONVERTED[CLIP], CONVERTED[BLIP])
+    assert revisions(project) == (CONVERTED[CLIP], CONVERTED[BLIP])
     assert_used_both(project)
 
 
