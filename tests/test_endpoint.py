@@ -11,6 +11,7 @@ from PIL import Image
 from imgdiff.errors import RowError, StoppedError
 from imgdiff.models import Models
 from imgdiff.models.endpoint import ChatClient, EndpointMllm, user_message
+from imgdiff.models.roles import Question
 from imgdiff.models.zoo import Endpoint, bind
 from imgdiff.operators.caption_pairs.caption_edit_mapper import CaptionEditMapper
 from imgdiff.testing import make_row, run_operator
@@ -133,7 +134,8 @@ def test_a_failed_batch_pays_for_its_good_questions_once(server, tmp_path):
 
 def test_pictures_go_as_data_urls_without_loss(server):
     picture = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
-    answers = EndpointMllm(client(server)).answer([picture], ["what is it?"], max_new_tokens=5)
+    asked = [Question((picture,), "what is it?")]
+    answers = EndpointMllm(client(server)).answer(asked, max_new_tokens=5)
     assert answers == ["echo: what is it?"]
     (part, text) = server.asked[0]["messages"][0]["content"]
     assert text["text"] == "what is it?"
@@ -146,7 +148,7 @@ def test_yes_counts_one_and_no_counts_none(server):
     server.script = [completion(text) for text in ("**Yes**", "No, it is odd.", "Perhaps.")]
     picture = np.zeros((4, 6, 3), np.uint8)
     mllm = EndpointMllm(client(server, concurrent_requests=1))
-    answers = mllm.yes_probability([picture] * 3, ["a?", "b?", "c?"])
+    answers = mllm.yes_probability([Question((picture,), text) for text in ("a?", "b?", "c?")])
     np.testing.assert_array_equal(answers, [1, 0, np.nan])
     assert all(asked["temperature"] == 0 for asked in server.asked)
 

@@ -71,7 +71,7 @@ class FakeMatcher:
 
 
 class FakeMllm:
-    def answer(self, pictures, questions, max_new_tokens):
+    def answer(self, questions, max_new_tokens):
         return [f"thing {n}" for n, _ in enumerate(questions)]
 
 

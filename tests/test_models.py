@@ -21,6 +21,7 @@ from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.models.families.sam import SamConfig, SegmentAnything, build_sam
 from imgdiff.models.families.sdxl import StableDiffusionXl, load_prompt_limit
 from imgdiff.models.loading import device_of, dtype_of
+from imgdiff.models.roles import Question
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, ROLES, Checkpoint, bind
 from imgdiff.text.answers import read_yes_no
 from imgdiff.text.prompts import EXISTS
@@ -355,11 +356,12 @@ class TestMllm:
         things = [scene.objects[0].category for scene in scenes[:4]]
         things += [next(c for c in CATEGORIES if c not in seen) for seen in there[4:]]
         asked = [EXISTS.format(thing=with_article(thing)) for thing in things]
-        answers = mllm.answer(pictures, asked, 4)
-        found = mllm.yes_probability(pictures, asked)
+        asked = [Question((one,), text) for one, text in zip(pictures, asked, strict=True)]
+        answers = mllm.answer(asked, 4)
+        found = mllm.yes_probability(asked)
         assert {read_yes_no(answer) for answer in answers} == {True, False}
         assert [read_yes_no(answer) for answer in answers] == (found > 0.5).tolist()
-        assert mllm.yes_probability(pictures[:1], asked[:1]) == pytest.approx(found[:1], abs=1e-4)
+        assert mllm.yes_probability(asked[:1]) == pytest.approx(found[:1], abs=1e-4)
 
 
 class TestNsfwClassifier:

@@ -13,6 +13,7 @@ from embedded.perception import object_crops, recipe_params
 from imgdiff.data import images
 from imgdiff.data.rows import Region
 from imgdiff.models.families.image_text_to_text import ImageTextToText
+from imgdiff.models.roles import Question
 from imgdiff.operators.difference_captions.difference_caption_mapper import DifferenceCaptionMapper
 from imgdiff.operators.difference_captions.region_caption_mapper import RegionCaptionMapper
 from imgdiff.testing import make_row
@@ -185,8 +186,8 @@ def _answered(
 def _answers(
     mllm: ImageTextToText, pictures: Sequence[np.ndarray], questions: Sequence[str]
 ) -> list[str]:
+    asked = [Question((picture,), text) for picture, text in zip(pictures, questions, strict=True)]
     said: list[str] = []
-    for start in track(range(0, len(pictures), BATCH), "answers", transient=True):
-        some = slice(start, start + BATCH)
-        said += mllm.answer(pictures[some], questions[some], MAX_NEW_TOKENS)
+    for start in track(range(0, len(asked), BATCH), "answers", transient=True):
+        said += mllm.answer(asked[start : start + BATCH], MAX_NEW_TOKENS)
     return said

@@ -8,6 +8,7 @@ import torch
 
 from imgdiff.data.conversations import IMAGE
 from imgdiff.models.families.image_text_to_text import ImageTextToText
+from imgdiff.models.roles import Question
 from imgdiff.training.answers import IGNORED, collate, encode_example
 from imgdiff.training.conversations import TrainingExample
 
@@ -17,24 +18,24 @@ def with_options(question: str, options: Sequence[str]) -> str:
     return "\n".join((question, *options))
 
 
-def choose(
-    mllm: ImageTextToText, pictures: Sequence[np.ndarray], texts: Sequence[str], limit: int = 0
-) -> list[str]:
-    """Of each text's options the likeliest as an answer to its question.
+def choose(mllm: ImageTextToText, questions: Sequence[Question], limit: int = 0) -> list[str]:
+    """Of each question's options the likeliest as an answer to it.
 
     Args:
-        pictures: [H, W, 3] uint8 RGB, one for each text.
-        texts: as `with_options` makes them; all have as many options.
+        questions: about one picture each, their texts as `with_options` makes them; all have as
+            many options.
         limit: of new tokens, which `imgdiff.evaluation.asking.ask` names; an option has its own
             length.
     """
-    split = [text.split("\n") for text in texts]
+    split = [question.text.split("\n") for question in questions]
     examples = [
-        TrainingExample("", [picture], [("user", f"{IMAGE}\n{question}"), ("assistant", option)])
-        for picture, (question, *options) in zip(pictures, split, strict=True)
+        TrainingExample(
+            "", [*asked.pictures], [("user", f"{IMAGE}\n{text}"), ("assistant", option)]
+        )
+        for asked, (text, *options) in zip(questions, split, strict=True)
         for option in options
     ]
-    chances = likelihoods(mllm, examples).reshape(len(texts), -1)
+    chances = likelihoods(mllm, examples).reshape(len(questions), -1)
     return [options[k] for (_, *options), k in zip(split, chances.argmax(1), strict=True)]
 
 

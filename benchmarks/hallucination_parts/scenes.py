@@ -12,6 +12,7 @@ from rich.progress import track
 from imgdiff.evaluation import pope, toyland
 from imgdiff.evaluation.chair import load_vocabulary
 from imgdiff.models.families.image_text_to_text import ImageTextToText
+from imgdiff.models.roles import Question
 from imgdiff.text import prompts
 from imgdiff.training.answers import collate, encode_example
 from imgdiff.training.conversations import TrainingExample
@@ -143,7 +144,8 @@ class HeldOutScenes:
         said: list[str] = []
         for start in self._batches(len(images), what):
             some = slice(start, start + BATCH)
-            said += mllm.answer([self.picture(name) for name in images[some]], texts[some], longest)
+            asked = zip(images[some], texts[some], strict=True)
+            said += mllm.answer([Question((self.picture(n),), text) for n, text in asked], longest)
         return said
 
     @staticmethod

@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from imgdiff.models.families.image_text_to_text import ImageTextToText
+from imgdiff.models.roles import Question
 from imgdiff.text import prompts
 from imgdiff.training.seed.distortion import diffuse, noise_like
 from imgdiff.training.seed.losses import purified
@@ -48,7 +49,7 @@ def captioning(
 
     contrast: noise step, alpha and beta of contrastive decoding, or None for plain decoding.
     """
-    batch = mllm.batch(pictures, [prompts.SCENE] * len(pictures))
+    batch = mllm.batch([Question((picture,), prompts.SCENE) for picture in pictures])
     how = {"do_sample": False, "min_new_tokens": TOKENS, "max_new_tokens": TOKENS}
 
     @torch.inference_mode()

@@ -15,6 +15,7 @@ from torch import Tensor
 from imgdiff.evaluation import pope
 from imgdiff.evaluation.annotations import Annotated
 from imgdiff.models.families.image_text_to_text import ImageTextToText
+from imgdiff.models.roles import Question
 from imgdiff.toyland.scenes import Scene, draw, generator, sample_scene
 from imgdiff.training.seed.distortion import diffuse, noise_like
 
@@ -94,7 +95,7 @@ def _scene_logits(
 ) -> Tensor:
     """[N, V] of questions, each about the picture whose number `owners` gives."""
     image = mllm.model.config.image_token_id
-    batch = mllm.batch(pictures, [texts[0]] * len(pictures))
+    batch = mllm.batch([Question((picture,), texts[0]) for picture in pictures])
     until = int((batch["input_ids"][0] == image).nonzero().max()) + 1
     pixels = batch["pixel_values"]
     if noise_step is not None:

@@ -12,8 +12,9 @@ from rich.progress import Progress
 from imgdiff.data.images import load_rgb
 from imgdiff.errors import RefusedError, RowError
 from imgdiff.evaluation.annotations import read_lines
+from imgdiff.models.roles import Question
 
-Answerer = Callable[[Sequence[np.ndarray], Sequence[str], int], list[str]]  # as `Mllm.answer`
+Answerer = Callable[[Sequence[Question], int], list[str]]  # as `Mllm.answer`
 Loader = Callable[[str], np.ndarray]  # name of an image -> [H, W, 3] uint8 RGB
 
 
@@ -59,8 +60,8 @@ def ask(
         for start in range(0, len(left), batch_size):
             assert answer is not None
             some = left[start : start + batch_size]
-            pictures = [load(prompt.image) for prompt in some]
-            said = answer(pictures, [prompt.text for prompt in some], max_new_tokens)
+            questions = [Question((load(prompt.image),), prompt.text) for prompt in some]
+            said = answer(questions, max_new_tokens)
             answers |= {prompt.id: text for prompt, text in zip(some, said, strict=True)}
             _keep(kept, some, said)
             progress.update(bar, advance=len(some))

@@ -19,6 +19,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from imgdiff.data.images import encode_png
 from imgdiff.data.readers.base import utf8
 from imgdiff.errors import RowError, StoppedError
+from imgdiff.models.roles import Question
 from imgdiff.models.zoo import Endpoint
 from imgdiff.store.files import write_atomic
 from imgdiff.text.answers import read_yes_no
@@ -136,14 +137,14 @@ class ChatClient:
         return answer.strip()
 
 
-def user_message(text: str, picture: np.ndarray | None = None) -> list[dict[str, Any]]:
-    """A conversation of one question, with a picture ([H, W, 3] uint8 RGB) as data URL."""
-    content: list[dict[str, Any]] = []
-    if picture is not None:
-        data = base64.b64encode(encode_png(picture)["bytes"]).decode()
-        url = f"data:image/png;base64,{data}"
-        content.append({"type": "image_url", "image_url": {"url": url}})
-    return [{"role": "user", "content": [*content, {"type": "text", "text": text}]}]
+def user_message(text: str, pictures: Sequence[np.ndarray] = ()) -> list[dict[str, Any]]:
+    """A conversation of one question, with pictures ([H, W, 3] uint8 RGB) as data URLs."""
+    shown = [{"type": "image_url", "image_url": {"url": _data_url(each)}} for each in pictures]
+    return [{"role": "user", "content": [*shown, {"type": "text", "text": text}]}]
+
+
+def _data_url(picture: np.ndarray) -> str:
+    return f"data:image/png;base64,{base64.b64encode(encode_png(picture)['bytes']).decode()}"
 
 
 class EndpointMllm:
@@ -152,19 +153,15 @@ class EndpointMllm:
     def __init__(self, client: ChatClient) -> None:
         self._client = client
 
-    def answer(
-        self, pictures: Sequence[np.ndarray], questions: Sequence[str], max_new_tokens: int
-    ) -> list[str]:
-        """One answer for each picture ([H, W, 3] uint8 RGB) and the question beside it."""
-        asked = [user_message(q, p) for p, q in zip(pictures, questions, strict=True)]
+    def answer(self, questions: Sequence[Question], max_new_tokens: int) -> list[str]:
+        """One answer for each question."""
+        asked = [user_message(question.text, question.pictures) for question in questions]
         return self._client.ask(asked, max_tokens=max_new_tokens, temperature=0.0)
 
-    def yes_probability(
-        self, pictures: Sequence[np.ndarray], questions: Sequence[str]
-    ) -> np.ndarray:
+    def yes_probability(self, questions: Sequence[Question]) -> np.ndarray:
         """[N] float32: 1 where the answer is yes, 0 for no, NaN for neither. What a server makes of
         a token's probability differs from one to the next, so the word alone counts."""
-        said = [read_yes_no(text) for text in self.answer(pictures, questions, WORD_TOKENS)]
+        said = [read_yes_no(text) for text in self.answer(questions, WORD_TOKENS)]
         return np.array([np.nan if yes is None else yes for yes in said], np.float32)
 
 

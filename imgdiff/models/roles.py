@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -54,18 +55,21 @@ class Segmenter(Protocol):
         best first."""
 
 
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Asks `text` about pictures ([H, W, 3] uint8 RGB), which are shown before it in this order."""
+
+    pictures: tuple[np.ndarray, ...]
+    text: str
+
+
 class Mllm(Protocol):
     """Answers questions about pictures."""
 
-    def answer(
-        self, pictures: Sequence[np.ndarray], questions: Sequence[str], max_new_tokens: int
-    ) -> list[str]:
-        """One answer for each picture ([H, W, 3] uint8 RGB) and the question beside it, by greedy
-        decoding."""
+    def answer(self, questions: Sequence[Question], max_new_tokens: int) -> list[str]:
+        """One answer for each question, by greedy decoding."""
 
-    def yes_probability(
-        self, pictures: Sequence[np.ndarray], questions: Sequence[str]
-    ) -> np.ndarray:
+    def yes_probability(self, questions: Sequence[Question]) -> np.ndarray:
         """[N] float32 in [0, 1]: how likely the answer is yes; NaN where it is neither yes nor
         no."""
 

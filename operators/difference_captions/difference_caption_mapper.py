@@ -8,6 +8,7 @@ from pydantic import Field
 from imgdiff.data import images
 from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
+from imgdiff.models.roles import Question
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.text import prompts
 from imgdiff.text.answers import as_phrase, is_refusal
@@ -44,15 +45,15 @@ class DifferenceCaptionMapper(Mapper):
         self.mllm = models.mllm()
 
     def process(self, rows: Sequence[Row]) -> None:
-        seen, asked, regions = [], [], []
+        asked, regions = [], []
         for row in rows:
             pictures = images.load_pair(row)
             for region in row.kept_regions:
                 marked = [images.shrink(images.draw_box(p, region.box_xyxy)) for p in pictures]
-                seen.append(images.pad_to_square(images.side_by_side(*marked)))
-                asked.append(self._question(region))
+                joined = images.pad_to_square(images.side_by_side(*marked))
+                asked.append(Question((joined,), self._question(region)))
                 regions.append(region)
-        answers = self.mllm.answer(seen, asked, self.params.max_new_tokens) if regions else []
+        answers = self.mllm.answer(asked, self.params.max_new_tokens) if regions else []
         for region, answer in zip(regions, answers, strict=True):
             region.difference = answer
             if is_refusal(answer):

@@ -10,6 +10,7 @@ from pydantic import Field
 from imgdiff.data import images
 from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
+from imgdiff.models.roles import Question
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.text import prompts
 from imgdiff.text.answers import is_refusal
@@ -48,14 +49,14 @@ class RegionCaptionMapper(Mapper):
         self.mllm = models.mllm()
 
     def process(self, rows: Sequence[Row]) -> None:
-        seen, asked, regions = [], [], []
+        asked, regions = [], []
         for row in rows:
             pictures = images.load_pair(row)
             for region in row.kept_regions:
                 regions.append(region)
-                seen += [self._view(picture, region) for picture in pictures]
-                asked += [self._question(pictures[0], region)] * 2
-        answers = self.mllm.answer(seen, asked, self.params.max_new_tokens) if regions else []
+                text = self._question(pictures[0], region)
+                asked += [Question((self._view(each, region),), text) for each in pictures]
+        answers = self.mllm.answer(asked, self.params.max_new_tokens) if regions else []
         for region, caption_a, caption_b in zip(regions, answers[0::2], answers[1::2], strict=True):
             region.caption_a, region.caption_b = caption_a, caption_b
             if is_refusal(caption_a) or is_refusal(caption_b):

@@ -8,6 +8,7 @@ from pydantic import Field
 from imgdiff.data import images
 from imgdiff.data.rows import Row
 from imgdiff.models import Models
+from imgdiff.models.roles import Question
 from imgdiff.operator import Filter, Params, register
 from imgdiff.text import prompts
 
@@ -39,7 +40,8 @@ class NaturalnessFilter(Filter):
         import numpy as np
 
         pictures = [images.load_rgb(row[key]) for row in rows for key in self.reads]
-        found = self.mllm.yes_probability(pictures, [self.params.prompt] * len(pictures))
+        asked = [Question((picture,), self.params.prompt) for picture in pictures]
+        found = self.mllm.yes_probability(asked)
         for row, smaller in zip(rows, np.minimum(found[0::2], found[1::2]), strict=True):
             if np.isnan(smaller):
                 row.reject(self.name, "answer_form", "the model said neither yes nor no")

@@ -7,6 +7,7 @@ from pydantic import Field
 from imgdiff.data import images
 from imgdiff.data.rows import Row
 from imgdiff.models import Models
+from imgdiff.models.roles import Question
 from imgdiff.operator import Mapper, Params, register
 from imgdiff.text import prompts
 from imgdiff.text.answers import is_refusal
@@ -41,7 +42,8 @@ class SceneCaptionMapper(Mapper):
         pictures = [
             images.pad_to_square(images.shrink(images.load_rgb(row["image_a"]))) for row in rows
         ]
-        answers = self.mllm.answer(pictures, [p.prompt] * len(rows), p.max_new_tokens)
+        asked = [Question((picture,), p.prompt) for picture in pictures]
+        answers = self.mllm.answer(asked, p.max_new_tokens)
         for row, answer in zip(rows, answers, strict=True):
             row["caption_a"], row["prompt"] = answer, p.prompt
             if is_refusal(answer):

@@ -12,6 +12,7 @@ from imgdiff.data import images
 from imgdiff.data.conversations import IMAGE
 from imgdiff.data.rows import Region, Row
 from imgdiff.evaluation import pope, toyland
+from imgdiff.models.roles import Question
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS
 from imgdiff.text import prompts
 from imgdiff.toyland.captions import difference, phrase
@@ -132,11 +133,11 @@ class TestChoosing:
         pair = replaced_pair(generator("test", 0))
         crop = images.square_crop(pair.images[0], tuple(pair.boxes_xyxy[0]))
         right, wrong = (f"{phrase(thing).capitalize()}." for thing in (pair.old, pair.new))
-        texts = [
-            choosing.with_options(prompts.REGION["crop"], options)
+        asked = [
+            Question((crop,), choosing.with_options(prompts.REGION["crop"], options))
             for options in ((right, wrong), (wrong, right))
         ]
-        assert choosing.choose(mllm, [crop, crop], texts) == [right, right]
+        assert choosing.choose(mllm, asked) == [right, right]
 
     def test_likelihoods_do_not_depend_on_what_shares_the_batch(self, mllm):
         examples = [
@@ -214,7 +215,8 @@ def test_a_finetuned_model_lies_where_the_benchmark_looks_for_it(tmp_path):
     settings = models.Settings(steps=1)
     model = models.finetuned(tmp_path / "a", start, [{"llava": str(file)}], 0, settings)
     assert models.finetuned(tmp_path / "a", start, [{"llava": str(file)}], 0, settings) == model
-    (answer,) = models.load(model).answer([questions.load("alone-0-a")], [prompts.SCENE], 24)
+    asked = Question((questions.load("alone-0-a"),), prompts.SCENE)
+    (answer,) = models.load(model).answer([asked], 24)
     assert " on the " in answer
 
 

@@ -8,6 +8,7 @@ from hallucination_parts.yes_no import counts, exam, first_logits, verdicts
 
 from imgdiff.evaluation import pope
 from imgdiff.models.families.image_text_to_text import ImageTextToText
+from imgdiff.models.roles import Question
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.toyland.scenes import draw
 
@@ -43,8 +44,9 @@ def test_counts(questions):
 def test_the_same_answers_as_one_question_at_a_time(questions, mllm):
     short = verdicts(mllm, first_logits(mllm, questions).argmax(-1))
     some = range(0, len(questions.asked), 3)
-    pictures = [draw(questions.scenes[questions.asked[k][0]]).image for k in some]
-    said = mllm.answer(pictures, [questions.asked[k][1] for k in some], 8)
+    asked = [questions.asked[k] for k in some]
+    shown = [Question((draw(questions.scenes[scene]).image,), text) for scene, text in asked]
+    said = mllm.answer(shown, 8)
     assert [pope.official_rule(answer, True) for answer in said] == short[some].tolist()
 
 

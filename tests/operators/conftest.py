@@ -71,16 +71,19 @@ class FakeMllm:
         self.say = lambda picture, question: f"A thing of level {level(picture)}."
         self.pictures, self.questions = [], []
 
-    def answer(self, pictures, questions, max_new_tokens):
-        self.pictures += pictures
-        self.questions += questions
-        return [self.say(p, q) for p, q in zip(pictures, questions, strict=True)]
+    def answer(self, questions, max_new_tokens):
+        self._note(questions)
+        return [self.say(q.pictures[0], q.text) for q in questions]
 
-    def yes_probability(self, pictures, questions):
+    def yes_probability(self, questions):
         """The level of a picture in percent; NaN from level 200 on."""
-        self.questions += questions
-        levels = np.array([level(picture) for picture in pictures], np.float32)
+        self._note(questions)
+        levels = np.array([level(question.pictures[0]) for question in questions], np.float32)
         return np.where(levels < 200, levels / 100, np.nan)
+
+    def _note(self, questions):
+        self.pictures += [picture for question in questions for picture in question.pictures]
+        self.questions += [question.text for question in questions]
 
 
 class FakeNsfwClassifier:

@@ -13,6 +13,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 import imgdiff
 from imgdiff.errors import RefusedError
 from imgdiff.models.families.image_text_to_text import ImageTextToText
+from imgdiff.models.roles import Question
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.toyland.scenes import draw, generator, sample_scene
 from imgdiff.training.check import check_training
@@ -107,7 +108,7 @@ class TestEmbedded:
     def test_it_answers(self, done):
         mllm = ImageTextToText.load(Checkpoint(name=str(done.model)))
         picture = draw(sample_scene(generator("test", 0))).image
-        assert mllm.answer([picture], ["Describe this image."], 24)[0]
+        assert mllm.answer([Question((picture,), "Describe this image.")], 24)[0]
 
     def test_every_term_is_in_the_curve(self, done):
         names = {line.split(",")[1] for line in (done.path / "curve.csv").read_text().splitlines()}

@@ -17,6 +17,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from imgdiff import cli as imgdiff
 from imgdiff.models.families.image_text_to_text import ImageTextToText
+from imgdiff.models.roles import Question
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.run import COMPLETE, REFUSED, STOPPED
 from imgdiff.training import fitting
@@ -102,7 +103,7 @@ class TestRecipes:
         assert "steps: 1" in capsys.readouterr().out
         model = ImageTextToText.load(Checkpoint(name=str(tmp_path / "out" / "model")))
         picture = np.zeros((40, 40, 3), np.uint8)
-        assert len(model.answer([picture], ["What colour?"], 5)) == 1
+        assert len(model.answer([Question((picture,), "What colour?")], 5)) == 1
         before = load_file(models[name] / "model.safetensors")
         after = load_file(tmp_path / "out" / "model" / "model.safetensors")
         changed = {key for key in before if not torch.equal(before[key].bfloat16(), after[key])}

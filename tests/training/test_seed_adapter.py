@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from imgdiff.errors import RefusedError
 from imgdiff.models.families.image_text_to_text import ImageTextToText
+from imgdiff.models.roles import Question
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.toyland.scenes import draw, generator, sample_scene
 from imgdiff.training.lora import merged
@@ -32,7 +33,7 @@ def mllm(checkpoint):
 @torch.no_grad()
 def logits(mllm, model):
     picture = draw(sample_scene(generator("test", 0))).image
-    return model(**mllm.batch([picture], ["What differs?"])).logits
+    return model(**mllm.batch([Question((picture,), "What differs?")])).logits
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from transformers import AutoProcessor
 import imgdiff
 from imgdiff.errors import RefusedError, RowError, StoppedError
 from imgdiff.models.families.image_text_to_text import ImageTextToText
+from imgdiff.models.roles import Question
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
 from imgdiff.recipe.source import RecipeError
 from imgdiff.toyland.make import write_questions
@@ -207,7 +208,7 @@ def test_the_first_step_at_full_size(recipe, save, data, tmp_path):
     assert math.isfinite(curve(done, "loss")[0])
     picture = draw(sample_scene(generator("test", 0))).image
     ImageTextToText.load(Checkpoint(name=str(done.model), dtype="bfloat16")).answer(
-        [picture], ["What?"], 2
+        [Question((picture,), "What?")], 2
     )
     adapter = load_file(done.path / "adapter" / "adapter_model.safetensors")
     assert all(weight.abs().sum() > 0 for name, weight in adapter.items() if "lora_B" in name)
@@ -224,7 +225,7 @@ def test_the_embedded_model_comes_closer_to_what_is_purified(tmp_path, data):
     assert sum(purged[-3:]) < 0.8 * sum(purged[:3])
     picture = draw(sample_scene(generator("test", 0))).image
     mllm = ImageTextToText.load(Checkpoint(name=str(done.model)))
-    assert mllm.answer([picture], ["Describe this image."], 24)[0].endswith(".")
+    assert mllm.answer([Question((picture,), "Describe this image.")], 24)[0].endswith(".")
     assert weights(done.model).keys() == weights(EMBEDDED_WEIGHTS / "mllm").keys()
 
 

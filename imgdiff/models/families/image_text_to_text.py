@@ -1,5 +1,5 @@
-"""The mllm role: answers a question about a picture (any image-text-to-text model of
-transformers)."""
+"""The mllm role: answers questions about pictures, by any image-text-to-text model of
+transformers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from imgdiff.models.loading import device_of, place, weights
+from imgdiff.models.roles import Question
 from imgdiff.models.zoo import Checkpoint
 
 
@@ -35,16 +36,15 @@ class ImageTextToText:
     @torch.inference_mode()
     def answer(
         self,
-        pictures: Sequence[np.ndarray],
-        questions: Sequence[str],
+        questions: Sequence[Question],
         max_new_tokens: int,
         temperature: float = 0.0,
     ) -> list[str]:
-        """One answer for each picture ([H, W, 3] uint8 RGB) and the question beside it.
+        """One answer for each question.
 
         temperature: 0 is greedy; above it tokens are sampled, all of them, with torch's generator.
         """
-        batch = self.batch(pictures, questions)
+        batch = self.batch(questions)
         how: dict[str, Any] = {"do_sample": False}
         if temperature > 0:
             how = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
@@ -53,13 +53,11 @@ class ImageTextToText:
         return [text.strip() for text in self.processor.batch_decode(new, skip_special_tokens=True)]
 
     @torch.inference_mode()
-    def yes_probability(
-        self, pictures: Sequence[np.ndarray], questions: Sequence[str]
-    ) -> np.ndarray:
+    def yes_probability(self, questions: Sequence[Question]) -> np.ndarray:
         """[N] float32 in [0, 1]: how likely an answer begins with yes, of those that begin with yes
         or no."""
         made = self.model.generate(
-            **self.batch(pictures, questions),
+            **self.batch(questions),
             do_sample=False,
             max_new_tokens=1,
             output_logits=True,
@@ -76,22 +74,10 @@ class ImageTextToText:
         coded = [tokenizer.encode(form, add_special_tokens=False) for form in forms]
         return sorted({tokens[0] for tokens in coded if len(tokens) == 1})
 
-    def batch(self, pictures: Sequence[np.ndarray], questions: Sequence[str]) -> Any:
-        """Pictures and questions as conversations, padded on the left, on the model's device."""
-        conversations = [
-            [
-                {
-                    "role": "user",
-                    "content": [
-                        {"type": "image", "image": Image.fromarray(picture)},
-                        {"type": "text", "text": question},
-                    ],
-                }
-            ]
-            for picture, question in zip(pictures, questions, strict=True)
-        ]
+    def batch(self, questions: Sequence[Question]) -> Any:
+        """Questions as conversations, padded on the left, on the model's device."""
         batch = self.processor.apply_chat_template(
-            conversations,
+            [[_message(question)] for question in questions],
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
@@ -102,3 +88,8 @@ class ImageTextToText:
         ).to(self.model.device)
         batch["pixel_values"] = batch["pixel_values"].to(self.model.dtype)
         return batch
+
+
+def _message(question: Question) -> dict[str, Any]:
+    shown = [{"type": "image", "image": Image.fromarray(each)} for each in question.pictures]
+    return {"role": "user", "content": [*shown, {"type": "text", "text": question.text}]}

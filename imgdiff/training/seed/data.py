@@ -9,6 +9,7 @@ import numpy as np
 
 from imgdiff.data.conversations import IMAGE
 from imgdiff.errors import RefusedError, RowError
+from imgdiff.models.roles import Question
 from imgdiff.training.answers import encode_example
 from imgdiff.training.conversations import Examples, TrainingExample
 from imgdiff.training.mixing import Drawn
@@ -40,6 +41,10 @@ class PictureQuestion:
     name: str
     picture: np.ndarray
     text: str
+
+    @property
+    def asked(self) -> Question:
+        return Question((self.picture,), self.text)
 
     def answered(self, answer: str) -> TrainingExample:
         turns = [("user", f"{IMAGE}\n{self.text}"), ("assistant", answer)]

@@ -73,9 +73,8 @@ class AnswerWatch:
     def _ask(self, mllm: ImageTextToText) -> list[str]:
         answers: list[str] = []
         for start in range(0, len(self._questions), BATCH):
-            some = self._questions[start : start + BATCH]
-            pictures, texts = [q.picture for q in some], [q.text for q in some]
-            answers += mllm.answer(pictures, texts, self.bounds.max_new_tokens)
+            some = [q.asked for q in self._questions[start : start + BATCH]]
+            answers += mllm.answer(some, self.bounds.max_new_tokens)
         return answers
 
 

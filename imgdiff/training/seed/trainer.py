@@ -61,9 +61,8 @@ class DistillationTrainer(Trainer):
     def _answered(self, model: Any, questions: list[PictureQuestion]) -> dict[str, Tensor]:
         """The student's own answers to the questions, as a batch on its device."""
         recipe, training = self._recipe, model.training
-        pictures, texts = [q.picture for q in questions], [q.text for q in questions]
         answers = ImageTextToText(model, self._processor).answer(
-            pictures, texts, recipe.max_new_tokens, recipe.temperature
+            [q.asked for q in questions], recipe.max_new_tokens, recipe.temperature
         )
         model.train(training)
         told = [q.answered(answer) for q, answer in zip(questions, answers, strict=True)]
