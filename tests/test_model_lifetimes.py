@@ -1,4 +1,5 @@
-"""Models are in memory for one phase: when another one loads its own, none of before is alive."""
+"""While a phase works, no model is in memory but those that it uses; what it shares with the phase
+before is not loaded again."""
 
 import weakref
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from imgdiff import run
+from imgdiff.engine.shards import Worker
 from imgdiff.models import Models
 from imgdiff.recipe.check import check
 
@@ -27,27 +29,31 @@ PHASES = [
 
 
 class Loads:
-    """What every phase has loaded, by weak references; `held`: what of other phases was alive as a
-    phase loaded a model."""
+    """What a run has loaded, by weak references; `held`: what was alive as a phase began to work
+    that it does not use."""
 
     def __init__(self, monkeypatch):
         self.made, self.held = [], set()
-        self.get = Models._get
+        self.get, self.set_up = Models._get, Worker._set_up
         monkeypatch.setattr(Models, "_get", lambda *given: self.load(*given))
+        monkeypatch.setattr(Worker, "_set_up", lambda worker: self.begin(worker))
 
-    def load(self, models, role, *others):
-        self.held.update(name for name, owner in self.alive() if owner is not models)
-        made = self.get(models, role, *others)
-        if id(made) not in {id(part()) for _, part, _ in self.made}:
-            self.made += [(role, weakref.ref(part), weakref.ref(models)) for part in parts(made)]
+    def load(self, models, role):
+        made = self.get(models, role)
+        if id(made) not in {id(part()) for _, part in self.made}:
+            self.made += [(role, weakref.ref(part)) for part in parts(made)]
         return made
 
+    def begin(self, worker):
+        self.set_up(worker)
+        self.held |= {role for role in self.alive() if role not in worker.task.phase.roles}
+
     def alive(self):
-        return [(role, owner()) for role, part, owner in self.made if part() is not None]
+        return [role for role, part in self.made if part() is not None]
 
     @property
     def roles(self):
-        return [role for role, _, _ in self.made]
+        return [role for role, _ in self.made]
 
 
 def parts(model):
@@ -91,7 +97,7 @@ def test_no_model_outlives_its_phase(project, fakes, monkeypatch):
     loads = Loads(monkeypatch)
     project.write_recipe(process=PHASES, limit=8, shard_rows=4)
     assert run.main(["mine.yaml"]) == run.COMPLETE
-    assert loads.roles == ["clip", "matcher", "clip", "mllm", "matcher", "clip"]
+    assert loads.roles == ["clip", "matcher", "clip", "mllm"]  # light_areas has none
     assert loads.held == set()
     assert loads.alive() == []
 

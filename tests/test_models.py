@@ -274,7 +274,7 @@ class TestModels:
         models = Models({"clip": Checkpoint(name="a/clip", family="clip")})
         assert models.clip() is models.clip()
         assert loads == ["a/clip"]
-        models.close()
+        models.release()
         models.clip()
         assert loads == ["a/clip"] * 2
 

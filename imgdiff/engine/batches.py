@@ -1,7 +1,6 @@
 """Batches of rows through one operator: a bad row is isolated by halving, and it alone pays."""
 
 import logging
-import sys
 import time
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ from imgdiff.data.readers.base import utf8
 from imgdiff.data.rows import Row
 from imgdiff.data.storable import Checks, misfit, usual_checks
 from imgdiff.engine.faults import explained, raise_what_stops
+from imgdiff.models.memory import free_gpu_memory
 from imgdiff.operator import Operator
 from imgdiff.recipe.plan import written_columns
 from imgdiff.store.tally import Tally
@@ -72,7 +72,7 @@ class Batches:
         return self._isolate(rows[:middle]) + self._isolate(rows[middle:])
 
     def _shrink(self, failed_size: int) -> None:
-        _free_gpu_memory()
+        free_gpu_memory()
         fits = (failed_size + 1) // 2
         if fits < min(self.size, failed_size):
             self.size = fits
@@ -137,9 +137,3 @@ def tally(operator: Operator, given: Sequence[Row], made: Sequence[Row]) -> Tall
     for name in operator.region_scores:
         done.widen(name, [region.scores[name] for region in regions if name in region.scores])
     return done
-
-
-def _free_gpu_memory() -> None:
-    torch = sys.modules.get("torch")  # without it, it was not the GPU's memory
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()

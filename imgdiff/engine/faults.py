@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from imgdiff.data.readers.base import utf8
 from imgdiff.errors import BrokenDeviceError, RowError, StoppedError
 from imgdiff.models import Models
+from imgdiff.models.memory import is_out_of_memory
 from imgdiff.operator import Operator
 from imgdiff.store.files import is_disk_full
 
@@ -38,11 +39,6 @@ def explained(error: BaseException) -> tuple[str, str]:
     if is_out_of_memory(error):
         return "out_of_memory", first_line(text)
     return "operator_error", f"{type(error).__name__}: {first_line(text)}"
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    by_text = isinstance(error, RuntimeError) and "out of memory" in text_of(error)
-    return by_text or isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def set_up(phase: str, operators: Iterable[Operator], models: Models) -> None:

@@ -1,11 +1,14 @@
-"""The local engine: one process, phase after phase, with the models of one phase in memory."""
+"""The local engine: one process, phase after phase, with the models of one phase in memory.
+
+What the next phase uses too stays: it would have to be in memory there anyway.
+"""
 
 import threading
 from contextlib import closing
 
 from imgdiff.console.progress import Progress
 from imgdiff.data.input import Input
-from imgdiff.engine.shards import Worker, tasks
+from imgdiff.engine.shards import Worker, models_of, tasks
 from imgdiff.errors import StoppedError
 from imgdiff.recipe.plan import Plan
 from imgdiff.store.run_dir import RunDir
@@ -19,10 +22,12 @@ def run(
     Raises:
         StoppedError: `stop` was set, a model cannot be loaded, or the disk is nearly full.
     """
-    for task in tasks(plan, folder.files):
+    todo = tasks(plan, folder.files)
+    models = models_of(plan.models, folder.files)
+    for place, task in enumerate(todo):
         number, name = task.number, task.phase.name
         progress.begin_phase(name, folder.shard_count, folder.manifests(number))
-        with closing(Worker(task)) as worker:
+        with closing(Worker(task, models)) as worker:
             for shard in folder.todo(number):
                 if stop.is_set():
                     raise StoppedError(folder.where_it_stands())
@@ -30,3 +35,5 @@ def run(
                 manifest = worker.run(shard, source.part(*folder.span(shard)))
                 folder.complete(number, shard, manifest)
                 progress.end_shard(name, shard, manifest)
+        following = todo[place + 1].models if place + 1 < len(todo) else {}
+        models.release(kept=following)

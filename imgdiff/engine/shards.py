@@ -1,7 +1,7 @@
 """One shard through one phase: what a worker of either engine does."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,13 +53,19 @@ def tasks(plan: Plan, files: ShardFiles) -> list[Task]:
     ]
 
 
-class Worker:
-    """Does shards of one phase. Models are loaded when a row first asks for them, and kept until
-    `close`, which drops the operators that hold them."""
+def models_of(bindings: Mapping[str, Binding], files: ShardFiles) -> Models:
+    """The models of a run or of a phase, not yet loaded."""
+    return Models(bindings, answers=files.path / ANSWERS)
 
-    def __init__(self, task: Task) -> None:
+
+class Worker:
+    """Does shards of one phase. Models are loaded when a row first asks for them; `close` drops the
+    operators that hold them."""
+
+    def __init__(self, task: Task, models: Models | None = None) -> None:
+        """models: where those of the phase come from, and stay; None: its own."""
         self.task = task
-        self._models = Models(task.models, answers=task.files.path / ANSWERS)
+        self._models = models or models_of(task.models, task.files)
         self._reader: Reader | None = None
         self._operators = [operator.fresh() for operator in task.phase.operators]
         checks = checks_of(own_fields(task.files.info))
@@ -105,9 +111,8 @@ class Worker:
         return manifest
 
     def close(self) -> None:
-        """Free the models, and end the reading. It works no more after that."""
-        del self._operators, self._steps, self._replay
-        self._models.close()
+        """Let go of the models, and end the reading. It works no more after that."""
+        del self._operators, self._steps, self._replay, self._models
         if self._reader:
             self._reader.close()
 

@@ -1,14 +1,13 @@
 """Models by role. An operator asks for `models.clip()` and never learns which checkpoint plays
 it."""
 
-import gc
 import os
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgdiff.models.kinds import family_of
+from imgdiff.models.memory import free_gpu_memory
 from imgdiff.models.zoo import Binding, Checkpoint, Endpoint
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Models:
-    """Loads each role's model on first use and keeps it until `close`."""
+    """Loads each role's model on first use and keeps it until it is released."""
 
     def __init__(self, bindings: Mapping[str, Binding], answers: Path | None = None) -> None:
         """answers: folder in which the answers of servers are kept."""
@@ -58,13 +57,11 @@ class Models:
 
         return self._kept("prompt_limit", lambda: load_prompt_limit(self._checkpoint("diffusion")))
 
-    def close(self) -> None:
-        """Free the models and the GPU memory they held."""
-        self._loaded.clear()
-        gc.collect()
-        torch = sys.modules.get("torch")  # where nothing was loaded, it need not be imported now
-        if torch is not None and torch.cuda.is_available():
-            torch.cuda.empty_cache()
+    def release(self, kept: Collection[str] = ()) -> None:
+        """Free the models and the memory they held, all but those of the roles that are kept."""
+        for key in self._loaded.keys() - {*kept}:
+            del self._loaded[key]
+        free_gpu_memory()
 
     def _get(self, role: str) -> Any:
         binding = self._bindings[role]
