@@ -1,18 +1,19 @@
-"""From latents to pictures and back, a few at a time."""
+"""From latents to pictures and back, as many at a time as fit in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-AT_ONCE = 4
+from imgdiff.editing.costs import coding_bytes
+from imgdiff.models.memory import parts_of
 
 
 @torch.no_grad()
 def decode(pipeline: Any, latents: Tensor) -> Tensor:
-    """Decode latents as the pipeline would, slice by slice.
+    """Decode latents as the pipeline would, in parts.
 
     A picture that overflows in half precision is decoded once more in float32.
 
@@ -48,18 +49,30 @@ def encode(pipeline: Any, images: Tensor) -> Tensor:
     vae, dtype = pipeline.vae, _own_dtype(pipeline.vae)
     pictures = (2 * images - 1).to(vae.device, dtype)
     with _cast(vae, dtype):
-        parts = [vae.encode(part).latent_dist.mode() for part in pictures.split(AT_ONCE)]
+        parts = _in_parts(vae, pictures, 1, lambda part: vae.encode(part).latent_dist.mode())
     mean, deviation = _shift(vae, dtype)
-    latents = (torch.cat(parts) - mean) / deviation * vae.config.scaling_factor
+    latents = (torch.stack(parts) - mean) / deviation * vae.config.scaling_factor
     return latents.to(pipeline.unet.dtype)
 
 
 def _decode_as(dtype: torch.dtype, vae: Any, latents: Tensor) -> Tensor:
     mean, deviation = _shift(vae, dtype)
     latents = latents.to(vae.device, dtype) / vae.config.scaling_factor * deviation + mean
+    scale = 2 ** (len(vae.config.block_out_channels) - 1)  # pixels of a latent
     with _cast(vae, dtype):
-        parts = [vae.decode(part).sample.float().cpu() for part in latents.split(AT_ONCE)]
-    return (torch.cat(parts) / 2 + 0.5).clamp(0, 1)
+        parts = _in_parts(vae, latents, scale, lambda part: vae.decode(part).sample.float().cpu())
+    return (torch.stack(parts) / 2 + 0.5).clamp(0, 1)
+
+
+def _in_parts(
+    vae: Any, given: Tensor, scale: int, work: Callable[[Tensor], Tensor]
+) -> list[Tensor]:
+    """Of [N, ...] as many at once as fit in memory; scale: pixels of a picture to one of `given`,
+    along a side."""
+    cost = coding_bytes(vae, scale**2 * given.shape[2] * given.shape[3])
+    return parts_of(vae).run(
+        list(given), [cost] * len(given), lambda part: list(work(torch.stack(tuple(part))))
+    )
 
 
 def _own_dtype(vae: Any) -> torch.dtype:

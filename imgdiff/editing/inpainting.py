@@ -11,6 +11,7 @@ picture, with as much noise as the step has, outside the mask after every step.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import cv2
@@ -18,8 +19,10 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionXLInpaintPipeline
 
+from imgdiff.editing.costs import drawing_bytes
 from imgdiff.editing.decoding import decode, encode
 from imgdiff.editing.holes import Hole
+from imgdiff.models.memory import parts_of
 
 UNIT = 8  # pixels; diffusers draws sides that are multiples of it
 SHOWN_CHANNELS = 9  # of a UNet that is shown the masked picture, and the mask
@@ -68,7 +71,12 @@ def inpaint(
         batches.setdefault(kind, []).append(place)
     painted = [np.empty(0)] * len(holes)
     for (size, _), places in batches.items():
-        made = _inpaint(pipeline, [holes[k] for k in places], size, steps, guidance, strength)
+        cost = drawing_bytes(pipeline, *size)
+        made = parts_of(pipeline.unet).run(
+            [holes[place] for place in places],
+            [cost] * len(places),
+            partial(_inpaint, pipeline, size, steps, guidance, strength),
+        )
         for place, picture in zip(places, made, strict=True):
             painted[place] = _resized(picture, holes[place].mask.shape)
     return painted
@@ -77,13 +85,13 @@ def inpaint(
 @torch.no_grad()
 def _inpaint(
     pipeline: Any,
-    holes: Sequence[Hole],
     size: tuple[int, int],
     steps: int,
     guidance: float,
     strength: float,
-) -> np.ndarray:
-    """[N, h, w, 3] float32 in [0, 1], all of one size (height, width); either all holes have a
+    holes: Sequence[Hole],
+) -> list[np.ndarray]:
+    """Of each hole [h, w, 3] float32 in [0, 1]. size: height and width; either all holes have a
     negative prompt or none."""
     negative = [hole.negative_prompt for hole in holes]
     pictures = np.stack([_resized(hole.image, size) for hole in holes])  # [N, h, w, 3] uint8
@@ -106,7 +114,7 @@ def _inpaint(
         generator=[torch.Generator("cpu").manual_seed(hole.seed) for hole in holes],
         output_type="latent",
     ).images
-    return decode(pipeline, latents).permute(0, 2, 3, 1).numpy()
+    return list(decode(pipeline, latents).permute(0, 2, 3, 1).numpy())
 
 
 def _inpainter(pipeline: Any) -> Any:

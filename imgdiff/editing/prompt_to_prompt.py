@@ -18,9 +18,11 @@ from torch import Tensor
 
 from imgdiff.editing.attention import EditState, edited
 from imgdiff.editing.blending import blend, blend_mask
+from imgdiff.editing.costs import drawing_bytes
 from imgdiff.editing.decoding import decode
 from imgdiff.editing.edits import EditSource
 from imgdiff.editing.plan import EditPlan
+from imgdiff.models.memory import parts_of
 
 
 def draw_edits(
@@ -65,10 +67,22 @@ def draw_latents(
         For each source [1 + edits, C, h, w], itself first, as the decoder takes them.
 
     Raises:
-        ValueError: before any work, if a caption is longer than the text encoder reads or a span
-            holds no token; after the first blended step, if the UNet has no maps of a blend's size.
+        ValueError: before its part is drawn, if a caption is longer than the text encoder reads or
+            a span holds no token; after the first blended step, if the UNet has no maps of a
+            blend's size.
     """
     side = side or pipeline.default_sample_size * pipeline.vae_scale_factor
+    row = drawing_bytes(pipeline, side, side)
+    return parts_of(pipeline.unet).run(
+        sources,
+        [row * (1 + len(source.edits)) for source in sources],
+        lambda part: _draw_latents(pipeline, part, steps, guidance, side),
+    )
+
+
+def _draw_latents(
+    pipeline: Any, sources: Sequence[EditSource], steps: int, guidance: float, side: int
+) -> list[Tensor]:
     size = side // pipeline.vae_scale_factor
     pipeline.scheduler.set_timesteps(steps)  # some take more of them than they are told
     plan = EditPlan(pipeline.tokenizer, sources, len(pipeline.scheduler.timesteps), (size, size))

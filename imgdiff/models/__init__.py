@@ -63,6 +63,10 @@ class Models:
             del self._loaded[key]
         free_gpu_memory()
 
+    def close(self) -> None:
+        """Free all of them."""
+        self.release()
+
     def _get(self, role: str) -> Any:
         binding = self._bindings[role]
         if isinstance(binding, Endpoint):

@@ -10,6 +10,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +19,7 @@ SHARE = 0.7  # of the free memory that a part may take: estimates are rough, and
 CPU_BYTES = 2 << 30  # that a part may take without a GPU, the same on every machine
 GROWS_AFTER = 8  # parts that went well, until larger ones are tried again
 log = logging.getLogger(__name__)
+_PARTS: "WeakKeyDictionary[torch.nn.Module, Parts]" = WeakKeyDictionary()
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
@@ -85,6 +87,14 @@ class Parts:
         self._went_well += 1
         if self._went_well == GROWS_AFTER:
             self._factor, self._went_well = max(1.0, self._factor / 2), 0
+
+
+def parts_of(model: "torch.nn.Module") -> Parts:
+    """The parts in which a model gets its work: one object for each model, as long as it lives."""
+    if model not in _PARTS:
+        device = next(model.parameters()).device  # no reference to the model itself
+        _PARTS[model] = Parts(type(model).__name__, lambda: free_bytes(device))
+    return _PARTS[model]
 
 
 def free_bytes(device: "torch.device") -> float:

@@ -4,6 +4,7 @@ inverse."""
 import pytest
 import torch
 
+from imgdiff.editing.costs import coding_bytes
 from imgdiff.editing.decoding import decode, encode
 
 
@@ -19,10 +20,17 @@ def half(pipeline):
     pipeline.vae.to(torch.float32)
 
 
-def test_slices_make_the_same_pictures(pipeline, latents):
+def test_parts_make_the_same_pictures(pipeline, latents, monkeypatch):
+    memory_for(2, pipeline, monkeypatch)
     together = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample
     expected = (together / 2 + 0.5).clamp(0, 1)
     torch.testing.assert_close(decode(pipeline, latents), expected, rtol=0, atol=1e-5)
+
+
+def memory_for(count, pipeline, monkeypatch):
+    """So many pictures of 32 x 32 pixels at once, no more."""
+    held = count * coding_bytes(pipeline.vae, 32 * 32)
+    monkeypatch.setattr("imgdiff.models.memory.CPU_BYTES", held)
 
 
 def overflow(monkeypatch, vae, rows_of):
@@ -59,6 +67,7 @@ def test_latents_that_are_nan_stay_nan(half, latents):
 def test_float32_is_not_repeated(pipeline, latents, monkeypatch):
     latents[0] = float("nan")
     calls = overflow(monkeypatch, pipeline.vae, [])
+    memory_for(4, pipeline, monkeypatch)
     decode(pipeline, latents)
     assert calls == [(torch.float32, 4), (torch.float32, 1)]
 

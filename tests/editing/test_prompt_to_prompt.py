@@ -17,6 +17,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from imgdiff.editing import attention, prompt_to_prompt
 from imgdiff.editing.alignment import refinement, replacement, token_range
 from imgdiff.editing.attention import EditState
+from imgdiff.editing.costs import drawing_bytes
 from imgdiff.editing.edits import Edit, EditSource, LocalBlend, Windows, edit_to
 from imgdiff.editing.prompt_to_prompt import draw_edits, draw_latents
 from imgdiff.text.words import Span
@@ -196,6 +197,20 @@ class TestBatch:
         for one, expected in zip(SOURCES, together, strict=True):
             (alone,) = latents(pipeline, [one], guidance)
             torch.testing.assert_close(alone, expected, rtol=0, atol=TOLERANCE)
+
+    def test_parts_that_fit_in_memory(self, pipeline, monkeypatch):
+        expected = latents(pipeline)
+        sizes, draw = [], prompt_to_prompt._draw_latents
+        monkeypatch.setattr(
+            prompt_to_prompt,
+            "_draw_latents",
+            lambda pipeline, part, *how: sizes.append(len(part)) or draw(pipeline, part, *how),
+        )
+        held = 5 * drawing_bytes(pipeline, 32, 32)  # two sources, each with its edit
+        monkeypatch.setattr("imgdiff.models.memory.CPU_BYTES", held)
+        for found, whole in zip(latents(pipeline), expected, strict=True):
+            torch.testing.assert_close(found, whole, rtol=0, atol=TOLERANCE)
+        assert sizes == [2] * (len(SOURCES) // 2)
 
     def test_order_does_not_matter(self, pipeline):
         forwards, backwards = latents(pipeline), latents(pipeline, SOURCES[::-1])
