@@ -81,7 +81,7 @@ def run_recipe(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bo
             return COMPLETE
         if plan.recipe.export.hub_repo:
             _require_hub_token()
-        plan = replace(plan, models=pinned(plan.models, recorded))
+        plan = replace(plan, models=pinned(plan.models, recorded, plan.asked))
         with open_run(target, describe(plan, source), restart) as folder:
             return execute(console, plan, source, folder)
     except KeyboardInterrupt:
@@ -100,7 +100,7 @@ def show_plan(
         RefusedError: a start would be refused.
     """
     used = {role: plan.models[role] for role in plan.models if (recorded or {}).get(role)}
-    plan = replace(plan, models=plan.models | pinned(used, recorded or {}))
+    plan = replace(plan, models=plan.models | pinned(used, recorded or {}, plan.asked))
     info, target = describe(plan, source), Path(plan.recipe.export_path)
     print_plan(console, plan, source, info)
     for line in plan.advice:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 VARIABLE = "IMGDIFF_RECORDINGS"  # names the folder that has a folder OWNER--NAME for each model
+LONGEST_LINK = 256  # bytes
 BESIDE = Path(__file__).parents[2] / "shared" / "recordings"  # where it is looked for without that
 
 
@@ -18,6 +19,20 @@ def recorded(name: str, *files: str) -> Path:
     if missing:
         pytest.skip(f"{VARIABLE} names no folder with recorded files of {name}")
     return folder
+
+
+def copy_recorded(name: str, target: Path) -> Path:
+    """A copy of a model's folder, with the files themselves in the place of links to them, which
+    some copies of the recordings hold as one line of text."""
+    source = recorded(name)
+    for path in (path for path in source.rglob("*") if path.is_file()):
+        linked = path
+        if path.stat().st_size < LONGEST_LINK and path.read_bytes().startswith(b"../"):
+            linked = path.parent / path.read_text()
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(linked.read_bytes())
+    return target
 
 
 def recorded_json(name: str, file: str) -> dict:

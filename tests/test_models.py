@@ -321,22 +321,6 @@ class TestSegmenter:
                 compared += 1
         assert compared > 3
 
-    @pytest.mark.parametrize(("side", "points"), [(128, 64), (1024, 64), (6000, 2), (20_000, 1)])
-    def test_masks_of_a_large_picture_share_smaller_batches(self, monkeypatch, side, points):
-        given = {}
-
-        class Everything:
-            def __init__(self, sam, points_per_batch, **others):
-                given["points"] = points_per_batch
-
-            def generate(self, image):
-                return []
-
-        monkeypatch.setattr("imgdiff.models.families.sam.SamAutomaticMaskGenerator", Everything)
-        picture = np.broadcast_to(np.uint8(0), (side, side, 3))
-        assert SegmentAnything(build_sam(SAM)).segment(picture, 3, 0.0, 0.0, 1.0) == []
-        assert given["points"] == points
-
     @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
     def test_missing_file(self, sam_folder, name):
         (sam_folder / name).unlink()

@@ -60,7 +60,7 @@ def _checked(path: str, overrides: Sequence[str]) -> list[str]:
     except TrainsError:
         return [_checked_training(path, overrides)]
     bound: dict[Key, Binding] = {("models", role): each for role, each in plan.models.items()}
-    facts = [f"{len(plan.operators)} operators", *_looked_up(plan, bound)]
+    facts = [f"{len(plan.operators)} operators", *_looked_up(plan, bound, plan.asked)]
     return [f"{path}: fine, {'; '.join(facts)}", *plan.advice]
 
 
@@ -69,11 +69,15 @@ def _checked_training(path: str, overrides: Sequence[str]) -> str:
 
     plan = check_training(path, overrides)
     facts = [f"trains by {plan.recipe.method}", *map(str, plan.missing)]
-    facts += _looked_up(plan, {("model",): plan.recipe.checkpoint()})
+    facts += _looked_up(plan, {("model",): plan.recipe.checkpoint()}, {})
     return f"{path}: fine, {'; '.join(facts)}"
 
 
-def _looked_up(plan: "Plan | TrainingPlan", models: Mapping[Key, Binding]) -> list[str]:
+def _looked_up(
+    plan: "Plan | TrainingPlan",
+    models: Mapping[Key, Binding],
+    asked: Mapping[str, Mapping[str, str]],
+) -> list[str]:
     """Ask the Hub for the models of a recipe; gives what is to be said where it does not answer.
 
     Raises:
@@ -84,7 +88,8 @@ def _looked_up(plan: "Plan | TrainingPlan", models: Mapping[Key, Binding]) -> li
         try:
             found = at_commit(binding)
             if key[0] == "models":
-                in_role(str(key[1]), found)
+                role = str(key[1])
+                in_role(role, found, asked.get(role, {}))
         except HubUnreachableError:
             return ["its models were not looked up: the Hub cannot be reached"]
         except RefusedError as refusal:

@@ -1,6 +1,8 @@
 """Of which kind a checkpoint is, read from one small file of it, and which family takes it."""
 
 import json
+from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from imgdiff.models.families import (
 from imgdiff.models.zoo import Binding, Checkpoint
 
 PIPELINE, CONFIG = "model_index.json", "config.json"
+NOTHING: Mapping[str, Any] = {}  # is asked of a model that not every family can do
 OWN = "imgdiff_family"  # by which a checkpoint may name its family itself
 
 
@@ -25,8 +28,18 @@ def family_of(role: str, checkpoint: Checkpoint) -> Family:
 
     Raises:
         HubUnreachableError: the config is on the Hub, which does not answer.
-        RefusedError: none takes it; the message says what it is and what the role takes.
+        RefusedError: none takes it; the message says what it is and what the role takes. Or it
+            needs what is not installed.
     """
+    family = _family_of(role, checkpoint)
+    lacking = [_wanted(*each) for each in family.needs.items() if not _is_installed(*each)]
+    if lacking:
+        text = f"{checkpoint.name} (family {family.name}) needs {' and '.join(lacking)}"
+        raise RefusedError(f"{text}, which is not installed. Install it with pip.")
+    return family
+
+
+def _family_of(role: str, checkpoint: Checkpoint) -> Family:
     if checkpoint.family is not None:
         return _named(role, checkpoint.family)
     config = read_config(checkpoint)
@@ -40,13 +53,30 @@ def family_of(role: str, checkpoint: Checkpoint) -> Family:
     return family
 
 
-def problem(role: str, binding: Binding) -> str | None:
+def refuse_unable(role: str, checkpoint: Checkpoint, asked: Mapping[str, str]) -> None:
+    """Return if a checkpoint can play a role and do what is asked of it there.
+
+    Args:
+        asked: what not every family of the role can do -> the operator that asks for it.
+
+    Raises:
+        HubUnreachableError, RefusedError: as of `family_of`, or it cannot do that.
+    """
+    family = family_of(role, checkpoint)
+    for what, operator in asked.items():
+        if what not in family.can:
+            able = ", ".join(each.name for each in families_of(role) if what in each.can)
+            text = f"{checkpoint.name} (family {family.name}) cannot {what}, as {operator} asks"
+            raise RefusedError(f"{text}. Families that can: {able}")
+
+
+def problem(role: str, binding: Binding, asked: Mapping[str, str] = NOTHING) -> str | None:
     """Why what is bound to a role cannot play it, as far as can be told without loading and
-    without asking the Hub; None if nothing is wrong."""
+    without asking the Hub; None if nothing is wrong. asked: as of `refuse_unable`."""
     found = binding.problem()
     if found is None and isinstance(binding, Checkpoint) and binding.folder is not None:
         try:
-            family_of(role, binding)
+            refuse_unable(role, binding, asked)
         except RefusedError as refusal:
             found = str(refusal)
     return found
@@ -108,6 +138,19 @@ def _on_hub(checkpoint: Checkpoint, name: str) -> Path | None:
     if path is None:
         raise HubUnreachableError(f"{name} of {repo}")
     return Path(path)
+
+
+def _is_installed(distribution: str, lowest: str) -> bool:
+    from packaging.version import Version
+
+    try:
+        return Version(metadata.version(distribution)) >= Version(lowest)
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _wanted(distribution: str, lowest: str) -> str:
+    return f"{distribution} >= {lowest}"
 
 
 def _named(role: str, name: str) -> Family:

@@ -49,6 +49,20 @@ def weights(checkpoint: Checkpoint) -> dict[str, Any]:
     return place(checkpoint) | {"dtype": dtype_of(checkpoint), "use_safetensors": True}
 
 
+def load_whole(model: Any, checkpoint: Checkpoint) -> Any:
+    """A checkpoint by a model class of transformers, on its device.
+
+    Raises:
+        RefusedError: the checkpoint lacks weights of that class, which would otherwise be random.
+    """
+    loaded, info = model.from_pretrained(**weights(checkpoint), output_loading_info=True)
+    missing = sorted(info["missing_keys"])
+    if missing:
+        text = f"{checkpoint.name} lacks {len(missing)} weights of {model.__name__}"
+        raise RefusedError(f"{text}, such as {missing[0]}. Name another model.")
+    return loaded.to(device_of(checkpoint))
+
+
 @contextmanager
 def loading(name: str) -> Iterator[None]:
     """Around the loading of a model of that name, where no engine is around that: what its library

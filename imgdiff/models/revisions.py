@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imgdiff.data.hub import HubUnreachableError, ask_hub, commit_of, has_downloaded, listing
 from imgdiff.errors import RefusedError
-from imgdiff.models.kinds import family_of
+from imgdiff.models.kinds import NOTHING, refuse_unable
 from imgdiff.models.zoo import Binding, Checkpoint
 
 if TYPE_CHECKING:
@@ -24,12 +24,17 @@ log = logging.getLogger(__name__)
 _Bound = TypeVar("_Bound", Binding, Checkpoint)
 
 
-def pinned(models: Mapping[str, Binding], recorded: Mapping[str, str | None]) -> dict[str, Binding]:
+def pinned(
+    models: Mapping[str, Binding],
+    recorded: Mapping[str, str | None],
+    asked: Mapping[str, Mapping[str, str]] = NOTHING,
+) -> dict[str, Binding]:
     """The same bindings, checkpoints of the Hub at a commit.
 
     Args:
         models: role -> what plays it, as the recipe says.
         recorded: role -> the commit that the run has used so far; None for folders.
+        asked: role -> what is asked of its model, see `imgdiff.models.kinds.refuse_unable`.
 
     Raises:
         RefusedError: as of `at_commit`; a line for each role.
@@ -40,8 +45,8 @@ def pinned(models: Mapping[str, Binding], recorded: Mapping[str, str | None]) ->
         try:
             commit = recorded.get(role)
             found[role] = at_commit(binding, commit)
-            if commit is None:
-                in_role(role, found[role])
+            if commit is None or role in asked:
+                in_role(role, found[role], asked.get(role, {}))
         except RefusedError as error:
             problems.append(f"models.{role}: {error}")
     if problems:
@@ -49,14 +54,15 @@ def pinned(models: Mapping[str, Binding], recorded: Mapping[str, str | None]) ->
     return found
 
 
-def in_role(role: str, binding: Binding) -> None:
-    """Return if a checkpoint of the Hub can play a role (of a folder the recipe's check tells it).
+def in_role(role: str, binding: Binding, asked: Mapping[str, str] = NOTHING) -> None:
+    """Return if a checkpoint of the Hub can play a role and do what is asked of it (of a folder the
+    recipe's check tells it).
 
     Raises:
         RefusedError: it cannot.
     """
     if isinstance(binding, Checkpoint) and binding.folder is None:
-        family_of(role, binding)
+        refuse_unable(role, binding, asked)
 
 
 def at_commit(binding: _Bound, recorded: str | None = None) -> _Bound:

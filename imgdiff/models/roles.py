@@ -40,7 +40,7 @@ class Matcher(Protocol):
 
 
 class Segmenter(Protocol):
-    """Finds everything in a picture."""
+    """Finds everything in a picture: the families that can `FIND_EVERYTHING`."""
 
     def segment(
         self,
@@ -61,6 +61,20 @@ class Question:
 
     pictures: tuple[np.ndarray, ...]
     text: str
+
+
+class NamedSegmenter(Protocol):
+    """Finds things by name: the families of segmenters that can `FIND_NAMED`."""
+
+    def segment_named(
+        self,
+        image: np.ndarray,
+        phrases: Sequence[str],
+        score_thresh: float,
+        box_nms_thresh: float,
+    ) -> list[dict[str, Any]]:
+        """Segments of an image ([H, W, 3] uint8 RGB) as `Segmenter.segment` gives them, of every
+        thing that one of the phrases names with a score above `score_thresh`, in [0, 1]."""
 
 
 class Mllm(Protocol):

@@ -24,7 +24,7 @@ from imgdiff.operator import (
 )
 from imgdiff.recipe.advice import advice
 from imgdiff.recipe.formats import ALWAYS, FORMATS
-from imgdiff.recipe.plan import Phase, Plan, phases_of, written_columns
+from imgdiff.recipe.plan import Phase, Plan, asked_of, phases_of, written_columns
 from imgdiff.recipe.schema import Recipe
 from imgdiff.recipe.source import (
     Key,
@@ -309,11 +309,12 @@ def _bound_models(source: Source, steps: Sequence[PlacedOperator]) -> dict[str, 
         source.add(("models",), str(error))
         return {}
     used: dict[str, Binding] = {}
+    asked = asked_of(operator for _, operator in steps)
     for key, operator in steps:
         for role in operator.roles:
             if role not in bound:
                 source.add(key, f"needs the model {role}, which {_lacking(setting, role)}")
-            elif role not in used and (wrong := problem(role, bound[role])):
+            elif role not in used and (wrong := problem(role, bound[role], asked.get(role, {}))):
                 source.add(("models", role), wrong)
             if role in bound:
                 used[role] = bound[role]

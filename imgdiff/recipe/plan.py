@@ -73,6 +73,11 @@ class Plan:
         return [operator for phase in self.phases for operator in phase.operators]
 
     @property
+    def asked(self) -> dict[str, dict[str, str]]:
+        """What is asked of the models, see `asked_of`."""
+        return asked_of(self.operators)
+
+    @property
     def own_fields(self) -> list[Field]:
         """The fields that its operators declare, each once, by name."""
         declared = {field.name: field for op in self.operators for field in op.fields}
@@ -90,6 +95,16 @@ def phases_of(operators: Iterable[Operator]) -> tuple[Phase, ...]:
             groups.append((stage, selects, []))
         groups[-1][2].append(operator)
     return tuple(Phase(stage, tuple(members)) for stage, _, members in groups)
+
+
+def asked_of(operators: Iterable[Operator]) -> dict[str, dict[str, str]]:
+    """Role -> what operators ask of its model that not every model can do -> the name of one of
+    them."""
+    asked: dict[str, dict[str, str]] = {}
+    for operator in operators:
+        for role, what in operator.asks.items():
+            asked.setdefault(role, {}).setdefault(what, operator.name)
+    return asked
 
 
 def written_columns(operator: Operator) -> set[str]:

@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from imgdiff.data.rows import Region, Row
+from imgdiff.differences.exchanged import exchanged_nouns, refuse_unnamed
 from imgdiff.differences.region_matching import MatchingParams, RegionMatchingFilter
 from imgdiff.operator import register
-from imgdiff.text.words import changed_phrases
 
 
 class RegionTextMatchingParams(MatchingParams):
@@ -49,23 +49,9 @@ class RegionTextMatchingFilter(RegionMatchingFilter):
     nothing_left = "no_changed_object"
 
     def score(self, rows: Sequence[Row]) -> None:
-        named = []
         for row in rows:
-            if changed_phrases(row["caption_a"], row["caption_b"]) is None:
-                row.reject(self.name, "captions_identical", "no word differs between the captions")
-            elif not any(self._nouns(row)):
-                row.reject(self.name, "nothing_named", "the words that differ name no object")
-            else:
-                named.append(row)
-        super().score(named)
+            refuse_unnamed(row, self.name)
+        super().score([row for row in rows if row.ok])
 
     def texts(self, row: Row, region: Region) -> tuple[str, str]:
-        return self._nouns(row)
-
-    def _nouns(self, row: Row) -> tuple[str, str]:
-        edit = row.values.get("edit")
-        if edit is not None:
-            return edit["source"], edit["target"]
-        phrases = changed_phrases(row["caption_a"], row["caption_b"])
-        assert phrases is not None  # `score` rejected the row otherwise
-        return phrases
+        return exchanged_nouns(row)

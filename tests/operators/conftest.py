@@ -57,12 +57,20 @@ class FakeMatcher:
 class FakeSegmenter:
     def __init__(self):
         self.boxes = {}  # level of the whole picture -> boxes found in it
+        self.named = {}  # level and phrase -> boxes of what it names
         self.settings = []
 
     def segment(self, image, *settings):
         self.settings.append(settings)
+        return self._segments(image, self.boxes.get(level(image), []))
+
+    def segment_named(self, image, phrases, *settings):
+        self.settings.append((*phrases, *settings))
+        found = [self.named.get((level(image), phrase), []) for phrase in phrases]
+        return self._segments(image, [box for boxes in found for box in boxes])
+
+    def _segments(self, image, boxes):
         mask = {"size": list(image.shape[:2]), "counts": [image.shape[0] * image.shape[1]]}
-        boxes = self.boxes.get(level(image), [])
         return [{"box_xyxy": box, "mask": mask, "score": 0.9} for box in boxes]
 
 

@@ -82,3 +82,49 @@ def test_images_of_two_sizes_are_rejected(models, paint):
     row = segment(models, make_row(image_a=paint(1), image_b=paint(2, size=(48, 64))))
     assert (row.status, row.reason) == ("rejected", "image_segment_mapper: pair_size_differs")
     assert row.message == "images are 64 x 64 and 64 x 48"
+
+
+class TestNouns:
+    """prompts: nouns asks for what the captions exchange, in each image for its own."""
+
+    @pytest.fixture
+    def captioned(self, paint):
+        def make(caption_a="a red car on sand", caption_b="a blue boat on sand", **values):
+            pair = {"image_a": paint(1), "image_b": paint(2)}
+            return make_row(caption_a=caption_a, caption_b=caption_b, **pair, **values)
+
+        return make
+
+    def test_each_image_is_asked_for_its_own(self, models, captioned):
+        models.segmenter().named = {(1, "red car"): [ONE], (2, "blue boat"): [TWO]}
+        row = segment(models, captioned(), prompts="nouns", score_thresh=0.4, box_nms_thresh=0.6)
+        assert models.segmenter().settings == [("red car", 0.4, 0.6), ("blue boat", 0.4, 0.6)]
+        assert [(r.box_xyxy, r.source) for r in row.regions] == [(ONE, "a"), (TWO, "b")]
+
+    def test_the_edit_is_believed_before_the_captions(self, models, captioned):
+        edit = {"kind": "replace", "source": "car", "target": "boat"}
+        segment(models, captioned(edit=edit), prompts="nouns")
+        assert [asked[0] for asked in models.segmenter().settings] == ["car", "boat"]
+
+    def test_nothing_is_asked_where_one_image_has_nothing(self, models, captioned):
+        models.segmenter().named = {(2, "boat"): [TWO]}
+        row = segment(models, captioned("sand", "sand and a boat"), prompts="nouns")
+        assert [asked[0] for asked in models.segmenter().settings] == ["boat"]
+        assert [(r.box_xyxy, r.source) for r in row.regions] == [(TWO, "b")]
+
+    @pytest.mark.parametrize(
+        ("caption_b", "reason"),
+        [("A red car on sand.", "captions_identical"), ("a red car in sand", "nothing_named")],
+    )
+    def test_a_row_that_names_nothing_is_rejected(self, models, captioned, caption_b, reason):
+        row = segment(models, captioned(caption_b=caption_b), prompts="nouns")
+        assert (row.status, row.reason) == ("rejected", f"image_segment_mapper: {reason}")
+        assert models.segmenter().settings == []
+
+    def test_what_is_not_found_is_rejected(self, models, captioned):
+        row = segment(models, captioned(), prompts="nouns")
+        assert row.reason == "image_segment_mapper: nothing_found"
+
+    def test_captions_are_needed(self):
+        made = ImageSegmentMapper(ImageSegmentMapper.Params(prompts="nouns"))
+        assert made.reads == ("image_a", "image_b", "caption_a", "caption_b")

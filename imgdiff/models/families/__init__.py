@@ -12,6 +12,10 @@ from typing import Any
 ANY = "*"  # every kind that transformers can load so, and no other family of the role takes
 UNNAMED = ""  # a config.json that names no kind
 
+# what only some families of a role can do: said after "cannot", and which setting asks it
+FIND_EVERYTHING = "find everything (prompts: grid)"
+FIND_NAMED = "find what is named (prompts: nouns)"
+
 
 @dataclass(frozen=True)
 class Family:
@@ -24,6 +28,7 @@ class Family:
             model_index.json names.
         code: module of this package and class in it.
         scale: of its scores, in words. A limit that was set on one scale means nothing on another.
+        can: what it can do that not all families of the role can.
         needs: what must be installed beside the package's own requirements: name of a
             distribution -> lowest version.
         mapping: with ANY: transformers' mapping of the kinds that it can load so.
@@ -34,6 +39,7 @@ class Family:
     kinds: tuple[str, ...]
     code: str
     scale: str = ""
+    can: tuple[str, ...] = ()
     needs: Mapping[str, str] = field(default_factory=dict)
     mapping: str = ""
 
@@ -45,7 +51,18 @@ class Family:
 
 FAMILIES = (
     Family("diffusion", "sdxl", ("StableDiffusionXLPipeline",), "sdxl:StableDiffusionXl"),
-    Family("segmenter", "sam", ("sam", UNNAMED), "sam:SegmentAnything"),
+    Family("segmenter", "sam", ("sam", UNNAMED), "sam:SegmentAnything", can=(FIND_EVERYTHING,)),
+    Family("segmenter", "sam_hq", ("sam_hq",), "sam_hq:SamHq", can=(FIND_EVERYTHING,)),
+    Family("segmenter", "sam2", ("sam2", "sam2_video"), "sam2:Sam2", can=(FIND_EVERYTHING,)),
+    Family(
+        "segmenter",
+        "edgetam",
+        ("edgetam", "edgetam_video"),
+        "edgetam:EdgeTam",
+        can=(FIND_EVERYTHING,),
+        needs={"timm": "1.0.23"},
+    ),
+    Family("segmenter", "sam3", ("sam3", "sam3_video"), "sam3:Sam3", can=(FIND_NAMED,)),
     Family("clip", "clip", ("clip",), "clip:ClipTowers", scale="CLIP's cosines"),
     Family("matcher", "blip", ("blip",), "blip:Blip", scale="BLIP's cosines and probabilities"),
     Family(

@@ -10,7 +10,6 @@ import torch
 from huggingface_hub import snapshot_download
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file
-from segment_anything import SamAutomaticMaskGenerator
 from segment_anything.modeling import (
     ImageEncoderViT,
     MaskDecoder,
@@ -18,14 +17,13 @@ from segment_anything.modeling import (
     Sam,
     TwoWayTransformer,
 )
+from segment_anything.utils.transforms import ResizeLongestSide
+from torch import Tensor
 
+from imgdiff.models.everything import Segments, find_everything, point_grid
 from imgdiff.models.families.sam_keys import config_fields, to_segment_anything
 from imgdiff.models.loading import device_of, dtype_of
 from imgdiff.models.zoo import Checkpoint
-
-BYTES_PER_POINT = 3 * 4  # three masks, float32, for each pixel of the image
-MASK_BYTES = 1 << 30  # of masks at the image's size that are in memory at once
-USUAL_POINTS = 64  # that share a batch, as in segment_anything
 
 
 class SamConfig(BaseModel):
@@ -116,8 +114,13 @@ class SegmentAnything:
             config, weights = config_fields(config), to_segment_anything(weights)
         sam = build_sam(SamConfig.model_validate(config))
         sam.load_state_dict(weights)
-        return cls(sam.to(device_of(checkpoint), dtype_of(checkpoint)))
+        sam.to(device_of(checkpoint))
+        # points are places to a pixel, for which half precision is too coarse
+        for part in (sam.image_encoder, sam.mask_decoder):
+            part.to(dtype_of(checkpoint))
+        return cls(sam)
 
+    @torch.inference_mode()
     def segment(
         self,
         image: np.ndarray,
@@ -138,30 +141,45 @@ class SegmentAnything:
             Dictionaries with `box_xyxy` (4 float pixels, far edges exclusive), `mask` (run lengths
             as in `imgdiff.data.rows.Region`) and `score` (predicted IoU), best first.
         """
-        fits = MASK_BYTES // (BYTES_PER_POINT * image.shape[0] * image.shape[1])
-        everything = SamAutomaticMaskGenerator(
-            self.sam,
-            points_per_side=points_per_side,
-            points_per_batch=max(1, min(USUAL_POINTS, fits)),
-            pred_iou_thresh=pred_iou_thresh,
-            stability_score_thresh=stability_score_thresh,
-            box_nms_thresh=box_nms_thresh,
-            output_mode="uncompressed_rle",
+        sam, size = self.sam, image.shape[:2]
+        frame = ResizeLongestSide(sam.image_encoder.img_size)
+        resized = frame.apply_image(image)
+        pixels = torch.as_tensor(resized, device=sam.device).permute(2, 0, 1)[None]
+        embedding = sam.image_encoder(sam.preprocess(pixels).to(self.dtype))
+
+        def ask(points: Tensor) -> tuple[Tensor, Tensor]:
+            return self._masks(embedding, points)
+
+        def enlarge(logits: Tensor) -> Tensor:
+            masks = sam.postprocess_masks(logits[:, None], resized.shape[:2], size)
+            return masks[:, 0]
+
+        points = frame.apply_coords(point_grid(points_per_side, size), size)
+        return find_everything(
+            torch.as_tensor(points, device=sam.device),
+            ask,
+            Segments(enlarge, size),
+            pred_iou_thresh,
+            stability_score_thresh,
+            box_nms_thresh,
         )
-        found = sorted(everything.generate(image), key=lambda entry: -entry["predicted_iou"])
-        return [
-            {
-                "box_xyxy": _xyxy(entry["bbox"]),
-                "mask": {
-                    key: [int(v) for v in entry["segmentation"][key]] for key in ("size", "counts")
-                },
-                "score": float(entry["predicted_iou"]),
-            }
-            for entry in found
-        ]
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the encoder and the decoder."""
+        return next(self.sam.image_encoder.parameters()).dtype
 
-def _xyxy(box_xywh: list[float]) -> tuple[float, float, float, float]:
-    x, y, wide, high = (float(v) for v in box_xywh)
-    # segment_anything's boxes end on the last pixel of the mask; ours end behind it
-    return x, y, x + wide + 1, y + high + 1
+    def _masks(self, embedding: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [3 P, h, w] and predicted IoU [3 P], float32, for points [P, 2] of the resized
+        image."""
+        prompts = self.sam.prompt_encoder
+        labels = torch.ones(len(points), 1, dtype=torch.int, device=points.device)
+        sparse, dense = prompts((points[:, None], labels), None, None)
+        masks, quality = self.sam.mask_decoder(
+            image_embeddings=embedding,
+            image_pe=prompts.get_dense_pe().to(self.dtype),
+            sparse_prompt_embeddings=sparse.to(self.dtype),
+            dense_prompt_embeddings=dense.to(self.dtype),
+            multimask_output=True,
+        )
+        return masks.flatten(0, 1).float(), quality.flatten().float()
