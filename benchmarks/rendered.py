@@ -1,7 +1,6 @@
 """Rendered pairs for the benchmarks, and what a recipe makes of them."""
 
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,11 +56,11 @@ def run_recipe(
 def run_on(recipe: Path, dataset: Path, target: Path, overrides: Sequence[str] = ()) -> list[Row]:
     """The rows that the recipe's run ends with, all of them, in order."""
     from imgdiff.run import main as run
-    from imgdiff.store.run_dir import RunDir
+    from imgdiff.store.run_dir import open_complete
 
     settings = [f"dataset_path={dataset}", f"export_path={target}", *overrides]
     code = run([str(recipe), *settings])
     if code:
         raise SystemExit(f"the run ended with exit code {code}")
-    finished = RunDir(target, json.loads((target / "run.json").read_text()))
+    finished = open_complete(target)
     return [row for shard in range(finished.shard_count) for row in finished.rows(shard)]

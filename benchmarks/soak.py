@@ -7,7 +7,6 @@ driver 4 times (`kill -9`); the driver is started again each time. The rows at t
 of an undisturbed run, each id once, and no temporary file may be left.
 """
 
-import json
 import random
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from arguments import benchmark_parser, show_figures
 from engine import Figures, write_captions, write_recipe
 
 from imgdiff.data.rows import Row
-from imgdiff.store.run_dir import RunDir
+from imgdiff.store.run_dir import open_complete
 
 WORKER = "MapWorker"  # Ray names a worker's process after the actor it holds
 SECONDS_PER_ROW = 0.05
@@ -51,7 +50,7 @@ def start(recipe: Path, *overrides: str) -> subprocess.Popen[bytes]:
 
 
 def rows_of(folder: Path) -> list[Row]:
-    run = RunDir(folder, json.loads((folder / "run.json").read_text()))
+    run = open_complete(folder)
     return [row for shard in range(run.shard_count) for row in run.rows(shard)]
 
 

@@ -131,7 +131,7 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
                 counts += f", {again} of them from stored scores"
             log.info("resuming %s: %s", folder.path, counts)
         try:
-            write_surveys(plan, folder.path)
+            write_surveys(plan, folder.store)
             with Progress(console) as progress:
                 _engine(plan.recipe.executor_type).run(plan, source, folder, progress, stop)
                 select(plan, folder, progress, stop)
@@ -190,7 +190,7 @@ def finish(folder: RunDir, console: Console) -> list[Exported]:
     from imgdiff.export.dataset import write_dataset
     from imgdiff.report.page import write_report
 
-    folder.files.tidy()
+    folder.tidy()
     settings = folder.info["recipe"]["export"]
     folder.report = build_report(folder)
     write_dataset(folder, settings["validation_fraction"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from imgdiff import run
-from imgdiff.store.run_dir import RunDir
+from imgdiff.store.run_dir import RunDir, begun_at
 
 LIGHT_OPERATORS = Path(__file__).parent / "light_operators.py"
 COUNT = 30
@@ -67,8 +67,10 @@ class Project:
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
 
     def open(self) -> RunDir:
-        """The run folder as it is on disk."""
-        return RunDir(self.run_path, json.loads((self.run_path / "run.json").read_text()))
+        """The run folder as it is now."""
+        folder = begun_at(self.run_path)
+        assert folder is not None
+        return folder
 
     def rows(self) -> list:
         folder = self.open()

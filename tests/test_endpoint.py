@@ -14,6 +14,7 @@ from imgdiff.models.endpoint import ChatClient, EndpointMllm, user_message
 from imgdiff.models.roles import Question
 from imgdiff.models.zoo import Endpoint, bind
 from imgdiff.operators.caption_pairs.caption_edit_mapper import CaptionEditMapper
+from imgdiff.store.folder_store import FolderStore
 from imgdiff.testing import make_row, run_operator
 
 
@@ -108,14 +109,14 @@ def test_no_server_stops_the_run():
 
 def test_key_comes_from_the_environment_and_goes_nowhere_else(server, monkeypatch, tmp_path):
     monkeypatch.setenv("MY_KEY", "secret-4711")
-    ask(client(server, tmp_path, key_variable="MY_KEY"), "x")
+    ask(client(server, FolderStore(tmp_path), key_variable="MY_KEY"), "x")
     assert server.keys == ["Bearer secret-4711"]
     assert not any("secret-4711" in p.read_text() for p in tmp_path.rglob("*") if p.is_file())
 
 
 def test_answers_are_kept_by_what_was_asked(server, tmp_path):
-    first = client(server, tmp_path)
-    assert ask(first, "x", "y") == ask(client(server, tmp_path), "x", "y")
+    first = client(server, FolderStore(tmp_path))
+    assert ask(first, "x", "y") == ask(client(server, FolderStore(tmp_path)), "x", "y")
     assert len(server.asked) == 2
     first.ask([user_message("x")], max_tokens=9, temperature=0.0)
     assert len(server.asked) == 3
@@ -124,11 +125,11 @@ def test_answers_are_kept_by_what_was_asked(server, tmp_path):
 def test_a_failed_batch_pays_for_its_good_questions_once(server, tmp_path):
     server.script = [400]
     with pytest.raises(RowError):
-        ask(client(server, tmp_path, concurrent_requests=1), "bad", "good")
+        ask(client(server, FolderStore(tmp_path), concurrent_requests=1), "bad", "good")
     before = len(server.asked)
-    assert ask(client(server, tmp_path), "good") == ["echo: good"]
+    assert ask(client(server, FolderStore(tmp_path)), "good") == ["echo: good"]
     assert len(server.asked) <= before + 1
-    assert ask(client(server, tmp_path), "good") == ["echo: good"]
+    assert ask(client(server, FolderStore(tmp_path)), "good") == ["echo: good"]
     assert len(server.asked) <= before + 1
 
 
@@ -173,7 +174,7 @@ class TestRecipe:
 
     def test_captions_are_edited_by_a_server(self, server, tmp_path):
         endpoint = Endpoint(base_url=server.url, model="toy")
-        models = Models(bind("embedded") | {"llm": endpoint}, tmp_path)
+        models = Models(bind("embedded") | {"llm": endpoint}, FolderStore(tmp_path))
         server.script = [
             completion("Sure, here is it:\na red boat on the sand"),
             completion('Caption: "a red boat on the sand"'),

@@ -127,6 +127,18 @@ def test_models_and_editing_know_no_recipe_and_no_row():
     assert wrong == []
 
 
+def test_an_engine_knows_no_file():
+    """What it stores and reads again goes through the run's store."""
+    through_it = ("imgdiff.engine.", "imgdiff.store.shard_files", "imgdiff.models.endpoint")
+    of_files = {"pathlib", "shutil", "tempfile", "imgdiff.store.folder_store"}
+    wrong = [
+        f"{each.importer} imports {each.imported}"
+        for each in imports()
+        if each.importer.startswith(through_it) and each.imported in of_files
+    ]
+    assert wrong == []
+
+
 def test_the_picture_for_contributors_shows_these_layers():
     page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     picture = page.partition("Imports go down only.")[2].partition("`imgdiff/toyland/`")[0]

@@ -55,8 +55,8 @@ def test_a_folder_that_a_machine_does_not_see_stops_the_run(project, cluster, mo
     from imgdiff.engine import ray as engine
 
     @ray.remote
-    def blind(probe):
-        return f"No such file or directory: '{probe}'"
+    def blind(store):
+        return f"No such file or directory: '{store}/probe'"
 
     monkeypatch.setattr(engine, "_probe", blind)
     assert run.main(["mine.yaml", RAY, f"ray_address={cluster.address}"]) == run.STOPPED

@@ -5,83 +5,85 @@ import subprocess
 import sys
 
 import pytest
+from memory_store import MemoryStore
 
 from imgdiff import run
 from imgdiff.engine.recovery import RecoveryRecord
 from imgdiff.errors import BrokenDeviceError, StoppedError
+from imgdiff.store.interface import content_of
 
 COMMAND = [sys.executable, "-m", "imgdiff.run", "mine.yaml"]
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "stage" / "00003.recovery"
+def place():
+    return MemoryStore(), "stages/00_extra/00003.recovery"
 
 
-def die(path, hold, *given):
-    """A worker begins, takes something in hand, and is gone: what is on disk then stays."""
-    with getattr(RecoveryRecord(path), hold)(*given):
-        left = path.read_bytes()
-    path.write_bytes(left)
+def die(place, hold, *given):
+    """A worker begins, takes something in hand, and is gone: what is stored then stays."""
+    with getattr(RecoveryRecord(*place), hold)(*given):
+        left = content_of(*place)
+    place[0].replace(place[1], left)
 
 
-def test_first_attempt_is_not_careful(path):
-    record = RecoveryRecord(path)
+def test_first_attempt_is_not_careful(place):
+    record = RecoveryRecord(*place)
     assert (record.attempt, record.careful, record.suspects, record.blamed) == (1, False, [], {})
 
 
-def test_death_with_the_shard_in_hand_blames_nobody(path):
+def test_death_with_the_shard_in_hand_blames_nobody(place):
     for _ in range(5):
-        die(path, "shard")
-    record = RecoveryRecord(path)
+        die(place, "shard")
+    record = RecoveryRecord(*place)
     assert (record.attempt, record.careful, record.suspects, record.blamed) == (6, True, [], {})
 
 
-def test_two_deaths_alone_blame_the_row(path):
-    die(path, "row", "cap-7", "some_mapper")
-    assert RecoveryRecord(path).suspects == ["cap-7"]
-    assert RecoveryRecord(path).blamed == {}
-    die(path, "row", "cap-7", "some_mapper")
-    assert RecoveryRecord(path).blamed == {"cap-7": "some_mapper"}
-    assert RecoveryRecord(path).suspects == []
+def test_two_deaths_alone_blame_the_row(place):
+    die(place, "row", "cap-7", "some_mapper")
+    assert RecoveryRecord(*place).suspects == ["cap-7"]
+    assert RecoveryRecord(*place).blamed == {}
+    die(place, "row", "cap-7", "some_mapper")
+    assert RecoveryRecord(*place).blamed == {"cap-7": "some_mapper"}
+    assert RecoveryRecord(*place).suspects == []
 
 
-def test_deaths_on_different_rows_blame_neither(path):
-    die(path, "row", "cap-7", "some_mapper")
-    die(path, "row", "cap-8", "some_mapper")
-    assert RecoveryRecord(path).blamed == {}
-    assert RecoveryRecord(path).suspects == ["cap-7", "cap-8"]
+def test_deaths_on_different_rows_blame_neither(place):
+    die(place, "row", "cap-7", "some_mapper")
+    die(place, "row", "cap-8", "some_mapper")
+    assert RecoveryRecord(*place).blamed == {}
+    assert RecoveryRecord(*place).suspects == ["cap-7", "cap-8"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, StoppedError, OSError])
-def test_an_error_is_no_death(path, error):
-    with pytest.raises(error), RecoveryRecord(path).row("cap-7", "some_mapper"):
+def test_an_error_is_no_death(place, error):
+    with pytest.raises(error), RecoveryRecord(*place).row("cap-7", "some_mapper"):
         raise error
-    assert RecoveryRecord(path).suspects == []
+    assert RecoveryRecord(*place).suspects == []
 
 
-def test_a_broken_gpu_is_as_good_as_a_death(path):
-    with pytest.raises(BrokenDeviceError), RecoveryRecord(path).shard():
+def test_a_broken_gpu_is_as_good_as_a_death(place):
+    with pytest.raises(BrokenDeviceError), RecoveryRecord(*place).shard():
         raise BrokenDeviceError
-    assert RecoveryRecord(path).careful
+    assert RecoveryRecord(*place).careful
 
 
-def test_deaths_while_loading_end_the_run_and_the_next_one_tries_again(path):
+def test_deaths_while_loading_end_the_run_and_the_next_one_tries_again(place):
     for _ in range(3):
-        die(path, "loading", "image_pairs")
+        die(place, "loading", "image_pairs")
     expected = "image_pairs: the worker died 3 times while it loaded its models"
-    with pytest.raises(StoppedError, match=expected), RecoveryRecord(path).loading("image_pairs"):
+    with pytest.raises(StoppedError, match=expected), RecoveryRecord(*place).loading("image_pairs"):
         pass
-    with RecoveryRecord(path).loading("image_pairs"):
+    with RecoveryRecord(*place).loading("image_pairs"):
         pass
 
 
-def test_loading_is_counted_anew_once_it_went_well(path):
-    die(path, "loading", "image_pairs")
-    die(path, "loading", "image_pairs")
-    die(path, "shard")
-    die(path, "loading", "image_pairs")
-    record, begun = RecoveryRecord(path), False
+def test_loading_is_counted_anew_once_it_went_well(place):
+    die(place, "loading", "image_pairs")
+    die(place, "loading", "image_pairs")
+    die(place, "shard")
+    die(place, "loading", "image_pairs")
+    record, begun = RecoveryRecord(*place), False
     with record.loading("image_pairs"):
         begun = True
     assert begun

@@ -18,6 +18,7 @@ from imgdiff.operator import INHERITED
 from imgdiff.recipe.check import check
 from imgdiff.store import files
 from imgdiff.store.files import write_atomic
+from imgdiff.store.folder_store import FolderStore
 from imgdiff.store.identity import FREE
 from imgdiff.store.run_dir import open_run
 
@@ -282,6 +283,14 @@ def test_restart_empties_the_folder(project, info):
         assert sorted(path.name for path in folder.path.iterdir()) == ["run.json", "run.lock"]
 
 
+def test_a_start_that_was_killed_at_its_first_file_leaves_a_run_folder(project, info):
+    project.run_path.mkdir(parents=True)
+    left = project.run_path / "run.json.0a1b2c3d.tmp"
+    left.write_text("{")
+    assert todo(project.run_path, info) == [0, 1, 2, 3]
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("restart", [True, False])
 def test_a_folder_of_other_things_is_left_alone(project, info, restart):
     project.run_path.mkdir(parents=True)
@@ -354,14 +363,15 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_done(project, monkeypatch, 
     assert run.main(["mine.yaml", "limit=12"]) == run.COMPLETE
     written = []
 
-    def write(path, content):
-        if any(written) and path.suffix == ".parquet":
+    def put(self, name, content):
+        if any(written):
             raise_disk_full()
-        written.append(path.suffix == ".parquet")
-        write_atomic(path, content)
+        written.append(name)
+        return store_well(self, name, content)
 
+    store_well = FolderStore.put
     with monkeypatch.context() as full:
-        full.setattr("imgdiff.store.shard_files.write_atomic", write)
+        full.setattr(FolderStore, "put", put)
         assert run.main(["mine.yaml"]) == run.STOPPED
     text = capsys.readouterr().err
     assert text.startswith("stopped: no space left on outputs/try (needs about 0.0 GB, ")

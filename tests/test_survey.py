@@ -10,6 +10,7 @@ from imgdiff.data.readers import find
 from imgdiff.engine.description import describe
 from imgdiff.engine.survey import survey, surveyed_rows, write_surveys
 from imgdiff.recipe.check import check
+from imgdiff.store.folder_store import FolderStore
 
 RECIPE = (
     "project_name: x\ndataset_path: rows.jsonl\nexport_path: o\nlexicon: toyland\nprocess:\n"
@@ -44,7 +45,7 @@ def test_the_answer_travels_with_the_operator_and_is_left_for_people(project, tm
     assert describe(plan, source)["phases"][0]["scoring"] != before
     (sent,) = pickle.loads(pickle.dumps(plan.phases))[0].operators  # as to a worker of Ray
     assert sent.surveyed == operator.surveyed
-    write_surveys(plan, tmp_path)
+    write_surveys(plan, FolderStore(tmp_path))
     left = json.loads((tmp_path / "surveys" / "object_negatives_mapper.json").read_text())
     assert left == operator.surveyed
 

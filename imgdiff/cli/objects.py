@@ -10,8 +10,7 @@ from imgdiff.data.input import Input
 from imgdiff.data.readers import find
 from imgdiff.engine.survey import surveyed_rows
 from imgdiff.errors import COMPLETE
-from imgdiff.store.files import write_atomic
-from imgdiff.store.shard_files import to_json
+from imgdiff.store.files import to_json, write_atomic
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LEXICON_NAMES, load_lexicon
 from imgdiff.text.objects import ObjectStatistics, known_objects, print_objects
 

@@ -13,7 +13,6 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -29,11 +28,11 @@ from imgdiff.errors import BrokenDeviceError, StoppedError
 from imgdiff.operator import OUTSIDE
 from imgdiff.recipe.plan import Plan
 from imgdiff.recipe.schema import WorkerPool
+from imgdiff.store.interface import Store, content_of, json_of
 from imgdiff.store.run_dir import RunDir
-from imgdiff.store.shard_files import ShardFiles, read_json
 
-STOP = "stop"  # a file in the run folder: while it is there, no shard is begun
-PROBE = "probe"  # a file in the run folder, by which every machine shows that it sees it
+STOP = "stop"  # in the store: while it is there, no shard is begun
+PROBE = "probe"  # in the store: by it, every machine shows that it sees what others write
 LOOK_SECONDS = 0.5  # between two looks at what the workers have stored
 CONNECT_SECONDS = 10.0
 log = logging.getLogger(__name__)
@@ -48,14 +47,13 @@ def run(
         StoppedError: `stop` was set, a phase asks for more than the cluster has, a machine does not
             see the run folder, a model cannot be loaded, or the disk is nearly full.
     """
-    path = folder.path.absolute()
-    (path / STOP).unlink(missing_ok=True)
-    files = ShardFiles(path, folder.info)
+    folder.store.delete(STOP)
     pools = [
-        (task, plan.recipe.phases.get(task.phase.name, WorkerPool())) for task in tasks(plan, files)
+        (task, plan.recipe.phases.get(task.phase.name, WorkerPool()))
+        for task in tasks(plan, folder.files)
     ]
     with _connected(plan.recipe.ray_address):
-        _check_shared(path)
+        _check_shared(folder.store)
         watch = Watch(folder, progress)
         for group in _at_once(pools):
             for task, _ in group:
@@ -76,7 +74,8 @@ class PhaseWorker:
         """batch: one shard, [1] each: its number, its part of the input, and the first phase that
         is to do."""
         shard, first, part = int(batch["shard"][0]), int(batch["first"][0]), batch["part"][0]
-        if self.task.number >= first and not (self.task.files.path / STOP).exists():
+        is_stopped = content_of(self.task.files.store, STOP) is not None
+        if self.task.number >= first and not is_stopped:
             try:
                 self.worker.run(shard, part)
             except BrokenDeviceError:
@@ -88,13 +87,13 @@ class PhaseWorker:
 
 
 class Watch:
-    """Takes note of what workers have stored, by looking into the run folder."""
+    """Takes note of what workers have stored, by looking into the store."""
 
     def __init__(self, folder: RunDir, progress: Progress) -> None:
         self._folder, self._progress = folder, progress
         self._begun: list[int] = []
         self._stale: dict[tuple[int, int], str] = {}  # files that do not count, as the run began
-        self._attempts: dict[Path, int] = {}
+        self._attempts: dict[tuple[int, int], int] = {}
 
     def begin(self, phase: int) -> None:
         """Follow a phase from now on."""
@@ -107,14 +106,14 @@ class Watch:
         self._begun.append(phase)
 
     def look(self) -> None:
+        files = self._folder.files
         for phase in self._begun:
-            place = self._folder.files.folder(phase)
-            names = {entry.name for entry in os.scandir(place)} if place.is_dir() else set()
+            names = set(files.store.list(files.folder(phase)))
             for shard in self._folder.todo(phase):
-                if f"{shard:05d}.json" in names:
+                if files.name(phase, shard, "json") in names:
                     self._note_done(phase, shard)
-                elif f"{shard:05d}.recovery" in names:
-                    self._note_deaths(phase, shard, place / f"{shard:05d}.recovery")
+                elif (record := files.name(phase, shard, "recovery")) in names:
+                    self._note_deaths(phase, shard, json_of(files.store, record) or {})
 
     def _note_done(self, phase: int, shard: int) -> None:
         manifest = self._folder.files.manifest(phase, shard)
@@ -127,10 +126,10 @@ class Watch:
             name = self._folder.info["phases"][phase]["name"]
             self._progress.end_shard(name, shard, manifest)
 
-    def _note_deaths(self, phase: int, shard: int, record: Path) -> None:
-        attempt = (read_json(record) or {}).get("attempt", 1)
-        if attempt > self._attempts.setdefault(record, 1):
-            self._attempts[record] = attempt
+    def _note_deaths(self, phase: int, shard: int, record: dict[str, Any]) -> None:
+        attempt = record.get("attempt", 1)
+        if attempt > self._attempts.setdefault((phase, shard), 1):
+            self._attempts[phase, shard] = attempt
             name = self._folder.info["phases"][phase]["name"]
             log.warning("%s, shard %d: its worker died; attempt %d", name, shard, attempt)
 
@@ -180,7 +179,7 @@ def _flow(
         flow.join(LOOK_SECONDS)
         watch.look()
         if stop.is_set():
-            (folder.path / STOP).touch()
+            folder.store.replace(STOP, b"", durable=False)
     watch.look()
     if outcome:
         raise cause(outcome[0]) from outcome[0]
@@ -247,34 +246,31 @@ def _refuse_silent_address(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
-def _check_shared(path: Path) -> None:
-    """Every machine of the cluster must see the run folder and be able to rename in it."""
-    probe = path / PROBE
-    probe.write_text("driver")
+def _check_shared(store: Store) -> None:
+    """Every machine of the cluster must see what is stored and be able to replace it."""
+    store.replace(PROBE, b"driver")
     try:
         for node in ray.nodes():
             if not node["Alive"]:
                 continue
             on_it = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             asked = _probe.options(scheduling_strategy=on_it, num_cpus=0)
-            answer = ray.get(asked.remote(probe))
-            if answer or probe.read_text() != node["NodeID"]:
+            answer = ray.get(asked.remote(store))
+            if answer or content_of(store, PROBE) != node["NodeID"].encode():
                 reason = answer or "what it writes there does not come back"
                 name = node["NodeManagerHostname"]
                 way_out = "Choose an export_path on a disk that all machines share."
-                raise StoppedError(f"{path} is not shared with {name}: {reason}. {way_out}")
+                raise StoppedError(f"{store} is not shared with {name}: {reason}. {way_out}")
     finally:
-        probe.unlink(missing_ok=True)
+        store.delete(PROBE)
 
 
 @ray.remote
-def _probe(probe: Path) -> str:
+def _probe(store: Store) -> str:
     """Replace the probe by this machine's name; says what goes wrong."""
     try:
-        probe.read_text()
-        beside = probe.with_suffix(".tmp")
-        beside.write_text(ray.get_runtime_context().get_node_id())
-        beside.replace(probe)
+        store.get(PROBE).close()
+        store.replace(PROBE, ray.get_runtime_context().get_node_id().encode())
     except OSError as error:
         return str(error)
     return ""

@@ -1,4 +1,4 @@
-"""What a worker has in hand, on disk, so that after a death the right row is blamed, and it alone.
+"""What a worker has in hand, stored, so that after a death the right row is blamed, and it alone.
 
 The first death of a worker at a shard says only that something in it may kill; from then on its
 rows are taken one by one. A row is blamed after two deaths while it was alone in hand: one may have
@@ -6,13 +6,11 @@ come from outside, and a machine that is taken away is no row's fault.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from imgdiff.errors import BrokenDeviceError, StoppedError
-from imgdiff.store.shard_files import read_json
+from imgdiff.store.interface import Store, json_of
 
 BLAMED_AFTER = 2  # deaths with one row alone in hand
 LOADS = 3  # deaths in a row while models are loaded, after which that is not tried again
@@ -20,16 +18,16 @@ SHARD, LOADING = "shard", "loading"
 
 
 class RecoveryRecord:
-    """The file of one shard in one phase: there from the first touch until the shard is stored.
+    """A note on one shard in one phase: there from the first touch until the shard is stored.
 
     attempt: counts from 1. careful: whether a worker has died at this shard. blamed: row id -> the
     operator that was at work when it killed its worker. Nothing here waits for the disk: when the
     whole machine dies, no row is to blame.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        left = read_json(path) or {}
+    def __init__(self, store: Store, name: str) -> None:
+        self._store, self._name = store, name
+        left = json_of(store, name) or {}
         self.attempt: int = left.get("attempt", 0) + 1
         self.careful: bool = left.get("careful", False)
         self.blamed: dict[str, str] = left.get("blamed", {})
@@ -60,7 +58,7 @@ class RecoveryRecord:
             StoppedError: several workers in a row died while they loaded them.
         """
         if self._loads >= LOADS:
-            self._path.unlink(missing_ok=True)  # another try is the user's to make
+            self.clear()  # another try is the user's to make
             raise StoppedError(
                 f"{phase}: the worker died {self._loads} times while it loaded its models. "
                 "Is there memory enough for them?"
@@ -82,7 +80,7 @@ class RecoveryRecord:
 
     def clear(self) -> None:
         """The shard is stored."""
-        self._path.unlink(missing_ok=True)
+        self._store.delete(self._name)
 
     @contextmanager
     def _holding(self, what: str | dict[str, str]) -> Iterator[None]:
@@ -104,11 +102,4 @@ class RecoveryRecord:
             "loads": self._loads,
             "in_hand": in_hand,
         }
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self._path.with_suffix(".recovery.tmp")
-        try:
-            beside.write_text(json.dumps(state))
-            os.replace(beside, self._path)
-        except OSError:  # the disk is full
-            beside.unlink(missing_ok=True)
-            raise
+        self._store.replace(self._name, json.dumps(state).encode(), durable=False)

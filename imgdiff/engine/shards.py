@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from imgdiff.data.fields import own_fields
 from imgdiff.data.input import Demand, InputPart
@@ -20,8 +19,6 @@ from imgdiff.models.zoo import Binding
 from imgdiff.operator import Filter, Operator
 from imgdiff.recipe.plan import Phase, Plan
 from imgdiff.store.shard_files import Manifest, ShardFiles
-
-ANSWERS = "answers"  # in the run folder: what servers have said
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def tasks(plan: Plan, files: ShardFiles) -> list[Task]:
 
 def models_of(bindings: Mapping[str, Binding], files: ShardFiles) -> Models:
     """The models of a run or of a phase, not yet loaded."""
-    return Models(bindings, answers=files.path / ANSWERS)
+    return Models(bindings, answers=files.store)
 
 
 class Worker:
@@ -84,7 +81,7 @@ class Worker:
         """
         began = time.monotonic()
         number, files = self.task.number, self.task.files
-        record = RecoveryRecord(self._record_path(shard))
+        record = RecoveryRecord(files.store, files.name(number, shard, "recovery"))
         rows = files.read(shard, number) if number else self._read(part)
         marks = {row.id: mark(row) for row in rows if row.ok}
         manifest, stored = files.stored(number, shard)
@@ -120,9 +117,6 @@ class Worker:
         """The rows of a part; the input is opened once."""
         self._reader = self._reader or open_input(part.address)
         return part.rows(self.task.demand, self._reader)
-
-    def _record_path(self, shard: int) -> Path:
-        return self.task.files.folder(self.task.number) / f"{shard:05d}.recovery"
 
     def _set_up(self) -> None:
         """The phase's operators with their models."""

@@ -1,7 +1,6 @@
 """What operators have to know of the whole input before the first row: one pass over it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from imgdiff.data.fields import TEXT
@@ -12,10 +11,10 @@ from imgdiff.engine.faults import explained
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.operator import Operator
 from imgdiff.recipe.plan import Plan
-from imgdiff.store.files import write_atomic
-from imgdiff.store.shard_files import to_json
+from imgdiff.store.files import to_json
+from imgdiff.store.interface import Store
 
-FOLDER = "surveys"  # in the run folder, for people
+FOLDER = "surveys"  # of the run, for people
 SPAN = 1000  # rows in memory at once
 
 
@@ -45,12 +44,11 @@ def _survey(operator: Operator, source: Input) -> Any:
     return found
 
 
-def write_surveys(plan: Plan, folder: Path) -> None:
-    """Leave the answers in the run folder, `surveys/OPERATOR.json`."""
+def write_surveys(plan: Plan, store: Store) -> None:
+    """Leave the answers with the run, as `surveys/OPERATOR.json`."""
     for operator in plan.operators:
         if operator.surveyed is not None:
-            (folder / FOLDER).mkdir(exist_ok=True)
-            write_atomic(folder / FOLDER / f"{operator.name}.json", to_json(operator.surveyed))
+            store.replace(f"{FOLDER}/{operator.name}.json", to_json(operator.surveyed))
 
 
 def surveyed_rows(source: Input) -> Iterator[Row]:

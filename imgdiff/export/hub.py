@@ -31,7 +31,7 @@ from imgdiff.console.progress import log
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.export import FinishedRun
 from imgdiff.export.card import FOLDER
-from imgdiff.store.shard_files import read_json, to_json
+from imgdiff.store.files import read_json, to_json
 
 CARD, MANIFEST = "README.md", "imgdiff.json"
 BARE = {".gitattributes", CARD}  # what a repository may hold that nobody has pushed to

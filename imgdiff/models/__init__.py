@@ -3,12 +3,12 @@ it."""
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgdiff.models.kinds import family_of
 from imgdiff.models.memory import free_gpu_memory
 from imgdiff.models.zoo import Binding, Checkpoint, Endpoint
+from imgdiff.store.interface import Store
 
 if TYPE_CHECKING:
     from imgdiff.models.endpoint import EndpointLlm, EndpointMllm
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Models:
     """Loads each role's model on first use and keeps it until it is released."""
 
-    def __init__(self, bindings: Mapping[str, Binding], answers: Path | None = None) -> None:
-        """answers: folder in which the answers of servers are kept."""
+    def __init__(self, bindings: Mapping[str, Binding], answers: Store | None = None) -> None:
+        """answers: where those of servers are kept."""
         self._bindings, self._answers = bindings, answers
         self._loaded: dict[str, Any] = {}
 

@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,10 @@ from imgdiff.data.readers.base import utf8
 from imgdiff.errors import RowError, StoppedError
 from imgdiff.models.roles import Question
 from imgdiff.models.zoo import Endpoint
-from imgdiff.store.files import write_atomic
+from imgdiff.store.interface import Store, content_of
 from imgdiff.text.answers import read_yes_no
 
+ANSWERS = "answers"  # how the names begin under which answers are kept
 LONGEST_WAIT = 30.0  # seconds between two tries
 # what reading an answer of another form raises; one in a thousand brackets: RecursionError
 NO_COMPLETION = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -43,10 +43,10 @@ class ChatClient:
 
     Args:
         endpoint: see there.
-        answers: folder for answers, made when needed; None keeps none.
+        answers: where they are kept; None keeps none.
     """
 
-    def __init__(self, endpoint: Endpoint, answers: Path | None) -> None:
+    def __init__(self, endpoint: Endpoint, answers: Store | None) -> None:
         from huggingface_hub import InferenceClient
 
         self.endpoint, self._answers = endpoint, answers
@@ -80,13 +80,13 @@ class ChatClient:
     def _answer(self, request: dict[str, Any]) -> str:
         text = json.dumps(request, sort_keys=True, ensure_ascii=False)
         digest = hashlib.sha256(f"{self.endpoint.base_url}\n{text}".encode()).hexdigest()
-        kept = self._answers / digest[:2] / f"{digest}.txt" if self._answers else None
-        if kept is not None and kept.is_file():
-            return kept.read_text("utf-8")
-        answer = self._try(request)
+        name = f"{ANSWERS}/{digest[:2]}/{digest}.txt"
+        kept = content_of(self._answers, name) if self._answers else None
         if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(kept, answer.encode())
+            return kept.decode()
+        answer = self._try(request)
+        if self._answers:
+            self._answers.put(name, answer.encode())
         return answer
 
     def _try(self, request: dict[str, Any]) -> str:

@@ -13,8 +13,7 @@ from imgdiff.data.rows import Row
 from imgdiff.engine.replay import Replay, Trace
 from imgdiff.errors import RefusedError
 from imgdiff.operator import Filter, Operator, load_operator_file, registry
-from imgdiff.store.run_dir import RUN, RunDir
-from imgdiff.store.shard_files import read_json
+from imgdiff.store.run_dir import RUN, begun_at
 
 STEPS = 24  # values of a threshold that a curve is drawn through
 FAR = 0.02  # share of the scores left out at both ends
@@ -36,10 +35,10 @@ def load_run(path: Path) -> StoredRun:
     Raises:
         RefusedError: there is no run, none of its shards is complete, or an operator is unknown.
     """
-    info = read_json(path / RUN)
-    if info is None:
+    folder = begun_at(path)
+    if folder is None:
         raise RefusedError(f"{path} is no run folder: {RUN} is missing or cannot be read")
-    folder, phases = RunDir(path, info), len(info["phases"])
+    info, phases = folder.info, len(folder.info["phases"])
     shards = (n for n in range(folder.shard_count) if folder.is_done(phases - 1, n))
     unread = pictures(known_fields(info))
     rows = [row for shard in shards for row in folder.files.read(shard, phases, unread)]

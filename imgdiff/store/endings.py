@@ -32,7 +32,7 @@ def compare_with_input(folder: RunDir, ids: Sequence[str]) -> None:
         return
     found = "; ".join(f"{problem}: {_some(rows)}" for problem, rows in wrong.items())
     names = _some([f"{shard:05d}.json" for shard in shards])
-    way_out = f"Delete {names} in the folders of {folder.path}/stages and run again."
+    way_out = f"Delete {names} in the folders of {folder.store}/stages and run again."
     raise StoppedError(f"endings do not add up: {found}. {way_out}")
 
 

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and a lock that dies with its process."""
+"""Files that are whole or absent, JSON in them, and a lock that dies with its process."""
 
 import contextlib
 import errno
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
-from typing import TextIO
+from typing import Any, TextIO
 
 TEMPORARY = ".tmp"
 
@@ -21,23 +21,45 @@ def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write beside the target, reach the disk, rename: readers see the old file or the new one."""
+def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:
+    """Write beside the target, reach the disk, rename: readers see the old file or the new one.
+
+    durable: whether to wait until the file is on the disk.
+    """
+    with written_beside(path, content, durable) as temporary:
+        os.replace(temporary, path)
+    if durable:
+        sync_folder(path.parent)
+
+
+@contextmanager
+def written_beside(path: Path, content: bytes, durable: bool = True) -> Iterator[Path]:
+    """A temporary file with that content beside `path`, to be renamed; it goes with the context."""
     temporary = path.with_name(f"{path.name}.{token_hex(4)}{TEMPORARY}")
     try:
         with temporary.open("wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        yield temporary
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
+
+
+def sync_folder(path: Path) -> None:
+    """Else a rename itself may be lost with the power."""
+    folder = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)  # else the rename itself may be lost with the power
+        os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def remove_temporary_files(path: Path) -> None:
+    """Delete what killed writers left in a folder. Only while nobody writes there."""
+    for leftover in path.rglob(f"*{TEMPORARY}"):
+        leftover.unlink()
 
 
 def swap_folder(new: Path, target: Path) -> None:
@@ -75,3 +97,24 @@ def _holder(file: TextIO) -> str:
         since = datetime.fromisoformat(held["started"])
         return f"process {held['pid']} on {held['host']} since {since:%Y-%m-%d %H:%M}"
     return "another process"  # which has not yet written its name
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; None if nothing readable is there."""
+    try:
+        return from_json(path.read_bytes())
+    except OSError:
+        return None
+
+
+def from_json(content: bytes) -> dict[str, Any] | None:
+    """A JSON object; None if it is none."""
+    try:
+        read = json.loads(content)
+    except ValueError:
+        return None
+    return read if isinstance(read, dict) else None
+
+
+def to_json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()

@@ -1,4 +1,9 @@
-"""The run folder: which shards are complete, the lock, and what may be resumed."""
+"""The run folder: which shards are complete, the lock, and what may be resumed.
+
+What a run writes and reads again lies in its store. What is for people and for one machine at a
+time are files of the folder by nature: the lock, `run.log`, the dataset in `data/` and `dropped/`,
+pages and exports, which are built beside their place and moved there whole.
+"""
 
 import hashlib
 import shutil
@@ -10,12 +15,19 @@ from typing import Any
 
 from imgdiff.data.rows import Row
 from imgdiff.errors import RefusedError, StoppedError
-from imgdiff.store.files import TEMPORARY, locked, write_atomic
+from imgdiff.store.files import TEMPORARY, locked, remove_temporary_files, to_json
+from imgdiff.store.folder_store import FolderStore
 from imgdiff.store.identity import WAY_OUT, recipe_changes, refusal
-from imgdiff.store.shard_files import Manifest, ShardFiles, read_json, to_json
+from imgdiff.store.interface import Store, json_of
+from imgdiff.store.shard_files import Manifest, ShardFiles
 from imgdiff.store.tally import Tally
 
 RUN, LOCK, REPORT = "run.json", "run.lock", "report.json"
+
+
+def store_at(path: Path) -> Store:
+    """The store of the run folder at `path`: the one place that says which kind it is."""
+    return FolderStore(path)
 
 
 class RunDir:
@@ -25,9 +37,16 @@ class RunDir:
     `report.json` holds, once every shard is complete.
     """
 
-    def __init__(self, path: Path, info: dict[str, Any], changed: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        info: dict[str, Any],
+        changed: Sequence[str] = (),
+        store: Store | None = None,
+    ) -> None:
         self.path, self.info, self.changed = path, info, changed
-        self.files = ShardFiles(path, info)
+        self.store = store or store_at(path)
+        self.files = ShardFiles(self.store, info)
         self.report: dict[str, Any] = {}
         recipe, rows = info["recipe"], info["input"]["rows"]
         self.row_count: int = min(recipe["limit"] or rows, rows)
@@ -99,7 +118,7 @@ class RunDir:
 
     def write_report(self, report: dict[str, Any]) -> None:
         self.report = report
-        write_atomic(self.path / REPORT, to_json(report))
+        self.store.replace(REPORT, to_json(report))
 
     def check_space(self, phase: int) -> None:
         """Stop before the disk is full, judging by what the phase's rows have taken so far.
@@ -107,7 +126,7 @@ class RunDir:
         Raises:
             StoppedError: the rows that are left will not fit.
         """
-        if self.space_needed(phase) > shutil.disk_usage(self.path).free:
+        if self.space_needed(phase) > self.store.free_bytes():
             raise StoppedError(self.no_space_left())
 
     def space_needed(self, phase: int) -> float:
@@ -123,10 +142,15 @@ class RunDir:
 
     def no_space_left(self) -> str:
         needed = sum(self.space_needed(phase) for phase in range(len(self.info["phases"])))
-        free = f"{shutil.disk_usage(self.path).free / 1e9:.1f} GB free"
+        free = f"{self.store.free_bytes() / 1e9:.1f} GB free"
         figures = f"needs about {needed / 1e9:.1f} GB, {free}" if needed else free
         safe = f"{self.done_count} of {self.total_count} shards are safe"
         return f"no space left on {self.path} ({figures}). {safe}. Free space and run again."
+
+    def tidy(self) -> None:
+        """When every shard is complete: delete what the run does not need any more."""
+        remove_temporary_files(self.path)
+        self.files.tidy()
 
     def _find_done(self) -> None:
         """Take the manifests whose file is as it was written and follows from those before."""
@@ -148,7 +172,8 @@ def open_run(path: Path, info: dict[str, Any], restart: bool = False) -> Iterato
         RefusedError: another process holds it, it is no run folder, or it was begun from another
             input.
     """
-    refuse_foreign(path)
+    store = store_at(path)
+    refuse_foreign(path, store)
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / LOCK).open("a+")
@@ -159,14 +184,21 @@ def open_run(path: Path, info: dict[str, Any], restart: bool = False) -> Iterato
             way_out = "Wait for it, or choose another export_path."
             raise RefusedError(f"{path} is in use by {holder}. {way_out}")
         if restart:
-            _clear(path)
+            _clear(path, store)
         begun, changed = _begin_or_resume(path, info)
-        files = ShardFiles(path, begun)
+        remove_temporary_files(path)
+        files = ShardFiles(store, begun)
         files.remove_leftovers()
         if changed:
             files.remove_recovery_records()  # they may blame rows for what another recipe did
-        write_atomic(path / RUN, to_json(begun))
-        yield RunDir(path, begun, changed)
+        store.replace(RUN, to_json(begun))
+        yield RunDir(path, begun, changed, store)
+
+
+def begun_at(path: Path) -> RunDir | None:
+    """The folder of a run, complete or not, to read from; None if no `run.json` can be read."""
+    info = json_of(store_at(path), RUN)
+    return None if info is None else RunDir(path, info)
 
 
 def open_complete(path: Path) -> RunDir:
@@ -176,10 +208,9 @@ def open_complete(path: Path) -> RunDir:
     Raises:
         RefusedError: it is no run folder, or shards are missing.
     """
-    info = read_json(path / RUN)
-    if info is None:
+    folder = begun_at(path)
+    if folder is None:
         raise RefusedError(f"{path} is no run folder: there is no {RUN} that can be read")
-    folder = RunDir(path, info)
     if missing := folder.total_count - folder.done_count:
         text = f"{path}: {missing} of {folder.total_count} shards are missing"
         raise RefusedError(f"{text}. Run its recipe again to finish it.")
@@ -197,7 +228,7 @@ def open_finished(path: Path) -> Iterator[RunDir]:
     with (path / LOCK).open("a+") as lock, locked(lock) as holder:
         if holder is not None:
             raise RefusedError(f"{path} is in use by {holder}. Wait for it.")
-        folder.report = read_json(path / REPORT) or {}
+        folder.report = json_of(folder.store, REPORT) or {}
         if folder.report.get("shards_sha256") != folder.digest:
             way_out = "Run its recipe again: that only writes it out."
             raise RefusedError(f"{path}/data is older than the shards. {way_out}")
@@ -207,7 +238,7 @@ def open_finished(path: Path) -> Iterator[RunDir]:
 def recorded_revisions(path: Path, models: str | Mapping[str, Any]) -> dict[str, str | None]:
     """Role -> commit of the Hub that a run in this folder has used so far, for the roles that
     `models` of the recipe binds as it did then."""
-    begun = read_json(path / RUN) or {}
+    begun = json_of(store_at(path), RUN) or {}
     then = begun.get("recipe", {}).get("models")
     return {
         role: model.get("revision")
@@ -222,7 +253,7 @@ def _binding(models: Any, role: str) -> Any:
 
 def recorded_input(path: Path) -> str | None:
     """The commit of the input that a run in this folder has used so far, if that is on the Hub."""
-    commit: str | None = (read_json(path / RUN) or {}).get("input", {}).get("revision")
+    commit: str | None = (json_of(store_at(path), RUN) or {}).get("input", {}).get("revision")
     return commit
 
 
@@ -243,9 +274,10 @@ def read_begun(path: Path, info: dict[str, Any]) -> dict[str, Any] | None:
     Raises:
         RefusedError: the file cannot be read, or `info` cannot go on with it.
     """
-    if not (path / RUN).exists():
+    store = store_at(path)
+    if not _is_begun(store):
         return None
-    begun = read_json(path / RUN)
+    begun = json_of(store, RUN)
     if begun is None:
         raise RefusedError(f"{path / RUN} cannot be read. {WAY_OUT}")
     if reason := refusal(begun, info):
@@ -253,20 +285,35 @@ def read_begun(path: Path, info: dict[str, Any]) -> dict[str, Any] | None:
     return begun
 
 
-def refuse_foreign(path: Path) -> None:
+def _is_begun(store: Store) -> bool:
+    try:
+        store.get(RUN).close()
+    except FileNotFoundError:
+        return False
+    except OSError:  # it is there, but cannot be read
+        return True
+    return True
+
+
+def refuse_foreign(path: Path, store: Store) -> None:
     """A folder with other things in it is nobody's to write to, or to clear."""
-    if path.is_dir() and not (path / RUN).is_file():
-        others = {entry.name for entry in path.iterdir()} - {LOCK, RUN + TEMPORARY}
+    if path.is_dir() and not _is_begun(store):
+        others = {entry.name for entry in path.iterdir()} - {LOCK}
+        others -= {name for name in others if name.startswith(RUN) and name.endswith(TEMPORARY)}
         if others:
             text = f"{path} is no run folder ({min(others)} is in it)"
             raise RefusedError(f"{text}. Choose another export_path.")
 
 
-def _clear(path: Path) -> None:
-    """Empty the folder; `run.json` goes last, so that a clearing cut short can be done again."""
-    entries = [entry for entry in path.iterdir() if entry.name != LOCK]
-    for entry in sorted(entries, key=lambda entry: entry.name == RUN):
+def _clear(path: Path, store: Store) -> None:
+    """Empty the folder and the store, which may lie elsewhere; `run.json` goes last, so that a
+    clearing cut short can be done again."""
+    for entry in path.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
-        else:
+        elif entry.name not in (LOCK, RUN):
             entry.unlink()
+    for name in store.list(""):
+        if name not in (LOCK, RUN):
+            store.delete(name)
+    store.delete(RUN)

@@ -2,21 +2,22 @@
 
 import hashlib
 import json
-import shutil
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from io import BufferedIOBase
 from secrets import token_hex
 from typing import Any
 
 from imgdiff.data.fields import own_fields
 from imgdiff.data.rows import Row, features, from_table, to_table
 from imgdiff.errors import StoppedError
-from imgdiff.store.files import TEMPORARY, write_atomic
+from imgdiff.store.files import to_json
+from imgdiff.store.interface import Store, json_of
 from imgdiff.store.tally import Tally
 
 Manifest = dict[str, Any]
+STAGES = "stages/"
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,18 @@ class Stored:
 
 
 class ShardFiles:
-    """Reads and writes shards of a run folder. Any process that sees the folder may do so.
+    """Reads and writes shards of a run. Any process that sees the store may do so.
 
     Every attempt at a shard writes a file of its own, and the manifest, replaced in one move, names
     the one that counts: a worker that was given up and still runs can spoil nothing.
     """
 
-    def __init__(self, path: Path, info: dict[str, Any]) -> None:
-        self.path, self.info = path, info
+    def __init__(self, store: Store, info: dict[str, Any]) -> None:
+        self.store, self.info = store, info
 
     def manifest(self, phase: int, shard: int) -> Manifest | None:
         """What is said about a shard; None if nothing readable is, or it is about another one."""
-        manifest = read_json(self._place(phase, shard, "json")) or {}
+        manifest = json_of(self.store, self.name(phase, shard, "json")) or {}
         is_its_own = (manifest.get("phase"), manifest.get("shard")) == (phase, shard)
         return manifest if is_its_own else None
 
@@ -96,8 +97,9 @@ class ShardFiles:
         rows: list[Row] = []
         for phase in range(phases):
             manifest = self.manifest(phase, shard) or {}
-            file, later = self._data(phase, manifest), self._rows(phase, manifest, leave_out)
+            later = self._rows(phase, manifest, leave_out)
             if rows and [row.id for row in rows] != [row.id for row in later]:
+                file = f"{self.store}/{self._data(phase, manifest)}"
                 raise StoppedError(f"{file} belongs to other rows. Delete it and run again.")
             for before, after in zip(rows, later, strict=bool(rows)):
                 after.values = before.values | after.values
@@ -112,7 +114,7 @@ class ShardFiles:
 
         phase = len(self.info["phases"]) - 1
         manifest = self.manifest(phase, shard) or {}
-        with pq.ParquetFile(self._data(phase, manifest)) as file:
+        with self._opened(phase, manifest) as content, pq.ParquetFile(content) as file:
             columns = file.read(["id", "status", "reason"]).to_pydict()
         return manifest, list(zip(*columns.values(), strict=True))
 
@@ -154,26 +156,21 @@ class ShardFiles:
             "attempt": (before or {}).get("attempt", 0) + 1,
             "marks": dict(marks or {}),
         }
-        target = self._place(phase, shard, "json")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(self._data(phase, manifest), content)
-        write_atomic(target, to_json(manifest))
+        self.store.put(self._data(phase, manifest), content)
+        self.store.replace(self.name(phase, shard, "json"), to_json(manifest))
         if before is not None:
-            self._data(phase, before).unlink(missing_ok=True)
+            self.store.delete(self._data(phase, before))
         return manifest
 
     def remove_leftovers(self) -> None:
-        """Delete what killed attempts left: temporary files, and files that no manifest names.
+        """Delete what killed attempts left: files that no manifest names.
 
         Only while nobody writes here.
         """
-        for leftover in self.path.rglob(f"*{TEMPORARY}"):
-            leftover.unlink()
-        for manifests in self.path.glob("stages/*"):
-            named = {(read_json(path) or {}).get("file") for path in manifests.glob("*.json")}
-            for file in manifests.glob("*.parquet"):
-                if file.name not in named:
-                    file.unlink()
+        manifests, files = self._stored("json"), self._stored("parquet")
+        named = {_named_in(_folder(name), json_of(self.store, name) or {}) for name in manifests}
+        for name in set(files) - named:
+            self.store.delete(name)
 
     def tidy(self) -> None:
         """When every shard is complete: also delete what the run does not need any more, the notes
@@ -181,43 +178,51 @@ class ShardFiles:
         self.remove_leftovers()
         self.remove_recovery_records()
         phases = {self.folder(phase): phase for phase in range(len(self.info["phases"]))}
-        for folder in self.path.glob("stages/*"):
-            if folder not in phases:
-                shutil.rmtree(folder)
-                continue
-            for path in folder.glob("*.json"):
-                manifest = read_json(path) or {}
-                if not self.is_of_recipe(manifest, phases[folder], any_thresholds=True):
-                    path.unlink()
-                    self._data(phases[folder], manifest).unlink(missing_ok=True)
+        for name in self._stored(""):
+            phase = phases.get(_folder(name))
+            if phase is None:
+                self.store.delete(name)
+            elif name.endswith(".json"):
+                manifest = json_of(self.store, name) or {}
+                if not self.is_of_recipe(manifest, phase, any_thresholds=True):
+                    self.store.delete(name)
+                    self.store.delete(self._data(phase, manifest))
 
     def remove_recovery_records(self) -> None:
         """Delete what workers noted down about their attempts."""
-        for record in self.path.glob("stages/*/*.recovery"):
-            record.unlink()
+        for name in self._stored("recovery"):
+            self.store.delete(name)
 
-    def folder(self, phase: int) -> Path:
-        return self.path / "stages" / f"{phase:02d}_{self.info['phases'][phase]['name']}"
+    def folder(self, phase: int) -> str:
+        """How the names of a phase begin."""
+        return f"{STAGES}{phase:02d}_{self.info['phases'][phase]['name']}/"
 
-    def _place(self, phase: int, shard: int, suffix: str) -> Path:
-        return self.folder(phase) / f"{shard:05d}.{suffix}"
+    def name(self, phase: int, shard: int, suffix: str) -> str:
+        return f"{self.folder(phase)}{shard:05d}.{suffix}"
 
-    def _data(self, phase: int, manifest: Manifest) -> Path:
-        return self.folder(phase) / Path(str(manifest.get("file", "none"))).name
+    def _stored(self, suffix: str) -> list[str]:
+        """Names of all phases that end so, those of another recipe among them."""
+        return [name for name in self.store.list(STAGES) if name.endswith(suffix)]
+
+    def _data(self, phase: int, manifest: Manifest) -> str:
+        return _named_in(self.folder(phase), manifest)
+
+    def _opened(self, phase: int, manifest: Manifest) -> BufferedIOBase:
+        return self.store.get(self._data(phase, manifest))
 
     def _is_whole(self, phase: int, manifest: Manifest) -> bool:
         """Whether the file is there, as it was written."""
-        file = self._data(phase, manifest)
-        if not file.is_file():
+        try:
+            with self._opened(phase, manifest) as content:
+                return hashlib.file_digest(content, "sha256").hexdigest() == manifest.get("sha256")
+        except FileNotFoundError:
             return False
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest() == manifest.get("sha256")
 
     def _rows(self, phase: int, manifest: Manifest, leave_out: Collection[str]) -> list[Row]:
         """The rows of one file, with what its phase wrote."""
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(self._data(phase, manifest)) as file:
+        with self._opened(phase, manifest) as content, pq.ParquetFile(content) as file:
             names = [name for name in file.schema_arrow.names if name not in leave_out]
             return from_table(file.read(names))
 
@@ -249,17 +254,14 @@ class ShardFiles:
         return features(phases[-1]["columns"], row_scores, region_scores, own).arrow_schema
 
 
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0] + "/"
+
+
+def _named_in(folder: str, manifest: Manifest) -> str:
+    """The name of what a manifest in that folder speaks of: it lies beside it."""
+    return folder + str(manifest.get("file", "none")).rpartition("/")[2]
+
+
 def hash_of_ids(ids: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(ids).encode()).hexdigest()
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def to_json(content: dict[str, Any]) -> bytes:
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()

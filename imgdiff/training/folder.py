@@ -12,9 +12,8 @@ from typing import Any
 from imgdiff.errors import RefusedError
 from imgdiff.models.revisions import at_commit
 from imgdiff.models.zoo import Checkpoint
-from imgdiff.store.files import locked, swap_folder, write_atomic
+from imgdiff.store.files import locked, read_json, swap_folder, to_json, write_atomic
 from imgdiff.store.identity import WAY_OUT, package_version, setting_differences
-from imgdiff.store.shard_files import read_json, to_json
 from imgdiff.training.recipe import TrainingRecipe
 
 RECORD, LOCK = "training.json", "training.lock"

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from imgdiff.models.families.image_text_to_text import ImageTextToText, model_and_processor
 from imgdiff.models.loading import dtype_of, hide_bars, loading
-from imgdiff.store.shard_files import read_json, to_json
+from imgdiff.store.files import read_json, to_json
 from imgdiff.training.answers import collate
 from imgdiff.training.fitting import arguments, run_trainer
 from imgdiff.training.folder import TrainingFolder
