@@ -18,7 +18,7 @@ from imgdiff.operator import Mapper, Params, register
 if TYPE_CHECKING:
     import numpy as np
 
-Side = Literal["a", "b"]
+ImageSide = Literal["a", "b"]
 
 
 class ImageSegmentParams(Params):
@@ -73,7 +73,7 @@ class ImageSegmentMapper(Mapper):
 
     def __init__(self, params: BaseModel) -> None:
         super().__init__(params)
-        self.sides: tuple[Side, ...] = ("a", "b") if self.params.images == "both" else ("a",)
+        self.sides: tuple[ImageSide, ...] = ("a", "b") if self.params.images == "both" else ("a",)
         self.reads = tuple(f"image_{side}" for side in self.sides)
         if self.params.prompts == "nouns":
             self.reads += ("caption_a", "caption_b")
@@ -102,7 +102,7 @@ class ImageSegmentMapper(Mapper):
             where = "either image" if len(pictures) == 2 else "image A"
             row.reject(self.name, "nothing_found", f"no segment in {where}")
 
-    def _segments(self, row: Row, side: Side, picture: np.ndarray) -> list[dict[str, Any]]:
+    def _segments(self, row: Row, side: ImageSide, picture: np.ndarray) -> list[dict[str, Any]]:
         p, model = self.params, self.segmenter
         if p.prompts == "nouns":
             noun = exchanged_nouns(row)[self.sides.index(side)]
@@ -112,7 +112,7 @@ class ImageSegmentMapper(Mapper):
         return model.segment(picture, p.points_per_side, *thresholds)
 
     def _regions(
-        self, side: Side, picture: np.ndarray, segments: list[dict[str, Any]]
+        self, side: ImageSide, picture: np.ndarray, segments: list[dict[str, Any]]
     ) -> list[Region]:
         """Those of an image's segments ([H, W, 3] uint8 RGB) that pass the size limits."""
         p = self.params
