@@ -16,8 +16,10 @@ from imgdiff.console.progress import Progress, logging_to, make_console
 from imgdiff.console.signals import stop_on_signals
 from imgdiff.data.input import Input
 from imgdiff.data.readers import pinned_input
+from imgdiff.doctor.examination import examine
 from imgdiff.engine.description import describe
 from imgdiff.engine.forecast import forecast
+from imgdiff.engine.placement import Placed, in_sentences, needs_of, placed
 from imgdiff.engine.selection import select
 from imgdiff.engine.survey import survey, write_surveys
 from imgdiff.errors import (
@@ -29,9 +31,12 @@ from imgdiff.errors import (
     StoppedError,
 )
 from imgdiff.export.formats import ALWAYS, Exported, export, print_exports
+from imgdiff.models.machine import gpus
 from imgdiff.models.revisions import pinned
+from imgdiff.models.zoo import Endpoint
 from imgdiff.recipe.check import check
 from imgdiff.recipe.plan import Plan
+from imgdiff.recipe.schema import WorkerPool
 from imgdiff.statistics.summary import (
     build_report,
     hints,
@@ -103,7 +108,7 @@ def show_plan(
     plan = replace(plan, models=plan.models | pinned(used, recorded or {}, plan.asked))
     info, target = describe(plan, source), Path(plan.recipe.export_path)
     print_plan(console, plan, source, info)
-    for line in plan.advice:
+    for line in (*_placement(plan), *plan.advice):
         console.print(line, soft_wrap=True)
     begun = None if recorded is None else read_begun(target, info)
     if begun is not None:
@@ -130,6 +135,7 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
             if again:
                 counts += f", {again} of them from stored scores"
             log.info("resuming %s: %s", folder.path, counts)
+        _examine(plan, folder)
         try:
             write_surveys(plan, folder.store)
             with Progress(console) as progress:
@@ -152,6 +158,39 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
         return code
     pushed = push(console, folder, settings.hub_repo, settings.private)
     return COMPLETE if pushed == COMPLETE else STOPPED  # there has been work: it is not refused
+
+
+def _placement(plan: Plan) -> list[str]:
+    """How the phases of large models would share this machine's GPUs."""
+    there = gpus()
+    sizes = examine(plan, there, ask=False).sizes
+    if not any(size.is_full_size for size in sizes.values()):
+        return []
+    needs = needs_of(plan.phases, sizes)
+    if not there:
+        return ["no GPU on this machine: the phases are planned where there are some"]
+    smallest = min(gpu.total for gpu in there)
+    if plan.recipe.executor_type == "ray" and not plan.recipe.phases:
+        return in_sentences(needs, placed(needs, smallest, len(there)))
+    alone = WorkerPool(num_gpus=1)  # the local engine: one process, phase after phase
+    return in_sentences(needs, [Placed(need.phase, k, alone) for k, need in enumerate(needs)])
+
+
+def _examine(plan: Plan, folder: RunDir) -> None:
+    """What `imgdiff doctor` tells, of the phases whose models have to run.
+
+    Raises:
+        RefusedError: the run would fail.
+    """
+    fresh = [phase.name for number, phase in enumerate(plan.phases) if folder.is_fresh(number)]
+    later = {role for phase in plan.phases if phase.name in fresh[1:] for role in phase.roles}
+    asked = any(isinstance(plan.models[role], Endpoint) for role in later)
+    found = examine(plan, gpus(), fresh, ask=asked)  # what the first phase asks answers at once
+    if any(size.is_full_size for size in found.sizes.values()):
+        for finding in found.findings:
+            log.info("%s", finding.text)
+    if found.wrong:
+        raise RefusedError("\n".join(found.wrong))
 
 
 def push(console: Console, folder: RunDir, repo: str, private: bool) -> int:

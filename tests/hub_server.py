@@ -25,6 +25,17 @@ POLL = 0.005  # seconds after which `close` is noticed; half a second by default
 Files = dict[str, bytes]
 
 
+class Listed(bytes):
+    """A large file that is listed with its size, and never sent."""
+
+    size: int
+
+    def __new__(cls, size: int) -> "Listed":
+        made = super().__new__(cls, str(size).encode())
+        made.size = size
+        return made
+
+
 class Repo:
     """commits: (id, files), oldest first; the first one holds what the Hub puts there. requests:
     pull requests as the Hub lists them. proposed: reference -> the commit of one. public: read
@@ -280,11 +291,12 @@ class Handler(BaseHTTPRequestHandler):
 def describe(path: str, content: bytes) -> dict:
     """A file as the Hub lists it."""
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-    facts = {"path": path, "size": len(content), "oid": blob, "blobId": blob}
+    size = content.size if isinstance(content, Listed) else len(content)
+    facts = {"path": path, "size": size, "oid": blob, "blobId": blob}
     if not path.endswith(LARGE):
         return facts
     digest = hashlib.sha256(content).hexdigest()
-    pointer = {"oid": digest, "sha256": digest, "size": len(content), "pointerSize": 130}
+    pointer = {"oid": digest, "sha256": digest, "size": size, "pointerSize": 130}
     return facts | {"lfs": pointer}
 
 

@@ -22,9 +22,13 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from imgdiff.console.progress import Progress
 from imgdiff.data.input import Input
+from imgdiff.engine.placement import in_sentences, needs_of, placed
 from imgdiff.engine.ray_errors import carried, cause
 from imgdiff.engine.shards import Task, Worker, tasks
 from imgdiff.errors import BrokenDeviceError, StoppedError
+from imgdiff.models.machine import gpus
+from imgdiff.models.sizes import size_of
+from imgdiff.models.zoo import Checkpoint
 from imgdiff.operator import OUTSIDE
 from imgdiff.recipe.plan import Plan
 from imgdiff.recipe.schema import WorkerPool
@@ -48,14 +52,10 @@ def run(
             see the run folder, a model cannot be loaded, or the disk is nearly full.
     """
     folder.store.delete(STOP)
-    pools = [
-        (task, plan.recipe.phases.get(task.phase.name, WorkerPool()))
-        for task in tasks(plan, folder.files)
-    ]
     with _connected(plan.recipe.ray_address):
-        _check_shared(folder.store)
+        gpu_bytes = _check_shared(folder.store)
         watch = Watch(folder, progress)
-        for group in _at_once(pools):
+        for group in _grouped(plan, tasks(plan, folder.files), gpu_bytes):
             for task, _ in group:
                 watch.begin(task.number)
             _flow(group, source, folder, watch, stop)
@@ -194,6 +194,33 @@ def _first_to_do(folder: RunDir, last: int) -> dict[int, int]:
     return dict(sorted(first.items()))
 
 
+def _grouped(
+    plan: Plan, todo: Sequence[Task], gpu_bytes: Sequence[int]
+) -> list[list[tuple[Task, WorkerPool]]]:
+    """The phases with their workers, those that run at once together: as the recipe says, or, where
+    it says nothing and there are GPUs, as their memory allows.
+
+    gpu_bytes: memory of the cluster's GPUs.
+    """
+    given = plan.recipe.phases
+    count = int(ray.cluster_resources().get("GPU", 0))
+    if given or not count or not gpu_bytes:
+        return _at_once([(task, given.get(task.phase.name, WorkerPool())) for task in todo])
+    sizes = {
+        role: size_of(binding)
+        for role, binding in plan.models.items()
+        if isinstance(binding, Checkpoint)
+    }
+    needs = needs_of([task.phase for task in todo], sizes)
+    places = placed(needs, min(gpu_bytes), count)
+    for line in in_sentences(needs, places):
+        log.info(line)
+    groups: dict[int, list[tuple[Task, WorkerPool]]] = {}
+    for task, place in zip(todo, places, strict=True):
+        groups.setdefault(place.group, []).append((task, place.pool))
+    return list(groups.values())
+
+
 def _at_once(pools: list[tuple[Task, WorkerPool]]) -> list[list[tuple[Task, WorkerPool]]]:
     """All phases together where the cluster has room for the least workers of each, else one after
     the other.
@@ -246,8 +273,13 @@ def _refuse_silent_address(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
-def _check_shared(store: Store) -> None:
-    """Every machine of the cluster must see what is stored and be able to replace it."""
+def _check_shared(store: Store) -> list[int]:
+    """Every machine of the cluster must see what is stored and be able to replace it.
+
+    Returns:
+        The memory of the GPUs that they have, in bytes.
+    """
+    found: list[int] = []
     store.replace(PROBE, b"driver")
     try:
         for node in ray.nodes():
@@ -255,7 +287,8 @@ def _check_shared(store: Store) -> None:
                 continue
             on_it = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             asked = _probe.options(scheduling_strategy=on_it, num_cpus=0)
-            answer = ray.get(asked.remote(store))
+            answer, memories = ray.get(asked.remote(store))
+            found += memories
             if answer or content_of(store, PROBE) != node["NodeID"].encode():
                 reason = answer or "what it writes there does not come back"
                 name = node["NodeManagerHostname"]
@@ -263,14 +296,16 @@ def _check_shared(store: Store) -> None:
                 raise StoppedError(f"{store} is not shared with {name}: {reason}. {way_out}")
     finally:
         store.delete(PROBE)
+    return found
 
 
 @ray.remote
-def _probe(store: Store) -> str:
-    """Replace the probe by this machine's name; says what goes wrong."""
+def _probe(store: Store) -> tuple[str, list[int]]:
+    """Replace the probe by this machine's name; says what goes wrong, and what its GPUs hold."""
+    memories = [gpu.total for gpu in gpus(visible_alone=False)]  # Ray shows this task none
     try:
         store.get(PROBE).close()
         store.replace(PROBE, ray.get_runtime_context().get_node_id().encode())
     except OSError as error:
-        return str(error)
-    return ""
+        return str(error), memories
+    return "", memories

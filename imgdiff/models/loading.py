@@ -2,22 +2,32 @@
 explicit."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 
 from imgdiff.errors import RefusedError, StoppedError
+from imgdiff.models.sizes import needs_gpu, size_of
 from imgdiff.models.zoo import Checkpoint
 
 LONGEST_MESSAGE = 300
 
 
 def device_of(checkpoint: Checkpoint) -> torch.device:
-    """The device it asks for; `auto` is a GPU if there is one."""
-    if checkpoint.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(checkpoint.device)
+    """The device it asks for; `auto` is a GPU if there is one.
+
+    Raises:
+        StoppedError: there is none, and the model is too large for a CPU.
+    """
+    if checkpoint.device != "auto":
+        return torch.device(checkpoint.device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    with suppress(RefusedError):  # then its size is unknown, and loading says what is wrong
+        if problem := needs_gpu(checkpoint, size_of(checkpoint)):
+            raise StoppedError(problem)
+    return torch.device("cpu")
 
 
 def dtype_of(checkpoint: Checkpoint) -> torch.dtype:

@@ -33,6 +33,11 @@ class Checkpoint(BaseModel):
         path = Path(self.name).expanduser()
         return path if path.exists() or path.is_absolute() or self.name.startswith(".") else None
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it ships with the package."""
+        return self.folder is not None and self.folder.parent == EMBEDDED_WEIGHTS
+
     def problem(self) -> str | None:
         """Why it cannot be loaded, as far as can be told without loading; None if nothing is
         wrong."""

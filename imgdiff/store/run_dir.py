@@ -91,6 +91,14 @@ class RunDir:
             if (manifest := self.files.manifest(phase, shard))
         )
 
+    def is_fresh(self, phase: int) -> bool:
+        """Whether shards of a phase are to do of which no scores are stored: models have to run."""
+        return any(
+            not (manifest := self.files.manifest(phase, shard))
+            or not self.files.is_of_recipe(manifest, phase, any_thresholds=True)
+            for shard in self.todo(phase)
+        )
+
     def manifests(self, phase: int) -> list[Manifest]:
         """Manifests of the phase's complete shards."""
         done = (self._done.get((phase, shard)) for shard in range(self.shard_count))

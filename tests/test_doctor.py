@@ -1,0 +1,142 @@
+"""`imgdiff doctor`: what a recipe needs of a machine, told before anything is loaded."""
+
+import json
+import socket
+
+import pytest
+from chat_server import Server
+from hub_server import Listed, Repo
+
+from imgdiff import run
+from imgdiff.cli import main
+from imgdiff.errors import COMPLETE, REFUSED
+from imgdiff.models.sizes import GIB
+
+SMI = """#!/bin/sh
+echo "0, NVIDIA L4, {total}, {free}"
+"""
+
+
+@pytest.fixture
+def gpu(tmp_path, monkeypatch):
+    """A driver that knows one GPU of so many GiB."""
+
+    def put(total, free=None):
+        tool = tmp_path / "bin" / "nvidia-smi"
+        tool.parent.mkdir(exist_ok=True)
+        free = total if free is None else free
+        tool.write_text(SMI.format(total=int(total * 1024), free=int(free * 1024)))
+        tool.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tool.parent), prepend=":")
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    return put
+
+
+@pytest.fixture
+def bound(project, model_hub):
+    """A recipe whose MLLM is a model of the Hub with weights of so many GiB."""
+
+    def bind(gib=16, kind="llava", **binding):
+        repo = model_hub.repos["a/large"] = Repo(public=True)
+        config = json.dumps({"model_type": kind, "dtype": "float16"}).encode()
+        weights = Listed(int(gib * GIB))
+        repo.commit({"config.json": config, "model.safetensors": weights})
+        model = {"name": "a/large", "dtype": "float16"} | binding
+        process = [*project.settings["process"], "region_caption_mapper"]
+        project.write_recipe(process=process, models={"mllm": model})
+
+    return bind
+
+
+def doctor(capsys, *overrides):
+    code = main(["doctor", "mine.yaml", *overrides])
+    return code, capsys.readouterr().out
+
+
+def test_a_model_that_fits(bound, gpu, capsys):
+    bound()
+    gpu(24)
+    code, said = doctor(capsys)
+    assert code == COMPLETE
+    assert "mllm: a/large: family " in said
+    assert "16 GiB in float16, 17.2 GB to download, licence unknown" in said
+    assert "NVIDIA L4 with 24 GiB" in said
+    assert "difference_captions: 16 GiB of weights and about 2.5 GiB for work: fits" in said
+    assert said.endswith("mine.yaml: fine\n")
+
+
+@pytest.mark.parametrize(
+    ("total", "told", "code"),
+    [
+        (20, "for work: tight on NVIDIA L4", COMPLETE),
+        (15, "for work, more than NVIDIA L4 has", REFUSED),
+    ],
+)
+def test_a_gpu_that_is_small(bound, gpu, capsys, total, told, code):
+    bound()
+    gpu(total)
+    found, said = doctor(capsys)
+    assert found == code
+    assert told in said
+
+
+def test_a_gpu_that_others_use(bound, gpu, capsys):
+    bound()
+    gpu(24, free=3)
+    assert "only 3.0 GiB are free; others use it" in doctor(capsys)[1]
+
+
+def test_without_a_gpu(bound, capsys, monkeypatch, tmp_path):
+    bound()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, said = doctor(capsys)
+    assert code == REFUSED
+    problem = "a/large has 16 GiB of weights, and there is no GPU. It would take days."
+    assert f"wrong: models.mllm: {problem}" in said
+    assert run.main(["mine.yaml"]) == REFUSED
+    assert f"models.mllm: {problem}" in capsys.readouterr().err
+    assert doctor(capsys, "models.mllm.device=cpu")[0] == COMPLETE
+
+
+def test_the_wrong_kind_and_the_missing_hub(bound, capsys, model_hub):
+    bound(kind="vit")
+    code, said = doctor(capsys)
+    assert code == REFUSED
+    assert "wrong: mllm: a/large: a/large is of the kind vit, but mllm takes" in said
+    model_hub.before = lambda number: (503, {})
+    code, said = doctor(capsys, "models.mllm.name=a/other")
+    assert code == REFUSED
+    assert "unknown: mllm: a/other: the Hub cannot be reached" in said
+
+
+def test_a_server_is_asked_one_tiny_question(bound, project, capsys, monkeypatch):
+    server = Server()
+    monkeypatch.setenv("MY_KEY", "secret")
+    process = [*project.settings["process"], "region_caption_mapper"]
+    endpoint = {"base_url": server.url, "model": "toy", "key_variable": "MY_KEY"}
+    project.write_recipe(process=process, models={"mllm": endpoint})
+    code, said = doctor(capsys)
+    server.close()
+    assert code == COMPLETE
+    assert len(server.asked) == 1
+    assert f"mllm: toy at {server.url} answers (MY_KEY is set)" in said
+    assert "secret" not in said
+
+
+def test_a_server_that_is_not_there(project, capsys):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    process = [*project.settings["process"], "region_caption_mapper"]
+    project.write_recipe(process=process, models={"mllm": {"base_url": url, "model": "toy"}})
+    code, said = doctor(capsys)
+    assert code == REFUSED
+    assert f"wrong: mllm: toy at {url} cannot be reached" in said
+
+
+def test_the_dataset_is_to_be_pushed_without_a_token(project, capsys, model_hub):
+    project.write_recipe(export={"hub_repo": "me/pairs"})
+    code, said = doctor(capsys)
+    assert code == REFUSED
+    assert "export.hub_repo: me/pairs, but there is no token of the Hub" in said
