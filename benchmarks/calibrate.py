@@ -28,10 +28,12 @@ from imgdiff.toyland.scenes import draw, generator, sample_scene
 OPEN = (
     "region_text_matching_filter.rule=any",
     "region_text_matching_filter.min_itc=-1.0",
+    "region_text_matching_filter.min_itm=0.0",
     "region_difference_filter.max_similarity=1.0",
     "region_difference_filter.nms_iou=1.0",
     "region_difference_filter.max_regions=100",
     "region_caption_matching_filter.min_itc=-1.0",
+    "region_caption_matching_filter.min_itm=0.0",
     "region_caption_similarity_filter.max_similarity=1.0",
 )
 HIGH_IS_GOOD = ("noun_itc", "noun_itm", "caption_itc", "caption_itm")

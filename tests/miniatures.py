@@ -1,5 +1,6 @@
 """Full-size architectures in miniature, with random weights, saved as real checkpoints are."""
 
+import string
 from pathlib import Path
 
 import torch
@@ -33,6 +34,11 @@ from transformers import (
     LlavaNextProcessor,
     SamConfig,
     SamModel,
+    Siglip2Config,
+    Siglip2ImageProcessor,
+    Siglip2Model,
+    Siglip2Processor,
+    Siglip2Tokenizer,
     SiglipConfig,
     SiglipImageProcessor,
     SiglipModel,
@@ -57,6 +63,8 @@ PICTURES = {
     "size": {"shortest_edge": SIDE},
     "crop_size": {"height": SIDE, "width": SIDE},
 }
+# by default its weights begin at 1e-10, which is nothing in half precision
+BLIP_SEES = {"image_size": SIDE, "patch_size": PATCH, "initializer_range": 0.02}
 CHAT = (
     "{% for message in messages %}USER: {% for part in message['content'] %}"
     "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}"
@@ -183,16 +191,42 @@ def save_clip(folder: Path) -> None:
 
 
 def save_siglip(folder: Path) -> None:
-    """Not of a role: `imgdiff evaluate ohd` reads it."""
     torch.manual_seed(0)
     tokenizer = clip_tokenizer()
-    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    text = {"vocab_size": len(tokenizer), "max_position_embeddings": tokenizer.model_max_length}
     vision = {"image_size": SIDE, "patch_size": PATCH}
-    model = SiglipModel(SiglipConfig(text_config=SMALL | text | ends, vision_config=SMALL | vision))
+    text = SMALL | siglip_text(tokenizer)
+    model = SiglipModel(SiglipConfig(text_config=text, vision_config=SMALL | vision))
     model.save_pretrained(folder)
     pictures = SiglipImageProcessor(size={"height": SIDE, "width": SIDE})
     SiglipProcessor(pictures, tokenizer).save_pretrained(folder)
+
+
+def save_siglip2(folder: Path) -> None:
+    """NaFlex: a picture keeps its shape. That of fixed size is a SigLIP, with this tokenizer. It
+    has a token for each letter."""
+    torch.manual_seed(0)
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    letters = ["▁", *string.ascii_letters]
+    vocabulary = {token: k for k, token in enumerate([*special, *letters])}
+    tokenizer = Siglip2Tokenizer(
+        vocabulary, [], add_eos_token=True, padding_side="right", model_max_length=40
+    )
+    vision = {"num_patches": (SIDE // PATCH) ** 2, "patch_size": PATCH}
+    text = SMALL | siglip_text(tokenizer)
+    model = Siglip2Model(Siglip2Config(text_config=text, vision_config=SMALL | vision))
+    model.save_pretrained(folder)
+    pictures = Siglip2ImageProcessor(patch_size=PATCH, max_num_patches=vision["num_patches"])
+    Siglip2Processor(pictures, tokenizer).save_pretrained(folder)
+
+
+def siglip_text(tokenizer):
+    """Sizes of a text tower for these words."""
+    return {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": tokenizer.model_max_length,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
 
 
 def save_blip(folder: Path) -> None:
@@ -202,7 +236,7 @@ def save_blip(folder: Path) -> None:
     model = BlipForImageTextRetrieval(
         BlipConfig(
             text_config=SMALL | text,
-            vision_config=SMALL | {"image_size": SIDE, "patch_size": PATCH},
+            vision_config=SMALL | BLIP_SEES,
             image_text_hidden_size=WIDTH,
             projection_dim=WIDTH,
         )
@@ -213,7 +247,6 @@ def save_blip(folder: Path) -> None:
 
 
 def save_blip2(folder: Path) -> None:
-    """Not of a role: `imgdiff evaluate ohd` reads it."""
     torch.manual_seed(0)
     tokenizer = BertTokenizer(vocab=wordpiece_vocabulary(), model_max_length=64)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
@@ -222,7 +255,7 @@ def save_blip2(folder: Path) -> None:
     qformer |= {"max_position_embeddings": 64}
     language = {"model_type": "opt", "hidden_size": WIDTH, "word_embed_proj_dim": WIDTH}
     config = Blip2Config(
-        vision_config=SMALL | {"image_size": SIDE, "patch_size": PATCH},
+        vision_config=SMALL | BLIP_SEES,
         qformer_config=SMALL | qformer,
         text_config=language | {"num_attention_heads": 2, "num_hidden_layers": 1},  # not built
         num_query_tokens=4,

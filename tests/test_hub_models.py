@@ -137,12 +137,15 @@ def test_a_resumed_run_keeps_the_commit(hub, project, start):
     assert revisions(project) == (CONVERTED[CLIP], CONVERTED[BLIP])
 
 
-def test_a_finished_run_needs_neither_the_hub_nor_its_files(hub, project, start, monkeypatch):
-    assert start() == run.COMPLETE
+@pytest.mark.parametrize("limits", [(), ("region_text_matching_filter.min_itm=0.0",)])
+def test_a_finished_run_needs_neither_the_hub_nor_its_files(
+    hub, project, start, monkeypatch, limits
+):
+    assert start(None, *limits) == run.COMPLETE
     hub.before = lambda number: (503, {})
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(project.folder / "emptied"))
-    assert start(None, "--dry-run") == run.COMPLETE
-    assert start(None) == run.COMPLETE
+    assert start(None, "--dry-run", *limits) == run.COMPLETE
+    assert start(None, *limits) == run.COMPLETE
 
 
 def test_safetensors_of_the_revision_itself_come_first(hub, project, start, miniatures):

@@ -72,8 +72,8 @@ class FakeClip:
 
 
 class FakeMatcher:
-    def match(self, pictures, texts):
-        return np.ones(len(texts), np.float32), np.ones(len(texts), np.float32)
+    def match(self, pictures, texts, itm=False):
+        return np.ones(len(texts), np.float32), None
 
 
 class FakeMllm:

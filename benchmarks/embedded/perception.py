@@ -133,7 +133,7 @@ def matcher_figures(matcher: Blip, count: int) -> list[Figure]:
 def _match(matcher: Blip, crops: list[np.ndarray], texts: list[str]) -> np.ndarray:
     """[2, N] float32, `itc` and `itm` of each crop with the text beside it."""
     starts = range(0, len(crops), BATCH)
-    some = [matcher.match(crops[k : k + BATCH], texts[k : k + BATCH]) for k in starts]
+    some = [matcher.match(crops[k : k + BATCH], texts[k : k + BATCH], itm=True) for k in starts]
     return np.concatenate([np.stack(scores) for scores in some], axis=1)
 
 

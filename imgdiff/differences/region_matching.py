@@ -4,11 +4,12 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from pydantic import model_validator
+from pydantic import BaseModel, model_validator
 
 from imgdiff.data import images
 from imgdiff.data.rows import Region, Row
 from imgdiff.models import Models
+from imgdiff.models.families import TELL_PROBABILITY
 from imgdiff.operator import Params, RegionFilter
 
 
@@ -30,8 +31,22 @@ class RegionMatchingFilter(RegionFilter):
     """Keeps regions whose crop of A fits a text, and (or) whose crop of B fits another."""
 
     roles = ("matcher",)
-    prefix: ClassVar[str]  # of the four scores: {prefix}_itc_a, ...
+    prefix: ClassVar[str]  # of the scores: {prefix}_itc_a, ...
     too_low: ClassVar[str]  # reason code
+
+    def __init__(self, params: BaseModel) -> None:
+        super().__init__(params)
+        if self._asks_itm:
+            self.asks = {"matcher": TELL_PROBABILITY}
+        asked = ("itc", "itm") if self._asks_itm else ("itc",)
+        self.region_scores = tuple(
+            f"{self.prefix}_{score}_{side}" for score in asked for side in "ab"
+        )
+
+    @property
+    def _asks_itm(self) -> bool:
+        """Whether a limit needs the matching head, which takes longer than all the rest."""
+        return getattr(self.params, "min_itm", None) is not None
 
     def setup(self, models: Models) -> None:
         self.matcher = models.matcher()
@@ -54,21 +69,25 @@ class RegionMatchingFilter(RegionFilter):
                         places.append((region, side))
         if not places:
             return
-        itc, itm = self.matcher.match(crops, texts)  # one each a crop
+        itc, itm = self.matcher.match(crops, texts, self._asks_itm)  # one each a crop
         for n, (region, side) in enumerate(places):
             region.scores[f"{self.prefix}_itc_{side}"] = float(itc[n])
-            region.scores[f"{self.prefix}_itm_{side}"] = float(itm[n])
+            if itm is not None:
+                region.scores[f"{self.prefix}_itm_{side}"] = float(itm[n])
 
     def decide_regions(self, row: Row, regions: list[Region]) -> None:
         wanted = all if self.params.rule == "all" else any
         for region in regions:
             asked = [side for side in "ab" if f"{self.prefix}_itc_{side}" in region.scores]
-            if not wanted(self._fits(region, side) for side in asked):
+            if not wanted([self._fits(region, side) for side in asked]):
                 region.reject(self.name, self.too_low)
 
     def _fits(self, region: Region, side: str) -> bool:
-        return all(
+        """Whether every limit is met. Each score is looked up, also where another one decides: a
+        stored region that lacks one has to be scored anew, by whichever limits it is decided."""
+        met = [
             region.scores[name] >= limit
             for name, (limit, _) in self.thresholds().items()
             if limit is not None and name.endswith(f"_{side}")
-        )
+        ]
+        return all(met)

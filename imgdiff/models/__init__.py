@@ -46,9 +46,10 @@ class Models:
 
     def caption_limit(self) -> Callable[[str], tuple[int, int]]:
         """Counts a caption's tokens against what the CLIP reads, without loading its weights."""
-        from imgdiff.models.families.clip import load_caption_limit
-
-        return self._kept("caption_limit", lambda: load_caption_limit(self._checkpoint("clip")))
+        clip = self._checkpoint("clip")
+        return self._kept(
+            "caption_limit", lambda: family_of("clip", clip).plays.caption_limit(clip)
+        )
 
     def prompt_limit(self) -> Callable[[str], tuple[int, int]]:
         """Counts a caption's tokens against what the diffusion model reads, without loading its

@@ -1,7 +1,7 @@
 """Of which kind a checkpoint is, read from one small file of it, and which family takes it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from imgdiff.data.hub import HubUnreachableError, ask_hub, listing
 from imgdiff.errors import RefusedError
 from imgdiff.models.families import (
+    ANY,
     UNNAMED,
     Family,
     families_of,
@@ -68,6 +69,23 @@ def refuse_unable(role: str, checkpoint: Checkpoint, asked: Mapping[str, str]) -
             able = ", ".join(each.name for each in families_of(role) if what in each.can)
             text = f"{checkpoint.name} (family {family.name}) cannot {what}, as {operator} asks"
             raise RefusedError(f"{text}. Families that can: {able}")
+
+
+def family_among(roles: Sequence[str], checkpoint: Checkpoint) -> Family:
+    """The family that takes a checkpoint in the first of some roles that it can play.
+
+    Raises:
+        HubUnreachableError, RefusedError: as `family_of`; it can play none of them.
+    """
+    *others, last = roles
+    for role in others:
+        try:
+            return family_of(role, checkpoint)
+        except HubUnreachableError:
+            raise
+        except RefusedError:
+            continue
+    return family_of(last, checkpoint)
 
 
 def problem(role: str, binding: Binding, asked: Mapping[str, str] = NOTHING) -> str | None:
@@ -162,6 +180,7 @@ def _named(role: str, name: str) -> Family:
 
 
 def _taken(role: str) -> str:
-    kinds = [kind for family in families_of(role) for kind in family.kinds if kind.isidentifier()]
+    listed = [kind for family in families_of(role) for kind in family.kinds]
+    kinds = [kind for kind in listed if kind not in (ANY, UNNAMED)]
     others = [family.mapping for family in families_of(role) if family.mapping]
     return ", ".join((*kinds, *(f"what transformers has in {name}" for name in others)))

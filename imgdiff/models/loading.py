@@ -90,12 +90,12 @@ def loading(name: str) -> Iterator[None]:
         raise RefusedError(f"{name} cannot be loaded: {text}") from error
 
 
-def token_counter(tokenizer: Any) -> Callable[[str], tuple[int, int]]:
+def token_counter(tokenizer: Any, length: int) -> Callable[[str], tuple[int, int]]:
     """A function: caption -> (its tokens, the tokens the text encoder reads), start and end not
-    counted."""
+    counted. length: that it reads, with these."""
+    room = length - tokenizer.num_special_tokens_to_add()
 
     def count(caption: str) -> tuple[int, int]:
-        tokens = tokenizer(caption, add_special_tokens=False)["input_ids"]
-        return len(tokens), tokenizer.model_max_length - 2
+        return len(tokenizer(caption, add_special_tokens=False)["input_ids"]), room
 
     return count

@@ -47,6 +47,9 @@ def pinned(
             found[role] = at_commit(binding, commit)
             if commit is None or role in asked:
                 in_role(role, found[role], asked.get(role, {}))
+        except HubUnreachableError as error:
+            if recorded.get(role) is None:
+                problems.append(f"models.{role}: {error}")
         except RefusedError as error:
             problems.append(f"models.{role}: {error}")
     if problems:

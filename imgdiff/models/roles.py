@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+Matched = tuple["np.ndarray", "np.ndarray | None"]
+
+
 class Diffusion(Protocol):
     """Draws captions and edits of them: `imgdiff.editing` works on the pipeline of diffusers."""
 
@@ -33,10 +36,11 @@ class Matcher(Protocol):
     """Says whether a text fits a picture, in two ways whose numbers must not be mixed up."""
 
     def match(
-        self, pictures: Sequence[np.ndarray], texts: Sequence[str]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Cosine in [-1, 1] and probability in [0, 1] of each picture ([H, W, 3] uint8 RGB) with
-        the text beside it: two arrays [N] float32."""
+        self, pictures: Sequence[np.ndarray], texts: Sequence[str], itm: bool = False
+    ) -> Matched:
+        """Cosines in [-1, 1] of pictures ([H, W, 3] uint8 RGB) with the texts beside them, and
+        where `itm` asks for them the probabilities in [0, 1] that these fit, by the matching head
+        that some families have: arrays [N] float32."""
 
 
 class Segmenter(Protocol):

@@ -17,7 +17,10 @@ class RegionCaptionMatchingParams(MatchingParams):
         0.40, ge=-1, le=1, description="cosine of the contrastive heads; null: not asked"
     )
     min_itm: float | None = Field(
-        None, ge=0, le=1, description="probability of the matching head; null: not asked"
+        None,
+        ge=0,
+        le=1,
+        description="probability of the matching head, which runs for it; null: not asked",
     )
 
 

@@ -29,7 +29,7 @@ class RegionErasureFilter(RegionMatchingFilter):
     stage = "difference_captions"
     Params = RegionErasureParams
     reads = ("image_a", "image_b", "regions.caption_a")
-    region_scores = ("erasure_itc_a", "erasure_itc_b", "erasure_itm_a", "erasure_itm_b")
+    region_scores = ("erasure_itc_a", "erasure_itc_b")
     limits: ClassVar = {
         "erasure_itc_a": ("min_before", None),
         "erasure_itc_b": (None, "max_after"),

@@ -46,12 +46,13 @@ class FakeMatcher:
         self.itc, self.itm = defaultdict(float), defaultdict(float)  # (level, text) -> score
         self.asked = []
 
-    def match(self, pictures, texts):
+    def match(self, pictures, texts, itm=False):
         asked = [(level(p), text) for p, text in zip(pictures, texts, strict=True)]
         self.asked += asked
-        return tuple(
+        itc, probable = (
             np.array([s[pair] for pair in asked], np.float32) for s in (self.itc, self.itm)
         )
+        return itc, probable if itm else None
 
 
 class FakeSegmenter:

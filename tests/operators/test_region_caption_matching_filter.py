@@ -32,7 +32,7 @@ def test_both_captions_must_fit_unless_told_otherwise(models, pair_row, fitting)
 def test_refused_regions_keep_their_scores(models, pair_row):
     models.matcher().itc[A] = 0.25
     models.matcher().itm[B] = 0.75
-    row = match(models, pair_row())
+    row = match(models, pair_row(), min_itm=0.0)
     (region,) = row.regions
     assert region.reason == "region_caption_matching_filter: caption_unfit"
     assert region.scores == {

@@ -54,6 +54,13 @@ def test_itm_is_asked_where_the_recipe_says_so(models, pair_row):
     assert match(models, pair_row(), rule="any", min_itc=None, min_itm=0.5).ok
 
 
+def test_the_matching_head_runs_for_a_limit_alone(models, pair_row):
+    models.matcher().itc.update({A: 0.5, B: 0.5})
+    assert set(match(models, pair_row()).regions[0].scores) == {"noun_itc_a", "noun_itc_b"}
+    asked = match(models, pair_row(), min_itm=0.0).regions[0].scores
+    assert set(asked) == {"noun_itc_a", "noun_itc_b", "noun_itm_a", "noun_itm_b"}
+
+
 def test_itc_and_itm_must_hold_on_the_same_side(models, pair_row):
     models.matcher().itc.update({A: 0.9, B: 0.0})
     models.matcher().itm.update({A: 0.0, B: 0.9})
@@ -63,7 +70,7 @@ def test_itc_and_itm_must_hold_on_the_same_side(models, pair_row):
 def test_refused_regions_keep_their_scores(models, pair_row):
     models.matcher().itc.update({A: 0.125, B: 0.25})
     models.matcher().itm.update({A: 0.5, B: 0.75})
-    row = match(models, pair_row())
+    row = match(models, pair_row(), min_itm=0.0)
     (region,) = row.regions
     assert (region.status, region.reason) == (
         "rejected",
@@ -114,7 +121,7 @@ def test_what_was_only_added_or_removed_is_matched_in_one_image(
             row = match(models, pair_row(**captions, **edit), rule=rule)
             assert row.ok == passes
         assert models.matcher().asked == [(level, "red boat")] * 2
-        assert row.regions[0].scores == {f"noun_itc_{side}": itc, f"noun_itm_{side}": 0.0}
+        assert row.regions[0].scores == {f"noun_itc_{side}": itc}
 
 
 def test_an_attribute_is_matched_with_its_noun(models, pair_row):

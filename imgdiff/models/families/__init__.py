@@ -6,7 +6,7 @@ class of the role's protocol (`imgdiff.models.roles`) that can `load` a checkpoi
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 ANY = "*"  # every kind that transformers can load so, and no other family of the role takes
@@ -15,6 +15,7 @@ UNNAMED = ""  # a config.json that names no kind
 # what only some families of a role can do: said after "cannot", and which setting asks it
 FIND_EVERYTHING = "find everything (prompts: grid)"
 FIND_NAMED = "find what is named (prompts: nouns)"
+TELL_PROBABILITY = "tell how likely a text fits (min_itm)"
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,26 @@ class Family:
     needs: Mapping[str, str] = field(default_factory=dict)
     mapping: str = ""
 
+    @property
+    def plays(self) -> Any:
+        """The class that plays the role."""
+        module, _, name = self.code.partition(":")
+        return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+
     def load(self, checkpoint: Any) -> Any:
         """The model of a checkpoint, ready to be asked."""
-        module, _, name = self.code.partition(":")
-        return getattr(importlib.import_module(f"{__name__}.{module}"), name).load(checkpoint)
+        return self.plays.load(checkpoint)
 
 
+TOWERS = (
+    Family("clip", "clip", ("clip",), "clip:ClipTowers", "CLIP's cosines"),
+    Family("clip", "siglip", ("siglip", "siglip2"), "siglip:SiglipTowers", "SigLIP's cosines"),
+    # kinds that transformers loads by their names alone
+    *(
+        Family("clip", kind, (kind,), "towers:Towers", f"the cosines of {kind}")
+        for kind in ("align", "altclip", "chinese_clip", "metaclip_2")
+    ),
+)
 FAMILIES = (
     Family("diffusion", "sdxl", ("StableDiffusionXLPipeline",), "sdxl:StableDiffusionXl"),
     Family("segmenter", "sam", ("sam", UNNAMED), "sam:SegmentAnything", can=(FIND_EVERYTHING,)),
@@ -63,8 +78,12 @@ FAMILIES = (
         needs={"timm": "1.0.23"},
     ),
     Family("segmenter", "sam3", ("sam3", "sam3_video"), "sam3:Sam3", can=(FIND_NAMED,)),
-    Family("clip", "clip", ("clip",), "clip:ClipTowers", scale="CLIP's cosines"),
-    Family("matcher", "blip", ("blip",), "blip:Blip", scale="BLIP's cosines and probabilities"),
+    *TOWERS,
+    Family("matcher", "blip", ("blip",), "blip:Blip", "BLIP's cosines", can=(TELL_PROBABILITY,)),
+    Family(
+        "matcher", "blip-2", ("blip-2",), "blip2:Blip2", "BLIP-2's cosines", can=(TELL_PROBABILITY,)
+    ),
+    *(replace(each, role="matcher", code="cosines:Cosines") for each in TOWERS),
     Family(
         "mllm",
         "transformers",

@@ -43,4 +43,5 @@ def load_prompt_limit(checkpoint: Checkpoint) -> Callable[[str], tuple[int, int]
     counted."""
     from transformers import CLIPTokenizer
 
-    return token_counter(CLIPTokenizer.from_pretrained(**place(checkpoint), subfolder="tokenizer"))
+    tokenizer = CLIPTokenizer.from_pretrained(**place(checkpoint), subfolder="tokenizer")
+    return token_counter(tokenizer, tokenizer.model_max_length)

@@ -1,0 +1,85 @@
+"""What the families of the clip role share: a tower for pictures, one for texts, one space."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from imgdiff.models.loading import device_of, place, token_counter, weights
+from imgdiff.models.zoo import Checkpoint
+
+
+class Towers:
+    """Embeds pictures and texts as unit vectors, so that a dot product is their cosine.
+
+    classes: of transformers, for the model and for its processor. reading: how the tokenizer is
+    called.
+    """
+
+    classes: ClassVar[tuple[str, str]] = ("AutoModel", "AutoProcessor")
+    reading: ClassVar[Mapping[str, Any]] = {"padding": True}
+
+    def __init__(self, model: Any, processor: Any) -> None:
+        self.model, self.processor = model.eval(), processor
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint) -> Self:
+        import transformers
+
+        model_class, processor_class = (getattr(transformers, name) for name in cls.classes)
+        model = model_class.from_pretrained(**weights(checkpoint)).to(device_of(checkpoint))
+        return cls(model, processor_class.from_pretrained(**place(checkpoint)))
+
+    @classmethod
+    def caption_limit(cls, checkpoint: Checkpoint) -> Callable[[str], tuple[int, int]]:
+        """A function: caption -> (its tokens, the tokens the text tower reads), start and end not
+        counted. No weights are loaded for it."""
+        from transformers import AutoConfig, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(**place(checkpoint))
+        length = _text_length(tokenizer, AutoConfig.from_pretrained(**place(checkpoint)))
+        count = token_counter(tokenizer, length)
+        return lambda caption: count(cls.as_read(caption))
+
+    @staticmethod
+    def as_read(text: str) -> str:
+        """A text as the text tower has learned to read it."""
+        return text
+
+    @torch.inference_mode()
+    def embed_images(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """[N, D] float32 unit vectors of pictures [H, W, 3] uint8 RGB, prepared by the model's own
+        processor: CLIP's cuts their centre square, SigLIP's stretches them to one."""
+        batch = self.processor.image_processor(list(pictures), return_tensors="pt")
+        inputs = {name: value.to(self.model.device) for name, value in batch.items()}
+        inputs["pixel_values"] = inputs["pixel_values"].to(self.model.dtype)
+        return _unit(self.model.get_image_features(**inputs).pooler_output)
+
+    @torch.inference_mode()
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """[N, D] float32 unit vectors; what exceeds the text tower's length is cut."""
+        tokens = self.processor.tokenizer(
+            [self.as_read(text) for text in texts],
+            **self.reading,
+            truncation=True,
+            max_length=_text_length(self.processor.tokenizer, self.model.config),
+            return_tensors="pt",
+        ).to(self.model.device)
+        return _unit(self.model.get_text_features(**tokens).pooler_output)
+
+    def embed_classes(self, prompts: Sequence[Sequence[str]]) -> np.ndarray:
+        """[C, D] float32 unit vectors of C classes, each the mean of its prompts' vectors: a prompt
+        ensemble (Radford et al. 2021, arXiv 2103.00020, section 3.1.4)."""
+        means = [self.embed_texts(texts).mean(0) for texts in prompts]
+        return np.stack([mean / np.linalg.norm(mean) for mean in means])
+
+
+def _text_length(tokenizer: Any, config: Any) -> int:
+    """The tokens that the text tower reads, start and end counted."""
+    return int(min(tokenizer.model_max_length, config.text_config.max_position_embeddings))
+
+
+def _unit(vectors: torch.Tensor) -> np.ndarray:
+    return F.normalize(vectors.float(), dim=-1).cpu().numpy()
