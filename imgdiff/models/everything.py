@@ -1,7 +1,7 @@
 """Everything mode, as segment_anything has it: a grid of points prompts a model, and the good masks
 are kept (Kirillov et al. 2023, appendix B)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,21 +15,23 @@ from segment_anything.utils.amg import (
 from torch import Tensor
 from torchvision.ops import nms
 
+from imgdiff.models.memory import Parts
+
 POINTS_AT_ONCE = 64  # that share a batch, as in segment_anything
-MASK_BYTES = 1 << 30  # of logits at the image's size that are in memory at once
+PIXEL_BYTES = 16  # that a mask takes for each pixel of the image while it is judged
 OFFSET = 1.0  # by which the cutoff of the logits, 0, is moved to see whether a mask is stable
 
 Enlarge = Callable[[Tensor], Tensor]  # logits [N, h, w] -> [N, H, W] float32, the image's size
 
 
 class Segments:
-    """Masks as they are found. They are kept as run lengths: at the image's size a few hundred of
-    them would fill a machine."""
+    """Masks of an image as they are found. They are kept as run lengths: at the image's size a few
+    hundred of them would fill a machine."""
 
-    def __init__(self, enlarge: Enlarge, size: tuple[int, int]) -> None:
-        """size: height and width of the image."""
-        self._enlarge = enlarge
-        self._at_once = max(1, MASK_BYTES // (4 * size[0] * size[1]))
+    def __init__(self, enlarge: Enlarge, size: tuple[int, int], parts: Parts) -> None:
+        """size: height and width of the image. parts: of the model."""
+        self._enlarge, self._parts = enlarge, parts
+        self._cost = PIXEL_BYTES * size[0] * size[1]
         self._boxes: list[Tensor] = []
         self._scores: list[Tensor] = []
         self._masks: list[dict[str, Any]] = []
@@ -37,25 +39,30 @@ class Segments:
     def add(self, logits: Tensor, scores: Tensor, stability_score_thresh: float = 0.0) -> None:
         """Keep those of the masks ([N, h, w] logits with scores [N]) that are stable and not
         empty."""
-        if not len(scores):
-            return
-        slices = zip(logits.split(self._at_once), scores.split(self._at_once), strict=True)
-        for some, quality in slices:
-            large = self._enlarge(some)
+
+        def judge(some: Sequence[Tensor]) -> list[tuple[Tensor, dict[str, Any]] | None]:
+            large = self._enlarge(torch.stack(list(some)))
             masks = large > 0
             good = masks.flatten(1).any(1)
             if stability_score_thresh > 0:
                 good &= calculate_stability_score(large, 0.0, OFFSET) >= stability_score_thresh
-            self._boxes.append(batched_mask_to_box(masks[good]).float())
-            self._scores.append(quality[good].float())
-            self._masks += mask_to_rle_pytorch(masks[good])
+            masks = masks[good]
+            kept = zip(batched_mask_to_box(masks).float(), mask_to_rle_pytorch(masks), strict=True)
+            return [next(kept) if each else None for each in good.tolist()]
+
+        judged = self._parts.run([*logits], [self._cost] * len(logits), judge)
+        for score, found in zip(scores.float(), judged, strict=True):
+            if found is not None:
+                self._scores.append(score)
+                self._boxes.append(found[0])
+                self._masks.append(found[1])
 
     def best(self, box_nms_thresh: float) -> list[dict[str, Any]]:
         """What was kept, as `imgdiff.models.roles.Segmenter` gives it, best first; of two boxes
         that overlap more than that, the better one."""
         if not self._masks:
             return []
-        boxes, scores = torch.cat(self._boxes), torch.cat(self._scores)
+        boxes, scores = torch.stack(self._boxes), torch.stack(self._scores)
         kept = nms(boxes, scores, box_nms_thresh)
         boxes[:, 2:] += 1  # these boxes end on the last pixel of the mask; ours end behind it
         found = zip(kept.tolist(), boxes[kept].tolist(), scores[kept].tolist(), strict=True)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from imgdiff.models.everything import Segments, find_everything, point_grid
+from imgdiff.models.memory import CPU_BYTES, SHARE, Parts
 
 WIDE, HIGH = 12, 8
 SIZE = (HIGH, WIDE)
@@ -23,9 +24,13 @@ def unchanged(logits):
     return logits
 
 
+def plenty():
+    return Parts("segmenter", lambda: CPU_BYTES / SHARE)
+
+
 def find(masks, quality, *thresholds):
     """What everything mode keeps of these masks, given in one answer."""
-    segments = Segments(unchanged, SIZE)
+    segments = Segments(unchanged, SIZE, plenty())
     answer = torch.stack(masks), torch.tensor(quality)
     return find_everything(torch.zeros(1, 2), lambda points: answer, segments, *thresholds)
 
@@ -49,16 +54,27 @@ def test_thresholds(thresholds, kept):
     assert len(find(masks, [0.7, 0.8, 0.9], *thresholds, 0.7)) == kept
 
 
-@pytest.mark.parametrize(("side", "masks"), [(128, 192), (1024, 192), (6000, 7), (20_000, 1)])
-def test_masks_of_a_large_picture_are_enlarged_in_smaller_batches(side, masks):
+@pytest.mark.parametrize(("side", "masks"), [(128, 192), (1024, 128), (6000, 3), (20_000, 1)])
+def test_masks_of_a_large_picture_are_enlarged_in_smaller_parts(side, masks):
     enlarged = []
 
     def enlarge(logits):
         enlarged.append(len(logits))
         return logits
 
-    Segments(enlarge, (side, side)).add(torch.zeros(192, 2, 2), torch.zeros(192))
+    Segments(enlarge, (side, side), plenty()).add(torch.zeros(192, 2, 2), torch.zeros(192))
     assert (max(enlarged), sum(enlarged)) == (masks, 192)
+
+
+def test_masks_that_do_not_fit_are_enlarged_in_halves():
+    def enlarge(logits):
+        if len(logits) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return logits
+
+    segments = Segments(enlarge, SIZE, plenty())
+    segments.add(torch.stack([logits_of(box) for box in BOXES]), torch.tensor([0.7, 0.9, 0.8, 0.6]))
+    assert [segment["box_xyxy"] for segment in segments.best(0.7)] == [(1, 2, 5, 7), (6, 0, 12, 8)]
 
 
 def test_points_share_batches():
@@ -69,7 +85,7 @@ def test_points_share_batches():
         return torch.zeros(0, *SIZE), torch.zeros(0)
 
     points = torch.as_tensor(point_grid(10, SIZE))
-    assert find_everything(points, ask, Segments(unchanged, SIZE), 0.0, 0.0, 0.7) == []
+    assert find_everything(points, ask, Segments(unchanged, SIZE, plenty()), 0.0, 0.0, 0.7) == []
     assert asked == [64, 36]
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from imgdiff.models.everything import Segments, find_everything, point_grid
 from imgdiff.models.loading import load_whole, place
+from imgdiff.models.memory import parts_of
 from imgdiff.models.zoo import Checkpoint
 
 
@@ -62,7 +63,7 @@ class PointPrompted:
         return find_everything(
             given["input_points"][0].float().to(model.device),
             ask,
-            Segments(enlarge, size),
+            Segments(enlarge, size, parts_of(model)),
             pred_iou_thresh,
             stability_score_thresh,
             box_nms_thresh,

@@ -23,6 +23,7 @@ from torch import Tensor
 from imgdiff.models.everything import Segments, find_everything, point_grid
 from imgdiff.models.families.sam_keys import config_fields, to_segment_anything
 from imgdiff.models.loading import device_of, dtype_of
+from imgdiff.models.memory import parts_of
 from imgdiff.models.zoo import Checkpoint
 
 
@@ -158,7 +159,7 @@ class SegmentAnything:
         return find_everything(
             torch.as_tensor(points, device=sam.device),
             ask,
-            Segments(enlarge, size),
+            Segments(enlarge, size, parts_of(sam)),
             pred_iou_thresh,
             stability_score_thresh,
             box_nms_thresh,

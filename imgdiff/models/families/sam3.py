@@ -11,6 +11,7 @@ from torch import Tensor
 
 from imgdiff.models.everything import Segments
 from imgdiff.models.loading import load_whole, place
+from imgdiff.models.memory import parts_of
 from imgdiff.models.zoo import Checkpoint
 
 TOKENS = 32  # of a phrase that the model reads
@@ -48,7 +49,7 @@ class Sam3:
             shares = F.interpolate(logits.sigmoid()[None], size, mode="bilinear")[0]
             return shares - 0.5
 
-        segments = Segments(enlarge, size)
+        segments = Segments(enlarge, size, parts_of(model))
         for phrase in phrases:
             made = model(vision_embeds=seen, **self._tokens(phrase))
             there, each = made.presence_logits[0].float(), made.pred_logits[0].float()
