@@ -28,6 +28,7 @@ from transformers import (
     CLIPTextModelWithProjection,
     CLIPVisionConfig,
     LlamaConfig,
+    LlamaForCausalLM,
     LlavaNextConfig,
     LlavaNextForConditionalGeneration,
     LlavaNextImageProcessor,
@@ -69,6 +70,10 @@ CHAT = (
     "{% for message in messages %}USER: {% for part in message['content'] %}"
     "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}"
     "{% endfor %} {% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+CHAT_OF_WORDS = (
+    "{% for message in messages %}USER: {{ message['content'] }} {% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
 )
 
 
@@ -306,11 +311,24 @@ def save_vit(folder: Path, **settings) -> None:
     ViTImageProcessor(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
 
 
+def save_llm(folder: Path) -> None:
+    """A chat model that sees nothing."""
+    torch.manual_seed(0)
+    tokenizer = chat_tokenizer()
+    tokenizer.chat_template = CHAT_OF_WORDS
+    ends = [f"{name}_token_id" for name in ("bos", "eos", "pad")]
+    tokens = {name: getattr(tokenizer, name) for name in ends}
+    config = LlamaConfig(**SMALL, vocab_size=len(tokenizer), **tokens)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
 SAVERS = {
     "diffusion": save_sdxl,
     "segmenter": save_sam,
     "clip": save_clip,
     "matcher": save_blip,
     "mllm": save_llava_next,
+    "llm": save_llm,
     "nsfw": save_vit,
 }

@@ -2,16 +2,11 @@
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from miniatures import save_llm
 
 from imgdiff.models.families.causal_lm import CausalLm, GumbelNoise
 from imgdiff.models.zoo import Checkpoint
-from imgdiff.toyland.tokenizer import chat_tokenizer
 
-TEMPLATE = (
-    "{% for message in messages %}USER: {{ message['content'] }} {% endfor %}"
-    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
-)
 QUESTIONS = ["a red car", "a much longer question about a blue mug on the sand", "x"]
 
 
@@ -19,21 +14,7 @@ QUESTIONS = ["a red car", "a much longer question about a blue mug on the sand",
 def llm(tmp_path_factory):
     """A miniature chat model with random weights, from a folder."""
     folder = tmp_path_factory.mktemp("llm")
-    tokenizer = chat_tokenizer()
-    tokenizer.chat_template = TEMPLATE
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save_llm(folder)
     return CausalLm.load(Checkpoint(name=str(folder), device="cpu"))
 
 
