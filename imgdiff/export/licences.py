@@ -10,15 +10,23 @@ UNKNOWN = "unknown: see the model's page"
 
 
 def licence_of(name: str) -> str:
-    """Identifier of the licence of a checkpoint (a folder or a Hub name), or `UNKNOWN`.
+    """Identifier of the licence of a checkpoint (a folder or a Hub name), with what it asks for in
+    plain words if it is not free for every use; or `UNKNOWN`.
 
-    A folder is believed what the head of its README.md says; names of the Hub are looked up in
-    `licences.yaml`.
+    The licence of a folder is the one that the head of its README.md names; names of the Hub are
+    looked up in `licences.yaml`.
     """
+    licence = identifier_of(name)
+    meaning = _known()["meanings"].get(licence)
+    return f"{licence} ({meaning})" if meaning else licence
+
+
+def identifier_of(name: str) -> str:
+    """As `licence_of`, without the plain words."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _said_by(folder / "README.md") or UNKNOWN
-    return _known().get(name, UNKNOWN)
+    return _known()["models"].get(name, UNKNOWN)
 
 
 def _said_by(card: Path) -> str | None:
@@ -33,6 +41,7 @@ def _said_by(card: Path) -> str | None:
 
 
 @cache
-def _known() -> dict[str, str]:
-    known: dict[str, str] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
+def _known() -> dict[str, dict[str, str]]:
+    text = Path(__file__).with_suffix(".yaml").read_text("utf-8")
+    known: dict[str, dict[str, str]] = yaml.safe_load(text)
     return known

@@ -1,5 +1,6 @@
 """What the card says about models, recipe and limits, and its pictures."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from imgdiff.data.rows import Region
 from imgdiff.export.card import public
 from imgdiff.export.licences import UNKNOWN, licence_of
 from imgdiff.export.pictures import EXAMPLES, SIDE, draw_histograms, draw_samples
+from imgdiff.models.zoo import EMBEDDED_WEIGHTS
 from imgdiff.statistics.histograms import histogram
 from imgdiff.testing import make_row
 
@@ -98,8 +100,23 @@ def test_a_folder_is_believed_what_its_card_says(tmp_path, readme, licence):
 
 
 def test_licences_of_models_of_the_hub():
-    assert licence_of("stabilityai/stable-diffusion-xl-base-1.0") == "openrail++"
+    assert licence_of("facebook/sam-vit-huge") == "apache-2.0"
+    assert licence_of("stabilityai/sdxl-turbo") == "sai-nc-community (not for commercial use)"
     assert licence_of("somebody/something") == UNKNOWN
+
+
+def test_the_card_says_what_a_licence_forbids(project):
+    """Of a diffusion model, of which this recipe needs the tokenizer alone."""
+    embedded, turbo = EMBEDDED_WEIGHTS / "diffusion", Path("turbo")
+    shutil.copytree(embedded / "tokenizer", turbo / "tokenizer")
+    shutil.copy(embedded / "model_index.json", turbo)
+    (turbo / "model.safetensors").touch()
+    (turbo / "README.md").write_text("---\nlicense_name: sai-nc-community\n---\n")
+    project.write_captions([{"caption": "a red car on the sand"}])
+    steps = ["caption_edit_mapper", "light_image_mapper", {"light_areas": None}]
+    project.write_recipe(models={"diffusion": "./turbo"}, lexicon="toyland", process=steps)
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    assert "| sai-nc-community (not for commercial use) |" in card()
 
 
 def pair(id: str, wide: int, high: int):
