@@ -66,6 +66,7 @@ class Operator(ABC):
     reads: tuple[str, ...] = ()  # fields it needs
     writes: tuple[str, ...] = ()  # fields it makes
     roles: tuple[str, ...] = ()  # models it needs
+    tokenizers: ClassVar[tuple[str, ...]] = ()  # roles of which it needs the tokenizer alone
     # role -> what it asks of that model, where not every family can do it (`Family.can`)
     asks: Mapping[str, str] = {}
     region_scores: tuple[str, ...] = ()  # names of the numbers it leaves in `region.scores`

@@ -19,9 +19,12 @@ echo "0, NVIDIA L4, {total}, {free}"
 
 @pytest.fixture
 def gpu(tmp_path, monkeypatch):
-    """A driver that knows one GPU of so many GiB."""
+    """A driver that knows one GPU of so many GiB; 0: no driver."""
 
     def put(total, free=None):
+        if not total:
+            monkeypatch.setenv("PATH", str(tmp_path))
+            return
         tool = tmp_path / "bin" / "nvidia-smi"
         tool.parent.mkdir(exist_ok=True)
         free = total if free is None else free
@@ -79,6 +82,22 @@ def test_a_gpu_that_is_small(bound, gpu, capsys, total, told, code):
     found, said = doctor(capsys)
     assert found == code
     assert told in said
+
+
+def test_of_a_tokenizer_no_memory_is_planned(project, model_hub, gpu, capsys):
+    """What edits captions counts the diffusion model's tokens."""
+    repo = model_hub.repos["a/large"] = Repo(public=True)
+    pipeline = {"_class_name": "StableDiffusionXLPipeline", "unet": ["diffusers", "UNet"]}
+    weights = {"unet/diffusion_pytorch_model.safetensors": Listed(int(30 * GIB))}
+    repo.commit({"model_index.json": json.dumps(pipeline).encode()} | weights)
+    steps = ["caption_edit_mapper", "light_image_mapper"]
+    project.write_recipe(process=steps, models={"diffusion": {"name": "a/large"}})
+    for total in (24, 0):
+        gpu(total)
+        code, said = doctor(capsys)
+        assert code == COMPLETE
+        assert "diffusion: a/large: family sdxl" in said
+        assert "of weights and" not in said
 
 
 def test_a_gpu_that_others_use(bound, gpu, capsys):

@@ -5,8 +5,10 @@ import pytest
 from imgdiff.engine.placement import Need, in_sentences, needs_of, placed
 from imgdiff.engine.shards import tasks
 from imgdiff.models.sizes import GIB, ModelSize
+from imgdiff.operators.caption_pairs.caption_edit_mapper import CaptionEditMapper
 from imgdiff.operators.difference_area.image_segment_mapper import ImageSegmentMapper
 from imgdiff.operators.difference_area.region_difference_filter import RegionDifferenceFilter
+from imgdiff.operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2PromptMapper
 from imgdiff.operators.selection.object_pair_cap_selector import ObjectPairCapSelector
 from imgdiff.recipe.check import check
 from imgdiff.recipe.plan import Phase
@@ -64,6 +66,16 @@ def test_needs_are_all_weights_and_the_largest_work():
         Need("find", 5 * GIB, sizes["segmenter"].working("segmenter"))
     ]
     assert needs_of(phases, {}) == [Need("find", 0, 0.0)]
+
+
+def test_a_model_of_which_only_the_tokenizer_is_loaded_needs_nothing():
+    sizes = {"diffusion": ModelSize(0, 0, 7 * GIB), "llm": ModelSize(0, 0, 14 * GIB)}
+    editor = CaptionEditMapper(CaptionEditMapper.Params(strategy="llm"))
+    (need,) = needs_of([Phase("edit", (editor,))], sizes)
+    assert need.weights == 14 * GIB
+    drawer = SdxlPrompt2PromptMapper(SdxlPrompt2PromptMapper.Params())
+    (need,) = needs_of([Phase("edit and draw", (editor, drawer))], sizes)
+    assert need.weights == 21 * GIB
 
 
 @pytest.mark.parametrize("gpus", [1, 2])

@@ -18,7 +18,6 @@ RECIPES = ROOT / "recipes" / "sdxl"
 SHARE = 0.7  # of the free memory that is filled, as imgdiff.models.memory has it
 # GB on the box -> GiB that a process can use: what drivers and the CUDA context leave, an estimate
 CARDS = {24: 22.0, 48: 44.0, 80: 74.0}
-TOKENIZER_ALONE = {"caption_edit_mapper": ("diffusion",)}  # roles of which no weights are loaded
 POINTS_GIB = 0.75  # 64 points x 3 masks x 1024 x 1024 pixels in float32
 PICTURE_GIB = 0.15  # of an MLLM's picture encoder, an estimate
 # tokens of a question's words and of its answer
@@ -61,7 +60,7 @@ class Load:
 def loads(recipe: str) -> list[Load]:
     """Of the phases of a recipe of `recipes/sdxl` that load a model."""
     plan = check(RECIPES / f"{recipe}.yaml")
-    return [_load(recipe, plan, phase) for phase in plan.phases if _roles(phase)]
+    return [_load(recipe, plan, phase) for phase in plan.phases if phase.loaded_roles]
 
 
 def smallest_card(recipe: str) -> int:
@@ -80,13 +79,8 @@ def download_gb(recipe: str) -> float:
     return sum(known(plan, role).files_gb for role in plan.models)
 
 
-def _roles(phase: Phase) -> list[str]:
-    used = (set(op.roles) - set(TOKENIZER_ALONE.get(op.name, ())) for op in phase.operators)
-    return sorted(set().union(*used))
-
-
 def _load(recipe: str, plan: Plan, phase: Phase) -> Load:
-    loaded = {role: known(plan, role) for role in _roles(phase)}
+    loaded = {role: known(plan, role) for role in sorted(phase.loaded_roles)}
     weights = 0.0
     for role, model in loaded.items():
         binding = plan.models[role]

@@ -75,9 +75,11 @@ def examine(
     plan = replace(plan, models={role: plan.models[role] for role in plan.models if role in roles})
     models, sizes = _models(plan.models)
     needs = needs_of(todo, sizes)
+    loaded = {role for phase in todo for role in phase.loaded_roles}
+    weighing = {role: size for role, size in sizes.items() if role in loaded}
     sections = [
         Chapter("models", models),
-        Chapter("GPU", list(_fit(plan, needs, sizes, gpus))),
+        Chapter("GPU", list(_fit(plan, needs, weighing, gpus))),
         Chapter("disk", list(_disk(plan, sizes))),
         Chapter("servers", list(_servers(plan.models)) if ask else []),
         Chapter("libraries", [*_libraries(), *_tokens(plan)]),

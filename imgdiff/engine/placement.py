@@ -43,7 +43,7 @@ def needs_of(phases: Sequence[Phase], sizes: Mapping[str, ModelSize]) -> list[Ne
     for phase in phases:
         if phase.selects:
             continue
-        roles = [role for role in phase.roles if role in sizes]
+        roles = [role for role in phase.loaded_roles if role in sizes]
         working = max((sizes[role].working(role) for role in roles), default=0.0)
         needs.append(Need(phase.name, sum(sizes[role].memory for role in roles), working))
     return needs

@@ -30,6 +30,12 @@ class Phase:
         return tuple(dict.fromkeys(r for op in self.operators for r in op.roles))
 
     @property
+    def loaded_roles(self) -> tuple[str, ...]:
+        """Those whose weights are loaded: of the others the tokenizer alone is."""
+        loaded = {r for op in self.operators for r in op.roles if r not in op.tokenizers}
+        return tuple(role for role in self.roles if role in loaded)
+
+    @property
     def selects(self) -> bool:
         """Whether it decides across the whole run, and not shard by shard (see `Selector`)."""
         return all(isinstance(operator, Selector) for operator in self.operators)

@@ -62,7 +62,8 @@ class CaptionEditMapper(Mapper):
     Params = CaptionEditParams
     reads = ("caption_a",)
     writes = ("caption_b", "edit")
-    roles: tuple[str, ...] = ("diffusion",)  # its tokenizer alone
+    roles: tuple[str, ...] = ("diffusion",)
+    tokenizers = ("diffusion",)
 
     def __init__(self, params: BaseModel) -> None:
         super().__init__(params)

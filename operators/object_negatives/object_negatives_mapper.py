@@ -75,7 +75,8 @@ class ObjectNegativesMapper(Mapper):
     Params = ObjectNegativesParams
     reads: tuple[str, ...] = ("caption_a", "objects")
     writes: tuple[str, ...] = ("negatives",)
-    roles: tuple[str, ...] = ("clip",)  # its tokenizer alone
+    roles: tuple[str, ...] = ("clip",)
+    tokenizers = ("clip",)
 
     def __init__(self, params: BaseModel) -> None:
         super().__init__(params)

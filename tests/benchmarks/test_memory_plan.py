@@ -11,6 +11,8 @@ from memory_plan_parts.facts import GIB, KIB, Language, Model, Work, models
 from memory_plan_parts.phases import RECIPES, download_gb, loads, smallest_card
 from recordings_folder import recorded
 
+from imgdiff.engine.placement import needs_of, placed
+from imgdiff.models.sizes import ModelSize
 from imgdiff.recipe.check import check
 
 ROOT = Path(__file__).parents[2]
@@ -49,11 +51,16 @@ def test_every_phase_fits_a_card_of_24_gb(recipe):
     assert set(phases[0].loaded) == {"llm"}  # of the diffusion model its tokenizer alone
 
 
-def test_eight_cards_hold_the_pools_of_the_page():
-    (text,) = re.findall(r"```\n(executor_type=ray\n.*?)```", PAGE.read_text(), re.DOTALL)
-    phases = check(RECIPES / "replace.yaml", text.splitlines()).recipe.phases
-    assert set(phases) == {load.phase for load in loads("replace")}
-    assert sum(pool.least["GPU"] for pool in phases.values()) == 8
+@pytest.mark.parametrize(("gb", "groups"), [(24, [0, 1, 1, 2]), (80, [0, 0, 0, 0])])
+def test_eight_cards_share_the_phases_as_the_page_says(gb, groups):
+    plan = check(RECIPES / "replace.yaml")
+    sizes = {
+        role: ModelSize(0, 0, int(models()[model.name].gib(model.dtype) * GIB))
+        for role, model in plan.models.items()
+    }
+    places = placed(needs_of(plan.phases[:4], sizes), gb * GIB, 8)
+    assert [place.group for place in places] == groups
+    assert {place.pool.workers[1] for place in places} == {8}
 
 
 def test_keys_and_values_by_hand():
