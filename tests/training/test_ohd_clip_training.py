@@ -14,10 +14,10 @@ from datasets import Dataset
 from miniatures import save_vit
 from ohd_rows import FEATURES, SAVERS, row, write_rows
 from safetensors.torch import load_file
-from transformers import AutoModel, AutoProcessor
+from transformers import AutoModel
 
 from imgdiff.cli import main
-from imgdiff.models.families.clip import ClipTowers
+from imgdiff.models.kinds import family_of
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.training.check import check_training
 from imgdiff.training.fitting import last_checkpoint
@@ -73,8 +73,15 @@ def write(tmp_path, miniatures):
     return recipe
 
 
+def towers(folder):
+    """The model as filters use it."""
+    checkpoint = Checkpoint(name=str(folder), device="cpu")
+    return family_of("clip", checkpoint).load(checkpoint)
+
+
 def collator(folder, negatives=None):
-    return Collator(AutoProcessor.from_pretrained(folder), padding=True, negatives=negatives)
+    clip = towers(folder)
+    return Collator(clip.processor, clip.reading, clip.length, negatives)
 
 
 def opened(some):
@@ -120,23 +127,24 @@ class TestBatches:
         model = AutoModel.from_pretrained(miniatures / "clip")
         assert scored(model, model.logit_scale, batch).edited.shape == (2, 0)
 
-    def test_logits_are_scaled_cosines(self, miniatures):
+    @pytest.mark.parametrize("kind", ["clip", "siglip"])
+    def test_logits_are_scaled_cosines(self, miniatures, kind):
         rows = opened([row(0, 2), row(1, 1), row(0, 0)])
-        model = AutoModel.from_pretrained(miniatures / "clip")
-        result = scored(model, model.logit_scale, collator(miniatures / "clip")(rows))
-        expected = logits_of(miniatures, rows, [each["caption_a"] for each in rows])
+        model = AutoModel.from_pretrained(miniatures / kind)
+        result = scored(model, model.logit_scale, collator(miniatures / kind)(rows))
+        expected = logits_of(miniatures / kind, rows, [each["caption_a"] for each in rows])
         assert torch.allclose(result.captions, expected, atol=1e-4)
         edited = [negative["caption"] for negative in rows[0]["negatives"]]
-        expected = logits_of(miniatures, rows, edited)
+        expected = logits_of(miniatures / kind, rows, edited)
         assert torch.allclose(result.edited[0], expected[0], atol=1e-4)
         alike = [[False, True, False], [True, False, True], [False, True, False]]
         assert result.others.tolist() == alike
         assert result.present.tolist() == [[True, True], [True, False], [False, False]]
 
 
-def logits_of(miniatures, rows, texts):
+def logits_of(folder, rows, texts):
     """[B, T] by the clip role, which filters use."""
-    clip = ClipTowers.load(Checkpoint(name=str(miniatures / "clip"), device="cpu"))
+    clip = towers(folder)
     pictures = clip.embed_images([np.array(each["image_a"]) for each in rows])
     scale = clip.model.logit_scale.detach().exp()
     return torch.from_numpy(pictures @ clip.embed_texts(texts).T) * scale
@@ -156,7 +164,7 @@ def test_accuracy_counts_rows_by_family(miniatures):
     for k in range(len(rows)):
         negatives = made[k]["negatives"][:4]
         texts = [made[k]["caption_a"], *(negative["caption"] for negative in negatives)]
-        own, *edited = logits_of(miniatures, rows.select([k]), texts)[0].tolist()
+        own, *edited = logits_of(miniatures / "clip", rows.select([k]), texts)[0].tolist()
         hits["all"].append(own > max(edited))
         hits["random"].append(own > max(edited[0], edited[3]))
         hits["popular"].append(own > edited[1])
@@ -247,7 +255,7 @@ class TestTraining:
     def test_another_kind_of_model_is_refused(self, write, tmp_path, capsys):
         save_vit(tmp_path / "vit")
         assert main(["train", str(write(model=str(tmp_path / "vit")))]) == 2
-        assert "expected a CLIP or a SigLIP" in capsys.readouterr().err
+        assert "is of the kind vit, but clip takes clip, siglip" in capsys.readouterr().err
 
     @pytest.mark.slow
     def test_killed_it_goes_on_to_the_same_weights(self, write, tmp_path):

@@ -1,6 +1,7 @@
 """What the families of the clip role share: a tower for pictures, one for texts, one space."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,18 +12,46 @@ from imgdiff.models.loading import device_of, place, token_counter, weights
 from imgdiff.models.zoo import Checkpoint
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a text tower has learned to read.
+
+    settings: of the tokenizer's call. lower_case: it knows no other letters.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=lambda: {"padding": True})
+    lower_case: bool = False
+
+    def tokens(self, tokenizer: Any, texts: Sequence[str], length: int) -> Any:
+        """Tensors [N, L] by name, L at most `length`, at which texts are cut."""
+        return tokenizer(
+            [self.as_read(text) for text in texts],
+            **self.settings,
+            truncation=True,
+            max_length=length,
+            return_tensors="pt",
+        )
+
+    def as_read(self, text: str) -> str:
+        return text.lower() if self.lower_case else text
+
+
 class Towers:
     """Embeds pictures and texts as unit vectors, so that a dot product is their cosine.
 
-    classes: of transformers, for the model and for its processor. reading: how the tokenizer is
-    called.
+    classes: of transformers, for the model and for its processor.
     """
 
     classes: ClassVar[tuple[str, str]] = ("AutoModel", "AutoProcessor")
-    reading: ClassVar[Mapping[str, Any]] = {"padding": True}
+    reading: ClassVar[Reading] = Reading()
 
     def __init__(self, model: Any, processor: Any) -> None:
         self.model, self.processor = model.eval(), processor
+
+    @property
+    def length(self) -> int:
+        """The tokens that the text tower reads, start and end counted."""
+        return _text_length(self.processor.tokenizer, self.model.config)
 
     @classmethod
     def load(cls, checkpoint: Checkpoint) -> Self:
@@ -41,12 +70,7 @@ class Towers:
         tokenizer = AutoTokenizer.from_pretrained(**place(checkpoint))
         length = _text_length(tokenizer, AutoConfig.from_pretrained(**place(checkpoint)))
         count = token_counter(tokenizer, length)
-        return lambda caption: count(cls.as_read(caption))
-
-    @staticmethod
-    def as_read(text: str) -> str:
-        """A text as the text tower has learned to read it."""
-        return text
+        return lambda caption: count(cls.reading.as_read(caption))
 
     @torch.inference_mode()
     def embed_images(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
@@ -60,14 +84,8 @@ class Towers:
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """[N, D] float32 unit vectors; what exceeds the text tower's length is cut."""
-        tokens = self.processor.tokenizer(
-            [self.as_read(text) for text in texts],
-            **self.reading,
-            truncation=True,
-            max_length=_text_length(self.processor.tokenizer, self.model.config),
-            return_tensors="pt",
-        ).to(self.model.device)
-        return _unit(self.model.get_text_features(**tokens).pooler_output)
+        tokens = self.reading.tokens(self.processor.tokenizer, texts, self.length)
+        return _unit(self.model.get_text_features(**tokens.to(self.model.device)).pooler_output)
 
     def embed_classes(self, prompts: Sequence[Sequence[str]]) -> np.ndarray:
         """[C, D] float32 unit vectors of C classes, each the mean of its prompts' vectors: a prompt
@@ -77,7 +95,6 @@ class Towers:
 
 
 def _text_length(tokenizer: Any, config: Any) -> int:
-    """The tokens that the text tower reads, start and end counted."""
     return int(min(tokenizer.model_max_length, config.text_config.max_position_embeddings))
 
 

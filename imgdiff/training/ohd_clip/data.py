@@ -10,6 +10,7 @@ from datasets import Dataset, load_dataset
 from imgdiff.data.rows import Row
 from imgdiff.errors import RefusedError
 from imgdiff.export.split import Split
+from imgdiff.models.families.towers import Reading
 from imgdiff.training.ohd_clip.recipe import OhdClipRecipe
 
 ROUND = 32  # a CPU keeps kernels for every shape that it met: with few shapes memory stays low
@@ -48,13 +49,13 @@ def load_rows(recipe: OhdClipRecipe) -> tuple[Dataset, Dataset]:
 class Collator:
     """Rows -> the processor's tensors; every distinct sentence is encoded once.
 
-    processor: CLIP's or SigLIP's. padding: of sentences, True for the longest one's length or
-    `max_length`, as the tokenizer has it. negatives: how many are drawn for each row, None for all.
-    Random numbers are torch's, which the Trainer seeds and restores.
+    processor: CLIP's or SigLIP's. reading, length: of its text tower. negatives: how many are drawn
+    for each row, None for all. Random numbers are torch's, which the Trainer seeds and restores.
     """
 
     processor: Any
-    padding: bool | str
+    reading: Reading
+    length: int
     negatives: int | None = None
 
     def __call__(self, rows: Sequence[OhdRow]) -> dict[str, torch.Tensor]:
@@ -73,9 +74,7 @@ class Collator:
         sentences = list(number)
         sentences += sentences[:1] * (-len(sentences) % ROUND)
         pictures = [row["image_a"].convert("RGB") for row in rows]
-        tokens = self.processor.tokenizer(
-            sentences, padding=self.padding, truncation=True, return_tensors="pt"
-        )
+        tokens = self.reading.tokens(self.processor.tokenizer, sentences, self.length)
         return {
             **self.processor.image_processor(pictures, return_tensors="pt"),
             **tokens,

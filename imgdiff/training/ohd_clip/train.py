@@ -8,11 +8,12 @@ from typing import Any
 from datasets import Dataset
 from rich.table import Table
 from torch import Tensor
-from transformers import AutoModel, AutoProcessor, PreTrainedModel, Trainer, TrainerControl
+from transformers import PreTrainedModel, Trainer, TrainerControl
 
 from imgdiff.console.progress import make_console
 from imgdiff.errors import RefusedError
-from imgdiff.models.loading import device_of, hide_bars, loading, place, weights
+from imgdiff.models.kinds import family_of
+from imgdiff.models.loading import device_of, hide_bars, loading
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.statistics.estimates import Estimate
 from imgdiff.training import fitting
@@ -82,17 +83,18 @@ def load_tower(checkpoint: Checkpoint) -> tuple[PreTrainedModel, Collator]:
     """
     hide_bars()
     with loading(checkpoint.name):
-        model = AutoModel.from_pretrained(**weights(checkpoint))
-        processor = AutoProcessor.from_pretrained(**place(checkpoint))
+        # the Trainer moves it to the device of its process
+        on_cpu = checkpoint.model_copy(update={"device": "cpu"})
+        towers = family_of("clip", checkpoint).load(on_cpu)
+    model = towers.model
     if not hasattr(model, "logit_scale"):
         kind = type(model).__name__
-        raise RefusedError(f"{checkpoint.name} is a {kind}; expected a CLIP or a SigLIP")
+        raise RefusedError(f"{checkpoint.name} is a {kind}, which has no temperature to train with")
     if device_of(checkpoint).type == "cpu":
         model.set_attn_implementation("eager")  # fused attention takes twice as long backwards
-    sigmoid = hasattr(model, "logit_bias")  # SigLIP, whose texts are always of full length
-    if sigmoid:
+    if hasattr(model, "logit_bias"):  # SigLIP's
         model.logit_bias.requires_grad_(False)  # moves all logits alike: no loss here depends on it
-    return model, Collator(processor, padding="max_length" if sigmoid else True)
+    return model, Collator(towers.processor, towers.reading, towers.length)
 
 
 class OhdTrainer(Trainer):
