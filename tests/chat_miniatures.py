@@ -42,7 +42,7 @@ QWEN_CHAT = (
 QWEN_TOKENS = "im_start im_end vision_start vision_end image_pad video_pad".split()
 
 
-def _metaspace_tokenizer() -> PreTrainedTokenizerFast:
+def metaspace_tokenizer() -> PreTrainedTokenizerFast:
     """As Llama's: blanks belong to the word behind them, so that a last one is a token alone."""
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
@@ -65,7 +65,7 @@ def _metaspace_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def _byte_tokenizer() -> PreTrainedTokenizerFast:
+def byte_tokenizer() -> PreTrainedTokenizerFast:
     """As Qwen's: bytes, no token before a text, an answer's end as end of text."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -88,7 +88,7 @@ def _ends(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
 
 def save_llava(folder: Path) -> None:
     torch.manual_seed(0)
-    tokenizer = _metaspace_tokenizer()
+    tokenizer = metaspace_tokenizer()
     vision = CLIPVisionConfig(**SMALL, image_size=SIDE, patch_size=PATCH)
     text = LlamaConfig(**SMALL, vocab_size=len(tokenizer), **_ends(tokenizer))
     model = LlavaForConditionalGeneration(
@@ -112,7 +112,7 @@ def save_llava(folder: Path) -> None:
 
 def save_qwen_vl(folder: Path) -> None:
     torch.manual_seed(0)
-    tokenizer = _byte_tokenizer()
+    tokenizer = byte_tokenizer()
     tokens = {
         name: tokenizer.convert_tokens_to_ids(f"<|{name.removesuffix('_token_id')}|>")
         for name in ("vision_start_token_id", "vision_end_token_id")

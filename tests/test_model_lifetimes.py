@@ -11,6 +11,7 @@ import torch
 from imgdiff import run
 from imgdiff.engine.shards import Worker
 from imgdiff.models import Models
+from imgdiff.models.asking import AskingProfile
 from imgdiff.recipe.check import check
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +78,8 @@ class FakeMatcher:
 
 
 class FakeMllm:
+    profile = AskingProfile()
+
     def answer(self, questions, max_new_tokens):
         return [f"thing {n}" for n, _ in enumerate(questions)]
 
@@ -89,7 +92,7 @@ def fakes(monkeypatch):
         ("image_text_to_text.ImageTextToText", FakeMllm),
     ):
         monkeypatch.setattr(
-            f"imgdiff.models.families.{name}.load", lambda checkpoint, fake=fake: fake()
+            f"imgdiff.models.families.{name}.load", lambda *asked, fake=fake: fake()
         )
 
 

@@ -18,6 +18,7 @@ from imgdiff.models.families.causal_lm import CausalLm
 from imgdiff.models.families.clip import ClipTowers
 from imgdiff.models.families.image_classifier import ImageClassifier
 from imgdiff.models.families.image_text_to_text import ImageTextToText
+from imgdiff.models.families.llava import Llava15
 from imgdiff.models.families.sam import SamConfig, SegmentAnything, build_sam
 from imgdiff.models.families.sdxl import StableDiffusionXl, load_prompt_limit
 from imgdiff.models.loading import device_of, dtype_of
@@ -144,7 +145,7 @@ class TestBind:
 LOADED = [
     (ClipTowers, "transformers.CLIPModel", ["transformers.CLIPProcessor"]),
     (Blip, "transformers.BlipForImageTextRetrieval", ["transformers.BlipProcessor"]),
-    (ImageTextToText, "transformers.AutoModelForImageTextToText", ["transformers.AutoProcessor"]),
+    (Llava15, "transformers.AutoModelForImageTextToText", ["transformers.AutoProcessor"]),
     (CausalLm, "transformers.AutoModelForCausalLM", ["transformers.AutoTokenizer"]),
     (
         ImageClassifier,
@@ -189,7 +190,7 @@ class TestLoading:
         assert calls[model]["dtype"] == torch.bfloat16
 
     def test_remote_code_on_request(self, calls):
-        ImageTextToText.load(Checkpoint(name="a/b", trust_remote_code=True, device="cpu"))
+        Llava15.load(Checkpoint(name="a/b", trust_remote_code=True, device="cpu"))
         assert all(arguments["trust_remote_code"] for arguments in calls.values())
 
     def test_pipeline_has_no_watermark(self, calls):

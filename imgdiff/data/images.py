@@ -141,8 +141,11 @@ def square_crop(array: np.ndarray, box_xyxy: Sequence[float] | np.ndarray) -> np
     return pad_to_square(shrink(crop(array, box_xyxy)))
 
 
-def pad_to_square(array: np.ndarray, fill: int = GREY) -> np.ndarray:
-    """Centred on a square of its longer side; processors that cut the centre then lose nothing."""
+def pad_to_square(array: np.ndarray, fill: int | tuple[int, ...] = GREY) -> np.ndarray:
+    """Centred on a square of its longer side; processors that cut the centre then lose nothing.
+
+    fill: of the border, one value for each channel or one for all.
+    """
     import numpy as np
 
     high, wide, channels = array.shape

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
+    from imgdiff.models.asking import AskingProfile
+
 
 Matched = tuple["np.ndarray", "np.ndarray | None"]
 
@@ -82,7 +84,12 @@ class NamedSegmenter(Protocol):
 
 
 class Mllm(Protocol):
-    """Answers questions about pictures."""
+    """Answers questions about pictures.
+
+    profile: makes the questions about regions and pairs, in the way of the model's family.
+    """
+
+    profile: AskingProfile
 
     def answer(self, questions: Sequence[Question], max_new_tokens: int) -> list[str]:
         """One answer for each question, by greedy decoding."""

@@ -2,6 +2,9 @@
 
 import re
 
+from imgdiff.errors import RowError
+
+THINKS, THOUGHT = "<think>", "</think>"
 _REFUSAL = re.compile(
     r"^\s*(i('?m| am) (sorry|unable)|sorry\b|i (can't|cannot)|as an ai\b|unfortunately, i\b)",
     re.IGNORECASE,
@@ -13,6 +16,21 @@ _YES_NO = re.compile(
     re.IGNORECASE,
 )
 _NOT_PROSE = re.compile(r"https?://|</?\|?[a-z_]+\|?>|\b(USER|ASSISTANT):", re.IGNORECASE)
+
+
+def without_thoughts(answer: str) -> str:
+    """What a model says behind its last thought. The tag that begins thoughts may be missing, for
+    some prompts end with it.
+
+    Raises:
+        RowError: only_thoughts, since nothing comes behind them.
+    """
+    _, end, said = answer.rpartition(THOUGHT)
+    begun = said.lstrip().startswith(THINKS)
+    if begun or (end and not said.strip()):
+        text = "the model thought and did not answer; switch that off, or raise max_new_tokens"
+        raise RowError("only_thoughts", text)
+    return said.strip()
 
 
 def is_refusal(answer: str) -> bool:

@@ -13,6 +13,10 @@ DIFFERENCE = (
     "The red box in the left image shows {caption_a}, and the red box in the right image shows "
     "{caption_b}. Describe the difference between the two areas in a few concise sentences."
 )
+DIFFERENCE_OF_TWO = (  # of models that read two pictures
+    "The red box in the first image shows {caption_a}, and the red box in the second image shows "
+    "{caption_b}. Describe the difference between the two areas in a few concise sentences."
+)
 DIFFERENCES = "List everything that differs between the two images."
 PHRASES = (
     "List every visible object that a caption names, each in the caption's own words, with commas "

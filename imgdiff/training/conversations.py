@@ -5,7 +5,7 @@ Sources are the runs of this package and files of instruction data as LLaVA has 
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from imgdiff.data.conversations import IMAGE, Form, Turn, image_count, recast
-from imgdiff.data.images import load_rgb, pad_to_square
+from imgdiff.data.images import load_rgb
 from imgdiff.data.readers.base import inside
 from imgdiff.data.rows import Region
 from imgdiff.errors import RefusedError, RowError
@@ -21,6 +21,7 @@ from imgdiff.export.base import example_turns
 from imgdiff.export.samples import draw_sample
 from imgdiff.export.split import Side
 from imgdiff.export.validation import token_faults, turn_faults
+from imgdiff.models.asking import AskingProfile
 
 MAX_PIXELS = 40_000_000  # of a picture of instruction data
 Message = dict[str, Any]
@@ -37,6 +38,10 @@ class TrainingExample:
     id: str
     pictures: list[np.ndarray]
     turns: list[tuple[str, str]]
+
+    def shown_to(self, profile: AskingProfile) -> "TrainingExample":
+        """The same, with pictures as the model's processor is to get them."""
+        return replace(self, pictures=[profile.shown(picture) for picture in self.pictures])
 
     def messages(self) -> list[Message]:
         """As processors take it: pictures where their tokens stand, the blanks around them left to
@@ -65,9 +70,21 @@ class Examples(Protocol):
         ...
 
 
+class ShownExamples:
+    """The examples of a source, pictures as a model's processor is to get them."""
+
+    def __init__(self, source: Examples, profile: AskingProfile) -> None:
+        self._source, self._profile, self.name = source, profile, source.name
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, number: int) -> TrainingExample:
+        return self._source[number].shown_to(self._profile)
+
+
 class RunExamples:
-    """The samples of a run folder's `data/`, their pictures drawn as the operators drew them:
-    joined ones padded to a square, for processors that cut the centre.
+    """The samples of a run folder's `data/`, their pictures drawn as the operators drew them.
 
     Args:
         form: how pairs are shown, where the questions are known in it.
@@ -100,10 +117,7 @@ class RunExamples:
         turns = recast(sample["conversations"], self._form)
         region = Region(tuple(sample["box_xyxy"]), "a", left=sample.get("left", "a"))
         images = load_rgb(pair["image_a"]), load_rgb(pair["image_b"])
-        joined = image_count(turns) == 1
-        pictures, _ = draw_sample(images, region, joined)
-        if joined:
-            pictures = [pad_to_square(picture) for picture in pictures]
+        pictures, _ = draw_sample(images, region, joined=image_count(turns) == 1)
         return _example(sample["id"], pictures, turns)
 
 

@@ -23,9 +23,11 @@ class NaturalnessFilter(Filter):
     """Ask an MLLM of each image whether it is natural (a step of Img-Diff's code, not of its
     recipe).
 
-    A model that runs here says how likely yes is against no; the answer of a server counts 1 or 0.
+    A model, or a server that gives its tokens' probabilities, says how likely yes is against no;
+    the answer of another server counts 1 or 0.
     """
 
+    version = "2"
     stage = "image_pairs"
     Params = NaturalnessParams
     reads = ("image_a", "image_b")

@@ -22,11 +22,9 @@ class SceneCaptionParams(Params):
 @register("scene_caption_mapper")
 class SceneCaptionMapper(Mapper):
     """Write caption_a, what an MLLM says of image_a, greedily, and the prompt it was asked with
-    (EFUF, section 3.2).
+    (EFUF, section 3.2)."""
 
-    The picture is padded to a square, because LLaVA-type processors cut the centre out of a wide
-    one.
-    """
+    version = "2"
 
     stage = "scene_captions"
     Params = SceneCaptionParams
@@ -39,9 +37,7 @@ class SceneCaptionMapper(Mapper):
 
     def process(self, rows: Sequence[Row]) -> None:
         p = self.params
-        pictures = [
-            images.pad_to_square(images.shrink(images.load_rgb(row["image_a"]))) for row in rows
-        ]
+        pictures = [images.shrink(images.load_rgb(row["image_a"])) for row in rows]
         asked = [Question((picture,), p.prompt) for picture in pictures]
         answers = self.mllm.answer(asked, p.max_new_tokens)
         for row, answer in zip(rows, answers, strict=True):

@@ -11,6 +11,7 @@ import pytest
 
 from imgdiff.data.images import encode_png
 from imgdiff.data.rows import Region
+from imgdiff.models.families.toyland import Toyland
 from imgdiff.testing import make_row
 
 SIDE = 64
@@ -76,23 +77,27 @@ class FakeSegmenter:
 
 
 class FakeMllm:
+    """pictures, questions: what it was asked, as the embedded MLLM's processor would get it."""
+
     def __init__(self):
+        self.profile = Toyland()
         self.say = lambda picture, question: f"A thing of level {level(picture)}."
         self.pictures, self.questions = [], []
 
     def answer(self, questions, max_new_tokens):
-        self._note(questions)
-        return [self.say(q.pictures[0], q.text) for q in questions]
+        return [self.say(q.pictures[0], q.text) for q in self._noted(questions)]
 
     def yes_probability(self, questions):
         """The level of a picture in percent; NaN from level 200 on."""
-        self._note(questions)
-        levels = np.array([level(question.pictures[0]) for question in questions], np.float32)
+        noted = self._noted(questions)
+        levels = np.array([level(question.pictures[0]) for question in noted], np.float32)
         return np.where(levels < 200, levels / 100, np.nan)
 
-    def _note(self, questions):
-        self.pictures += [picture for question in questions for picture in question.pictures]
-        self.questions += [question.text for question in questions]
+    def _noted(self, questions):
+        prepared = [self.profile.prepared(question) for question in questions]
+        self.pictures += [picture for question in prepared for picture in question.pictures]
+        self.questions += [question.text for question in prepared]
+        return prepared
 
 
 class FakeNsfwClassifier:

@@ -5,6 +5,7 @@ import pytest
 
 from imgdiff.data import images
 from imgdiff.data.rows import Region
+from imgdiff.models.families.qwen3_vl import Qwen3Vl
 from imgdiff.operators.difference_captions.difference_caption_mapper import DifferenceCaptionMapper
 from imgdiff.testing import run_operator
 
@@ -49,6 +50,19 @@ def test_picture_is_both_images_with_boxes_in_a_square(models, pair_row):
     top = (wide - 64) // 2
     np.testing.assert_array_equal(picture[top : top + 64, :64], marked[0])
     np.testing.assert_array_equal(picture[top : top + 64, 65:], marked[1])
+
+
+def test_a_family_that_reads_two_pictures_gets_them_one_by_one(models, pair_row):
+    models.mllm().profile = Qwen3Vl()
+    row = pair_row(10, 70)
+    describe(models, row)
+    marked = [images.draw_box(images.load_rgb(row[f"image_{side}"]), BOX) for side in "ab"]
+    np.testing.assert_array_equal(models.mllm().pictures, marked)
+    (question,) = models.mllm().questions
+    assert question.startswith(
+        "The red box in the first image shows a car, "
+        "and the red box in the second image shows a boat."
+    )
 
 
 def test_refusal_rejects_the_region_alone(models, pair_row):

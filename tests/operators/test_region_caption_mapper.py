@@ -5,6 +5,8 @@ import pytest
 
 from imgdiff.data import images
 from imgdiff.data.rows import Region
+from imgdiff.models.families.other import Other
+from imgdiff.models.families.qwen3_vl import Qwen3Vl
 from imgdiff.operators.difference_captions.region_caption_mapper import RegionCaptionMapper
 from imgdiff.testing import run_operator
 from imgdiff.text import prompts
@@ -24,10 +26,25 @@ def test_each_image_has_its_own_caption(models, pair_row):
     assert row.ok
 
 
-def test_coordinates_name_the_box_in_shares_of_the_image(models, pair_row, paint):
+def test_coordinates_name_the_box_in_shares_of_the_square_that_is_shown(models, pair_row, paint):
     pictures = {f"image_{side}": paint(size=(32, 64)) for side in "ab"}
     caption(models, pair_row(regions=[Region((16.0, 8.0, 48.0, 32.0), "a")], **pictures))
-    question = "Describe clearly what the region [0.25, 0.25, 0.75, 1.00] of this image shows."
+    question = "Describe clearly what the region [0.25, 0.38, 0.75, 0.75] of this image shows."
+    assert models.mllm().questions == [question] * 2
+    assert [picture.shape for picture in models.mllm().pictures] == [(64, 64, 3)] * 2
+
+
+@pytest.mark.parametrize(
+    ("family", "question"),
+    [
+        (Qwen3Vl(), 'What is inside {"bbox_2d": [250, 250, 750, 1000]}?'),
+        (Other(), prompts.REGION["crop"]),
+    ],
+)
+def test_the_family_says_how_a_region_is_named(models, pair_row, paint, family, question):
+    models.mllm().profile = family
+    pictures = {f"image_{side}": paint(size=(32, 64)) for side in "ab"}
+    caption(models, pair_row(regions=[Region((16.0, 8.0, 48.0, 32.0), "a")], **pictures))
     assert models.mllm().questions == [question] * 2
 
 

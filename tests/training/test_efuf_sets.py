@@ -10,6 +10,7 @@ from efuf_run import CAPTIONS, write_run
 from transformers import AutoProcessor
 
 from imgdiff.errors import RefusedError, RowError
+from imgdiff.models.asking import AskingProfile
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS
 from imgdiff.text.words import Span
 from imgdiff.training.answers import IGNORED
@@ -76,7 +77,7 @@ class TestSets:
     @pytest.fixture
     def sets(self, tmp_path):
         write_run(tmp_path)
-        return UnlearningSets(tmp_path, "sub_sentence", ["</s>"])
+        return UnlearningSets(tmp_path, "sub_sentence", ["</s>"], AskingProfile())
 
     def test_every_caption_is_sorted(self, sets):
         samples = {
@@ -130,7 +131,7 @@ TAUGHT = {
 def test_a_number_and_a_title_are_not_cut(tmp_path, processors, unit):
     """What a model is taught, token by token: no part begins or ends at the point of 2.5 or Dr."""
     write_run(tmp_path, {"weighed": (WEIGHED, SORTED), "clean": CAPTIONS["clean"]})
-    sets, processor = UnlearningSets(tmp_path, unit, []), processors["qwen_vl"]
+    sets, processor = UnlearningSets(tmp_path, unit, [], AskingProfile()), processors["qwen_vl"]
     triples = Triples(sets, processor, seed=0, epochs=len(sets.samples["positive"]))
     taught = {name: set() for name in ("positive", "negative")}
     for number, sample, encoded in (one for k in range(len(triples)) for one in triples[k]):
@@ -143,16 +144,16 @@ def test_a_number_and_a_title_are_not_cut(tmp_path, processors, unit):
 def test_an_empty_set_is_refused(tmp_path):
     write_run(tmp_path, {"clean": CAPTIONS["clean"]})
     with pytest.raises(RefusedError, match=r"has no negative samples\. Move the thresholds"):
-        UnlearningSets(tmp_path, "sub_sentence", [])
+        UnlearningSets(tmp_path, "sub_sentence", [], AskingProfile())
 
 
 def test_rows_of_another_recipe_are_refused(tmp_path):
     write_run(tmp_path, leave_out="phrases")
     with pytest.raises(RefusedError, match="no column phrases: it is no run of recipes/efuf_data"):
-        UnlearningSets(tmp_path, "sub_sentence", [])
+        UnlearningSets(tmp_path, "sub_sentence", [], AskingProfile())
 
 
 def test_captions_with_special_tokens_are_passed_over(tmp_path):
     write_run(tmp_path)
     with pytest.raises(RefusedError, match="no negative samples"):
-        UnlearningSets(tmp_path, "sub_sentence", ["duck"])
+        UnlearningSets(tmp_path, "sub_sentence", ["duck"], AskingProfile())

@@ -12,6 +12,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import imgdiff
 from imgdiff.errors import RefusedError
+from imgdiff.models.asking import AskingProfile
 from imgdiff.models.families.image_text_to_text import ImageTextToText
 from imgdiff.models.roles import Question
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Checkpoint
@@ -65,7 +66,7 @@ def chance(folder, run, name):
     """The mean log-probability of one set's samples."""
     model = AutoModelForImageTextToText.from_pretrained(folder).eval()
     processor = AutoProcessor.from_pretrained(folder)
-    sets = UnlearningSets(run, "sub_sentence", [])
+    sets = UnlearningSets(run, "sub_sentence", [], AskingProfile())
     triples = Triples(sets, processor, seed=0, epochs=1, count=2)
     batch = batches_of(0)([triples[0], triples[1]])
     labels, numbers, _ = (batch.pop(key) for key in ("labels", "sets", "scores"))

@@ -13,9 +13,18 @@ from imgdiff.data.conversations import QUESTIONS
 from imgdiff.errors import RefusedError, RowError
 from imgdiff.export.dataset import write_dataset
 from imgdiff.export.formats import export
-from imgdiff.training.conversations import LlavaExamples, RunExamples, TrainingExample
+from imgdiff.models.families.llava import Llava15
+from imgdiff.models.families.qwen3_vl import Qwen3Vl
+from imgdiff.models.families.toyland import Toyland
+from imgdiff.training.conversations import (
+    LlavaExamples,
+    RunExamples,
+    ShownExamples,
+    TrainingExample,
+)
 from imgdiff.training.sources import DataSource
 
+CLIP_MEAN_RGB = [122, 116, 104]
 TURNS = [{"from": "human", "value": "<image>\nWhat differs?"}, {"from": "gpt", "value": "A cup."}]
 
 
@@ -36,6 +45,23 @@ def llava(tmp_path):
         return LlavaExamples(tmp_path / name, tmp_path / "images")
 
     return write
+
+
+@pytest.mark.parametrize(
+    ("profile", "border"), [(Llava15(), CLIP_MEAN_RGB), (Toyland(), [127] * 3), (Qwen3Vl(), None)]
+)
+def test_pictures_are_shown_as_when_the_model_is_asked(llava, profile, border):
+    source = ShownExamples(
+        llava([{"id": "a", "image": "one.png", "conversations": TURNS}]), profile
+    )
+    assert len(source) == 1
+    (picture,) = source[0].pictures
+    assert picture[len(picture) // 2, 0].tolist() == [255, 0, 0]
+    if border is None:
+        assert picture.shape == (10, 20, 3)
+    else:
+        assert picture.shape == (20, 20, 3)
+        assert picture[0, 0].tolist() == border
 
 
 @pytest.mark.parametrize("name", ["data.json", "data.jsonl"])
@@ -107,7 +133,7 @@ class TestRuns:
             region, example = row.regions[0], source[number]
             pair = [images.load_rgb(row[f"image_{side}"]) for side in "ab"]
             joined = images.joined_view(*pair, region.box_xyxy, region.left)
-            assert (example.pictures[0] == images.pad_to_square(joined)).all()
+            assert (example.pictures[0] == joined).all()
             assert example.turns == [
                 ("user", QUESTIONS["joined"]),
                 ("assistant", region.difference),
@@ -133,8 +159,7 @@ class TestRuns:
         assert len(exported) == len(source)
         for number in range(len(source)):
             assert exported[number].turns == source[number].turns
-            padded = images.pad_to_square(exported[number].pictures[0])
-            assert (padded == source[number].pictures[0]).all()
+            assert (exported[number].pictures[0] == source[number].pictures[0]).all()
 
     def test_sides(self, tmp_path):
         held = write_run(tmp_path / "held", drawn_rows(20), validation_fraction=0.3)

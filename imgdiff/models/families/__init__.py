@@ -11,6 +11,7 @@ from typing import Any
 
 ANY = "*"  # every kind that transformers can load so, and no other family of the role takes
 UNNAMED = ""  # a config.json that names no kind
+QWEN3 = ("qwen3", "qwen3_moe", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text")
 
 # what only some families of a role can do: said after "cannot", and which setting asks it
 FIND_EVERYTHING = "find everything (prompts: grid)"
@@ -32,6 +33,7 @@ class Family:
         can: what it can do that not all families of the role can.
         needs: what must be installed beside the package's own requirements: name of a
             distribution -> lowest version.
+        thinks: aloud before it answers, unless it is told not to.
         mapping: with ANY: transformers' mapping of the kinds that it can load so.
     """
 
@@ -42,11 +44,12 @@ class Family:
     scale: str = ""
     can: tuple[str, ...] = ()
     needs: Mapping[str, str] = field(default_factory=dict)
+    thinks: bool = False
     mapping: str = ""
 
     @property
     def plays(self) -> Any:
-        """The class that plays the role."""
+        """The class that plays the role; of an MLLM the one that says how it is asked."""
         module, _, name = self.code.partition(":")
         return getattr(importlib.import_module(f"{__name__}.{module}"), name)
 
@@ -84,13 +87,21 @@ FAMILIES = (
         "matcher", "blip-2", ("blip-2",), "blip2:Blip2", "BLIP-2's cosines", can=(TELL_PROBABILITY,)
     ),
     *(replace(each, role="matcher", code="cosines:Cosines") for each in TOWERS),
+    Family("mllm", "llava", ("llava",), "llava:Llava15"),
+    Family("mllm", "llava_next", ("llava_next",), "llava_next:Llava16"),
+    Family("mllm", "qwen2_5_vl", ("qwen2_5_vl",), "qwen2_5_vl:Qwen25Vl"),
+    Family("mllm", "qwen3_vl", ("qwen3_vl", "qwen3_vl_moe"), "qwen3_vl:Qwen3Vl"),
+    Family("mllm", "qwen3_5", ("qwen3_5", "qwen3_5_moe"), "qwen3_5:Qwen35", thinks=True),
+    Family("mllm", "internvl", ("internvl",), "internvl:InternVl"),
+    Family("mllm", "toyland", (), "toyland:Toyland"),  # named by the checkpoints themselves
     Family(
         "mllm",
-        "transformers",
-        ("llava", "llava_next", "qwen2_5_vl", "qwen3_vl", "qwen3_5", "internvl", ANY),
-        "image_text_to_text:ImageTextToText",
+        "other",
+        (ANY,),
+        "other:Other",
         mapping="MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES",
     ),
+    Family("llm", "qwen3", QWEN3, "causal_lm:CausalLm", thinks=True),
     Family(
         "llm",
         "transformers",

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from imgdiff.models.chat import GREEDY, opening, switched_off
 from imgdiff.models.loading import device_of, place, weights
 from imgdiff.models.zoo import Checkpoint
+from imgdiff.text.answers import without_thoughts
 
 
 class CausalLm:
@@ -39,6 +41,9 @@ class CausalLm:
 
         Args:
             temperature: of the sampling; at 0 the likeliest token is taken.
+
+        Raises:
+            RowError: a model that thinks has done nothing else.
         """
         batch = self.tokenizer.apply_chat_template(
             [[{"role": "user", "content": question}] for question in questions],
@@ -47,17 +52,20 @@ class CausalLm:
             return_dict=True,
             return_tensors="pt",
             padding=True,
+            **switched_off(self.tokenizer.chat_template),
         ).to(self.model.device)
         noise = [GumbelNoise(seeds, temperature)] if temperature > 0 else []
         made = self.model.generate(
             **batch,
-            do_sample=False,
+            **GREEDY,
             max_new_tokens=max_new_tokens,
             logits_processor=LogitsProcessorList(noise),
             pad_token_id=self.tokenizer.pad_token_id,
         )
-        new = made[:, batch["input_ids"].shape[1] :]
-        return [text.strip() for text in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
+        asked = batch["input_ids"]
+        before = opening(self.tokenizer, asked[0])
+        said = self.tokenizer.batch_decode(made[:, asked.shape[1] :], skip_special_tokens=True)
+        return [without_thoughts(before + text) for text in said]
 
 
 class GumbelNoise(LogitsProcessor):

@@ -8,9 +8,15 @@ import numpy as np
 import torch
 from PIL import Image
 
+from imgdiff.models.asking import AskingProfile
+from imgdiff.models.chat import GREEDY, kv_bytes_per_token, opening, switched_off
+from imgdiff.models.kinds import family_of
 from imgdiff.models.loading import device_of, place, weights
 from imgdiff.models.roles import Question
 from imgdiff.models.zoo import Checkpoint
+from imgdiff.text.answers import without_thoughts
+
+LEAST_SURE = 0.5  # probability of yes and no together, under which an answer is neither
 
 
 def model_and_processor(checkpoint: Checkpoint) -> tuple[Any, Any]:
@@ -21,17 +27,32 @@ def model_and_processor(checkpoint: Checkpoint) -> tuple[Any, Any]:
     return AutoModelForImageTextToText.from_pretrained(**weights(checkpoint)), processor
 
 
+def profile_of(checkpoint: Checkpoint, processor: Any) -> AskingProfile:
+    """How the model of a checkpoint is asked."""
+    made: AskingProfile = family_of("mllm", checkpoint).plays(processor.image_processor)
+    return made
+
+
 class ImageTextToText:
     """Answers, batched; a greedy one does not depend on what shares its batch (left padding,
-    masked)."""
+    masked).
 
-    def __init__(self, model: Any, processor: Any) -> None:
-        self.model, self.processor = model.eval(), processor
+    Args:
+        profile: how it is asked.
+    """
+
+    def __init__(self, model: Any, processor: Any, profile: AskingProfile) -> None:
+        self.model, self.processor, self.profile = model.eval(), processor, profile
+        _keep_marks(processor.tokenizer, profile.marks)
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint) -> "ImageTextToText":
+    def load(
+        cls, checkpoint: Checkpoint, profile: type[AskingProfile] | None = None
+    ) -> "ImageTextToText":
+        """profile: None for that of the family which takes the checkpoint."""
         model, processor = model_and_processor(checkpoint)
-        return cls(model.to(device_of(checkpoint)), processor)
+        asked = profile(processor.image_processor) if profile else profile_of(checkpoint, processor)
+        return cls(model.to(device_of(checkpoint)), processor, asked)
 
     @torch.inference_mode()
     def answer(
@@ -43,41 +64,66 @@ class ImageTextToText:
         """One answer for each question.
 
         temperature: 0 is greedy; above it tokens are sampled, all of them, with torch's generator.
+
+        Raises:
+            RowError: a model that thinks has done nothing else.
         """
         batch = self.batch(questions)
-        how: dict[str, Any] = {"do_sample": False}
+        how = GREEDY
         if temperature > 0:
-            how = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+            how = GREEDY | {"do_sample": True, "temperature": temperature, "top_k": 0}
         made = self.model.generate(**batch, **how, max_new_tokens=max_new_tokens)
-        new = made[:, batch["input_ids"].shape[1] :]
-        return [text.strip() for text in self.processor.batch_decode(new, skip_special_tokens=True)]
+        asked = batch["input_ids"]
+        before = opening(self.processor.tokenizer, asked[0])
+        said = self.processor.batch_decode(made[:, asked.shape[1] :], skip_special_tokens=True)
+        return [without_thoughts(before + text) for text in said]
 
     @torch.inference_mode()
     def yes_probability(self, questions: Sequence[Question]) -> np.ndarray:
         """[N] float32 in [0, 1]: how likely an answer begins with yes, of those that begin with yes
-        or no."""
+        or no; NaN where it is likelier to begin with something else."""
         made = self.model.generate(
             **self.batch(questions),
-            do_sample=False,
+            **GREEDY,
             max_new_tokens=1,
             output_logits=True,
             return_dict_in_generate=True,
         )
         chances = made.logits[0].float().softmax(-1)  # [N, vocabulary], of the first token
         yes, no = (chances[:, self.first_tokens(word)].sum(-1) for word in ("yes", "no"))
-        return (yes / (yes + no)).cpu().numpy()
+        sure = torch.where(yes + no < LEAST_SURE, torch.nan, yes / (yes + no))
+        return sure.cpu().numpy()
 
     def first_tokens(self, word: str) -> list[int]:
         """The tokens that are a word, in any case, with or without a blank before it."""
         tokenizer = self.processor.tokenizer
-        forms = [blank + form for blank in ("", " ") for form in (word, word.capitalize())]
+        cases = (word, word.capitalize(), word.upper())
+        forms = [blank + form for blank in ("", " ") for form in cases]
         coded = [tokenizer.encode(form, add_special_tokens=False) for form in forms]
         return sorted({tokens[0] for tokens in coded if len(tokens) == 1})
+
+    def tokens(self, question: Question) -> int:
+        """How many a question has before it is answered, those of its pictures included."""
+        prepared = self.profile.prepared(question)
+        sizes = [each.shape[:2] for each in prepared.pictures]
+        seen = self.processor._get_num_multimodal_tokens(image_sizes=sizes).num_image_tokens
+        text = self.processor.tokenizer.apply_chat_template(
+            [_message(prepared)],  # a picture is one token there
+            chat_template=self.processor.chat_template,
+            add_generation_prompt=True,
+            return_dict=False,
+            **switched_off(self.processor.chat_template),
+        )
+        return sum(seen) + len(text) - len(seen)
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        return kv_bytes_per_token(self.model.config, self.model.dtype.itemsize)
 
     def batch(self, questions: Sequence[Question]) -> Any:
         """Questions as conversations, padded on the left, on the model's device."""
         batch = self.processor.apply_chat_template(
-            [[_message(question)] for question in questions],
+            [[_message(self.profile.prepared(question))] for question in questions],
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
@@ -85,9 +131,23 @@ class ImageTextToText:
             # captions in the question are model output: an "<image>" in them must stay plain text
             sanitize_control_tokens=True,
             processor_kwargs={"padding": True, "padding_side": "left"},
+            **switched_off(self.processor.chat_template),
         ).to(self.model.device)
-        batch["pixel_values"] = batch["pixel_values"].to(self.model.dtype)
+        if "pixel_values" in batch:
+            batch["pixel_values"] = batch["pixel_values"].to(self.model.dtype)
         return batch
+
+
+def _keep_marks(tokenizer: Any, marks: Sequence[str]) -> None:
+    """Let a family's own tokens be tokens in questions, where all others become plain text."""
+    if not marks or "_get_control_tokens" in vars(tokenizer):
+        return
+    known = tokenizer._get_control_tokens
+
+    def control_tokens(template: str) -> tuple[str, ...]:
+        return tuple(token for token in known(template) if token not in marks)
+
+    tokenizer._get_control_tokens = control_tokens
 
 
 def _message(question: Question) -> dict[str, Any]:

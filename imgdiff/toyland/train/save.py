@@ -10,6 +10,7 @@ from segment_anything.modeling import Sam
 from torch import nn
 from transformers import BlipForImageTextRetrieval, CLIPModel, LlavaForConditionalGeneration
 
+from imgdiff.models.kinds import OWN
 from imgdiff.toyland.judge import Judge
 from imgdiff.toyland.train import clip, matcher, mllm, segmenter
 from imgdiff.toyland.train.loop import machine, progress
@@ -35,6 +36,7 @@ def save_matcher(model: BlipForImageTextRetrieval, folder: Path) -> None:
 
 
 def save_mllm(model: LlavaForConditionalGeneration, folder: Path) -> None:
+    model.config.update({OWN: "toyland"})
     model.half().save_pretrained(folder)
     mllm.processor().save_pretrained(folder)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from imgdiff.data.images import load_rgb
 from imgdiff.errors import RefusedError, RowError
+from imgdiff.models.asking import AskingProfile
 from imgdiff.text.words import Span
 from imgdiff.training.answers import Encoded, collate
 from imgdiff.training.conversations import TrainingExample
@@ -43,12 +44,16 @@ class UnlearningSets:
         run: folder of the run.
         unit: what a part is (`spans.parts`).
         special: the tokenizer's special tokens.
+        profile: how the model is shown pictures.
 
     Raises:
         RefusedError: the run has no phrases, or one of the sets is empty.
     """
 
-    def __init__(self, run: Path, unit: Unit, special: Sequence[str]) -> None:
+    def __init__(
+        self, run: Path, unit: Unit, special: Sequence[str], profile: AskingProfile
+    ) -> None:
+        self._profile = profile
         self.rows = _rows(run)
         self.samples: dict[str, list[EfufSample]] = {name: [] for name in SETS}
         for number, row in enumerate(self.rows.remove_columns("image_a")):
@@ -69,7 +74,8 @@ class UnlearningSets:
         """The picture, the question that was asked, and the caption."""
         row = self.rows[sample.row]
         turns = [("user", f"<image>\n{row['prompt']}"), ("assistant", row["caption_a"])]
-        return TrainingExample(row["id"], [load_rgb(row["image_a"], MAX_PIXELS)], turns)
+        picture = load_rgb(row["image_a"], MAX_PIXELS)
+        return TrainingExample(row["id"], [picture], turns).shown_to(self._profile)
 
 
 class Triples(torch.utils.data.Dataset[list[tuple[int, EfufSample, Encoded]]]):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer
 
+from imgdiff.models.families.image_text_to_text import profile_of
 from imgdiff.models.loading import dtype_of, hide_bars, loading, place, weights
 from imgdiff.training.efuf import losses
 from imgdiff.training.efuf.data import SETS, Triples, UnlearningSets, batches_of
@@ -28,7 +29,8 @@ def train(recipe: EfufRecipe, folder: TrainingFolder) -> None:
     with loading(checkpoint.name):
         processor = AutoProcessor.from_pretrained(**place(checkpoint))
     special = processor.tokenizer.all_special_tokens
-    sets = UnlearningSets(Path(recipe.data), recipe.unit, special)
+    profile = profile_of(checkpoint, processor)
+    sets = UnlearningSets(Path(recipe.data), recipe.unit, special, profile)
     with loading(checkpoint.name):
         model = AutoModelForImageTextToText.from_pretrained(**weights(checkpoint))
     opened = train_only(model, recipe.layers)

@@ -7,9 +7,11 @@ from typing import Any
 
 from transformers import Trainer
 
-from imgdiff.models.families.image_text_to_text import model_and_processor
+from imgdiff.models.asking import AskingProfile
+from imgdiff.models.families.image_text_to_text import model_and_processor, profile_of
 from imgdiff.models.loading import dtype_of, hide_bars, loading
 from imgdiff.training.answers import collate
+from imgdiff.training.conversations import ShownExamples
 from imgdiff.training.finetune.model_parts import make_trainable
 from imgdiff.training.finetune.recipe import FinetuneRecipe
 from imgdiff.training.fitting import arguments, run_trainer
@@ -32,7 +34,8 @@ def train(recipe: FinetuneRecipe, folder: TrainingFolder) -> None:
     with loading(checkpoint.name):
         model, processor = model_and_processor(checkpoint)
     limit = recipe.max_length or model.config.get_text_config().max_position_embeddings
-    training, validation = _data(recipe, processor, limit)
+    profile = profile_of(checkpoint, processor)
+    training, validation = _data(recipe, profile, processor, limit)
     model = make_trainable(model, recipe)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     if is_first():
@@ -63,11 +66,17 @@ def train(recipe: FinetuneRecipe, folder: TrainingFolder) -> None:
     folder.finish(figures)
 
 
-def _data(recipe: FinetuneRecipe, processor: Any, limit: int) -> tuple[Mixture, Mixture | None]:
+def _data(
+    recipe: FinetuneRecipe, profile: AskingProfile, processor: Any, limit: int
+) -> tuple[Mixture, Mixture | None]:
     """What is trained on, and what the runs hold back for validation."""
     shares = [source.share for source in recipe.data if source.share is not None]
-    opened = [source.training() for source in recipe.data]
-    held = [examples for source in recipe.data if (examples := source.validation()) is not None]
+    opened = [ShownExamples(source.training(), profile) for source in recipe.data]
+    held = [
+        ShownExamples(examples, profile)
+        for source in recipe.data
+        if (examples := source.validation()) is not None
+    ]
     training = Mixture(opened, shares or None, recipe.seed, processor, limit)
     return training, Mixture(held, None, recipe.seed, processor, limit) if held else None
 

@@ -62,13 +62,14 @@ class AnswerWatch:
     def __init__(
         self, bounds: Guards, questions: Sequence[PictureQuestion], mllm: ImageTextToText
     ) -> None:
-        self.bounds, self._questions, self._processor = bounds, questions, mllm.processor
+        self.bounds, self._questions, self._before = bounds, questions, mllm
         answers = self._ask(mllm)
         self._asked_yes_no = [read_yes_no(answer) is not None for answer in answers]
         self.before = behaviour(answers, self._asked_yes_no)
 
     def now(self, model: Any) -> Behaviour:
-        return behaviour(self._ask(ImageTextToText(model, self._processor)), self._asked_yes_no)
+        asked = ImageTextToText(model, self._before.processor, self._before.profile)
+        return behaviour(self._ask(asked), self._asked_yes_no)
 
     def _ask(self, mllm: ImageTextToText) -> list[str]:
         answers: list[str] = []

@@ -8,10 +8,15 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from imgdiff.models.families.image_text_to_text import ImageTextToText, model_and_processor
+from imgdiff.models.families.image_text_to_text import (
+    ImageTextToText,
+    model_and_processor,
+    profile_of,
+)
 from imgdiff.models.loading import dtype_of, hide_bars, loading
 from imgdiff.store.files import read_json, to_json
 from imgdiff.training.answers import collate
+from imgdiff.training.conversations import ShownExamples
 from imgdiff.training.fitting import arguments, run_trainer
 from imgdiff.training.folder import TrainingFolder
 from imgdiff.training.lora import merged
@@ -45,10 +50,12 @@ def train(recipe: SeedRecipe, folder: TrainingFolder) -> None:
     with loading(checkpoint.name):
         model, processor = model_and_processor(checkpoint)
     model.to(arguments(recipe, folder).device)
-    opened = [source.training() for source in recipe.data]
+    profile = profile_of(checkpoint, processor)
+    opened = [ShownExamples(source.training(), profile) for source in recipe.data]
     parts, questions = held_back(opened, recipe.guards.examples, recipe.seed)
     asked = [*questions, *description_questions(questions, recipe.guards.description)]
-    watch = AnswerWatch(recipe.guards, asked, ImageTextToText(model, processor)) if asked else None
+    teacher = ImageTextToText(model, processor, profile)
+    watch = AnswerWatch(recipe.guards, asked, teacher) if asked else None
     for number in range(1, recipe.rounds + 1):
         own = folder
         if recipe.rounds > 1:
@@ -61,7 +68,8 @@ def train(recipe: SeedRecipe, folder: TrainingFolder) -> None:
         else:
             model = attach(model, recipe.adapter)
             begun = watch.before if watch is not None and number == 1 else None
-            figures = _distil(recipe, own, model, processor, parts, watch, begun)
+            student = ImageTextToText(model, processor, profile)
+            figures = _distil(recipe, own, student, parts, watch, begun)
             own.save("adapter", partial(_write_adapter, model, figures))
         # the student is the next round's teacher; what it learned was trained in float32
         model = merged(model, dtype_of(checkpoint))
@@ -91,14 +99,14 @@ def _write_adapter(model: Any, figures: dict[str, Any], folder: Path) -> None:
 def _distil(
     recipe: SeedRecipe,
     folder: TrainingFolder,
-    model: Any,
-    processor: Any,
+    student: ImageTextToText,
     parts: list[SourcePart],
     watch: AnswerWatch | None,
     begun: Behaviour | None,
 ) -> dict[str, Any]:
-    """Train the model's adapter for one round; gives the figures of its end. begun: as for
+    """Train the student's adapter for one round; gives the figures of its end. begun: as for
     `GuardCallback`."""
+    model, processor = student.model, student.processor
     limit = recipe.max_length or model.config.get_text_config().max_position_embeddings
     shares = [source.share for source in recipe.data if source.share is not None]
     mixed = parts, shares or None, recipe.seed, processor
@@ -110,7 +118,7 @@ def _distil(
         batched = partial(collate, pad_token_id=processor.tokenizer.pad_token_id)
     trainer = DistillationTrainer(
         recipe,
-        processor,
+        student,
         limit,
         model=model,
         args=arguments(recipe, folder, label_names=["labels"]),

@@ -20,15 +20,16 @@ class DistillationTrainer(Trainer):
     """Loss: where the picture counts, the divergence from the purified teacher; where it does not,
     `anchor` times that from the teacher as it is. Both are logged under their own names.
 
+    student: how it is asked; the model that is trained is given with the settings.
     max_length: of the student's own answers with their questions, in tokens.
     """
 
     def __init__(
-        self, recipe: SeedRecipe, processor: Any, max_length: int, **settings: Any
+        self, recipe: SeedRecipe, student: ImageTextToText, max_length: int, **settings: Any
     ) -> None:
         super().__init__(**settings)
         self.model_accepts_loss_kwargs = False  # the loss is a mean over tokens of this batch
-        self._recipe, self._processor, self._max_length = recipe, processor, max_length
+        self._recipe, self._student, self._max_length = recipe, student, max_length
         vision = getattr(settings["model"].config, "vision_config", None)
         self._frames = getattr(vision, "temporal_patch_size", 1)
         self._logged: list[Tensor] = []  # the terms of the steps since the last log, [2] each
@@ -61,13 +62,14 @@ class DistillationTrainer(Trainer):
     def _answered(self, model: Any, questions: list[PictureQuestion]) -> dict[str, Tensor]:
         """The student's own answers to the questions, as a batch on its device."""
         recipe, training = self._recipe, model.training
-        answers = ImageTextToText(model, self._processor).answer(
+        processor, profile = self._student.processor, self._student.profile
+        answers = ImageTextToText(model, processor, profile).answer(
             [q.asked for q in questions], recipe.max_new_tokens, recipe.temperature
         )
         model.train(training)
         told = [q.answered(answer) for q, answer in zip(questions, answers, strict=True)]
-        encoded = [encode_example(self._processor, example, self._max_length) for example in told]
-        batch = collate(encoded, self._processor.tokenizer.pad_token_id)
+        encoded = [encode_example(processor, example, self._max_length) for example in told]
+        batch = collate(encoded, processor.tokenizer.pad_token_id)
         return {name: value.to(model.device) for name, value in batch.items()}
 
     def log(self, logs: dict[str, float], *more: Any, **options: Any) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from transformers import BlipForImageTextRetrieval, CLIPModel, LlavaForConditionalGeneration
 
+from imgdiff.models.kinds import OWN
 from imgdiff.toyland.train import together
 from imgdiff.toyland.train.loop import draw_curve, pack
 from imgdiff.toyland.train.save import (
@@ -63,6 +64,7 @@ def save_matcher(model: BlipForImageTextRetrieval, folder: Path) -> None:
 
 
 def save_mllm(model: LlavaForConditionalGeneration, folder: Path) -> None:
+    model.config.update({OWN: "toyland"})
     model.half().save_pretrained(folder)
     mllm.processor().save_pretrained(folder)
 
