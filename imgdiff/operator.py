@@ -133,6 +133,9 @@ class Filter(Operator):
 
     decided_by: ClassVar[tuple[str, ...]] = ()  # settings that only `decide` reads, beside limits
     screens: tuple[str, ...] = ()  # fields that are stored of no row but those it let pass
+    # scores that say something else than whether a sample is right (a size, what is safe): ratings
+    # of samples do not tell where their limits should be
+    fixed: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def score(self, rows: Sequence[Row]) -> None:
@@ -266,6 +269,8 @@ def _check_limits(name: str, cls: type[Operator]) -> None:
         if score not in scores:
             raise ValueError(f"{name}: limits name {score!r}, but it leaves no such score")
     others = {*cls.decided_by} if issubclass(cls, Filter) else set()
+    for score in sorted({*cls.fixed} - scores) if issubclass(cls, Filter) else ():
+        raise ValueError(f"{name}: fixed names {score!r}, but it leaves no such score")
     for setting in sorted((_limiting(cls) | others) - settings):
         raise ValueError(f"{name}: decided by {setting!r}, but it has no such setting")
 

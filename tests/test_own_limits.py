@@ -54,6 +54,7 @@ def test_analyze_moves_it_through_the_scores(own, capsys):
 WRONG = [
     ('"caption_words": (None,', '"words": (None,', "limits name 'words', .* leaves no such score"),
     ('"max_words")}', '"most_words")}', "decided by 'most_words', but it has no such setting"),
+    ("    def decide", "    fixed = ('words',)\n\n    def decide", "fixed names 'words', but it"),
     ("    def decide", "    decided_by = ('rule',)\n\n    def decide", "decided by 'rule', but it"),
 ]
 

@@ -21,6 +21,7 @@ VERBS = {
     "push": "push the dataset of a finished run to the Hub",
     "evaluate": "POPE, CHAIR, pairs, captions, OHD",
     "analyze": "show what each threshold keeps, without a model",
+    "calibrate": "set limits for a wished precision, by some 60 ratings",
     "diff": "compare two runs",
 }
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from imgdiff.data.rows import Region, Row
 from imgdiff.export import FinishedRun
-from imgdiff.report.thumbnails import Thumbnail, thumbnail
+from imgdiff.report.thumbnails import SIDE, Thumbnail, thumbnail
 from imgdiff.text.shortening import cut, shortened
 from imgdiff.text.words import word_blocks
 
@@ -102,7 +102,7 @@ def gallery(run: FinishedRun, found: Mapping[PairGroup, Sequence[int]]) -> list[
             for group, numbers in groups(row).items():
                 if places[group]:
                     places[group] -= 1
-                    shelves[group].cards.append(_card(shard, row, numbers))
+                    shelves[group].cards.append(card_of_row(shard, row, numbers))
     return list(shelves.values())
 
 
@@ -117,7 +117,8 @@ def share_places(pairs: Counter[PairGroup]) -> dict[PairGroup, int]:
     return places
 
 
-def _card(shard: int, row: Row, numbers: list[int]) -> Card:
+def card_of_row(shard: int, row: Row, numbers: list[int], side: int = SIDE) -> Card:
+    """A row with some of its regions, its pictures at most so large (pixels of the longer side)."""
     light = legible(row)
     before, after = caption_words(row)
     return Card(
@@ -126,8 +127,8 @@ def _card(shard: int, row: Row, numbers: list[int]) -> Card:
         light,
         [(k, light.regions[k]) for k in numbers[:SHOWN_REGIONS]],
         max(0, len(numbers) - SHOWN_REGIONS),
-        thumbnail(row.values.get("image_a")),
-        thumbnail(row.values.get("image_b")),
+        thumbnail(row.values.get("image_a"), side),
+        thumbnail(row.values.get("image_b"), side),
         before,
         after,
         edited_words(row),

@@ -13,7 +13,7 @@ from imgdiff.data.rows import Row
 from imgdiff.engine.replay import Replay, Trace
 from imgdiff.errors import RefusedError
 from imgdiff.operator import Filter, Operator, load_operator_file, registry
-from imgdiff.store.run_dir import RUN, begun_at
+from imgdiff.store.run_dir import RUN, RunDir, begun_at
 
 STEPS = 24  # values of a threshold that a curve is drawn through
 FAR = 0.02  # share of the scores left out at both ends
@@ -38,13 +38,23 @@ def load_run(path: Path) -> StoredRun:
     folder = begun_at(path)
     if folder is None:
         raise RefusedError(f"{path} is no run folder: {RUN} is missing or cannot be read")
+    run = stored_run(folder)
+    if not run.rows:
+        raise RefusedError(f"{path}: no shard is complete. Run the recipe first.")
+    return run
+
+
+def stored_run(folder: RunDir) -> StoredRun:
+    """What is stored in a folder.
+
+    Raises:
+        RefusedError: an operator is unknown.
+    """
     info, phases = folder.info, len(folder.info["phases"])
     shards = (n for n in range(folder.shard_count) if folder.is_done(phases - 1, n))
     unread = pictures(known_fields(info))
     rows = [row for shard in shards for row in folder.files.read(shard, phases, unread)]
-    if not rows:
-        raise RefusedError(f"{path}: no shard is complete. Run the recipe first.")
-    return StoredRun(path, info, rows, _operators(info))
+    return StoredRun(folder.path, info, rows, _operators(info))
 
 
 def _operators(info: Mapping[str, Any]) -> list[Operator]:

@@ -1,7 +1,7 @@
 """A number with its 95 % interval: items are resampled, and what was counted of each is added up.
 
 Every metric here is a function of sums over items (hits and cases, true and false positives), so
-that a resampled value costs one matrix product.
+that a resampled value costs one matrix product; but for `weighted_share`, which has a formula.
 """
 
 from collections.abc import Callable
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 RESAMPLES = 2000
+Z = 1.959964  # of the normal distribution, for 95 %
 Statistic = Callable[[np.ndarray], np.ndarray]  # sums [..., C] -> values [...]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """low, high: percentile bootstrap interval, 95 %. items: how many were resampled. All NaN where
-    there is nothing to divide by."""
+    """low, high: interval of 95 %, a percentile bootstrap's where nothing else is said. items: how
+    many were counted. All NaN where there is nothing to divide by."""
 
     value: float
     low: float
@@ -61,3 +62,23 @@ def share(hits: np.ndarray, cases: np.ndarray) -> Estimate:
 def mean(values: np.ndarray) -> Estimate:
     """The mean of values [N]."""
     return share(np.asarray(values, float), np.ones(len(values)))
+
+
+def effective(weights: np.ndarray) -> float:
+    """How many items of equal weights tell as much as these: Kish's (sum w)^2 / sum w^2."""
+    squares = float((weights**2).sum())
+    return float(weights.sum()) ** 2 / squares if squares else 0.0
+
+
+def weighted_share(hits: np.ndarray, weights: np.ndarray) -> Estimate:
+    """sum(hits * weights) / sum(weights), both [N], with Wilson's interval at the effective number:
+    unlike a bootstrap's, it has a width where all are hits, too."""
+    number = effective(weights)
+    if not number:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    rate = float((hits * weights).sum() / weights.sum())
+    spread = Z * np.sqrt(rate * (1 - rate) / number + Z**2 / (4 * number**2))
+    middle, scale = rate + Z**2 / (2 * number), 1 + Z**2 / number
+    # of nothing and of all an end is the share itself, but for rounding
+    low, high = min(rate, (middle - spread) / scale), max(rate, (middle + spread) / scale)
+    return Estimate(rate, float(low), float(high), int(np.count_nonzero(weights)))

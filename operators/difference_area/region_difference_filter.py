@@ -38,6 +38,7 @@ class RegionDifferenceFilter(RegionFilter):
         "area": ("min_area", "max_area"),
     }
     decided_by = ("nms_iou", "max_regions")
+    fixed = ("area",)
     roles = ("clip",)
     nothing_left = "no_difference_area"
 

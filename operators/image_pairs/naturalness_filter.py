@@ -33,6 +33,7 @@ class NaturalnessFilter(Filter):
     reads = ("image_a", "image_b")
     scores = ("naturalness",)  # in [0, 1], the smaller one of the two images
     limits: ClassVar = {"naturalness": ("min_score", None)}
+    fixed = scores
     roles = ("mllm",)
 
     def setup(self, models: Models) -> None:

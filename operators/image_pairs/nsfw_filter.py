@@ -32,6 +32,7 @@ class NsfwFilter(Filter):
     reads: tuple[str, ...] = ("image_a", "image_b")
     scores = ("nsfw_probability",)  # in [0, 1], the larger one of the two images
     limits: ClassVar = {"nsfw_probability": (None, "max_score")}
+    fixed = scores
     screens: tuple[str, ...] = ("image_a", "image_b")
     roles = ("nsfw",)
 

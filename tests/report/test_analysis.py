@@ -80,6 +80,7 @@ REFUSED_REVIEWS = [
     ("{", "not valid JSON"),
     ("[]", "expected ratings, by the ids of regions"),
     ('{"ratings": {"a-0": {"box": "fine"}}}', "a-0: fine is no grade, expected box, content, "),
+    ('{"run": "other", "ratings": {}}', "ratings of the run other, expected of try"),
     ('{"ratings": {"a-0": {"boxes": "high"}}}', "a-0: expected box, content, difference as high, "),
 ]
 
@@ -89,7 +90,7 @@ def test_a_review_of_another_form_is_refused(tmp_path, text, message):
     path = tmp_path / "review.json"
     path.write_text(text)
     with pytest.raises(run.RefusedError, match=message):
-        read_review(path)
+        read_review(path, "try")
 
 
 @pytest.mark.parametrize("kind", ["json", "parquet"])
