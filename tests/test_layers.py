@@ -12,7 +12,7 @@ from package_source import ROOT, modules
 
 LAYERS = (  # from top to bottom; rooms of one layer do not import one another
     {"__main__", "cli", "run"},  # but these, which people start
-    {"report", "doctor"},
+    {"report", "doctor", "rehearsal"},
     {"training"},
     {"evaluation", "export"},
     {"statistics", "testing"},

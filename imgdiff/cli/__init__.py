@@ -14,6 +14,7 @@ VERBS = {
     "train": "train a model as a recipe says; the same command resumes it",
     "check": "report every problem of recipes, without running",
     "doctor": "say whether this machine can run a recipe, and what it takes",
+    "rehearse": "try every step of a recipe on miniatures of its models, on a CPU",
     "operators": "list operators, their settings and fields",
     "export": "write a finished run as trainers read it",
     "lexicon": "how many captions of a file a lexicon can edit",
