@@ -10,10 +10,9 @@ from imgdiff.operator import Operator
 from imgdiff.recipe.check import check
 from imgdiff.recipe.plan import Plan
 from memory_plan_parts.facts import GIB, SIDE, Model
-from memory_plan_parts.phases import EDIT, PAIR, RECIPES, REGION, known, side_of
+from memory_plan_parts.phases import CROPS, EDIT, PAIR, RECIPES, REGION, dtype_of, known, side_of
 
 REACHED = 0.4  # of a card's arithmetic, an assumption
-SEGMENTS = 40  # of a picture, an assumption
 ANSWER = 30  # tokens, of the usual answer, an assumption
 QUESTIONS_AT_ONCE = 8  # that share a read of the weights, an assumption
 # Img-Diff: 118,000 pairs, 38,533 alike but not the same, 117,779 boxes in these, 12,688 samples
@@ -89,12 +88,11 @@ def _drawn(plan: Plan, card: Card, operator: Operator) -> float:
 def _segmented(plan: Plan, card: Card) -> float:
     segmenter = known(plan, "segmenter")
     assert segmenter.picture is not None
-    crops = 2 * SEGMENTS * 2  # the segments of both pictures, each cut out of both
-    seconds = card.seconds(2 * segmenter.picture.tflop, _dtype(plan, "segmenter"))
+    seconds = card.seconds(2 * segmenter.picture.tflop, dtype_of(plan, "segmenter"))
     for role in ("clip", "matcher"):
         scored = known(plan, role).crop
         assert scored is not None
-        seconds += card.seconds(crops * scored.tflop, _dtype(plan, role))
+        seconds += card.seconds(CROPS * scored.tflop, dtype_of(plan, role))
     return seconds
 
 
@@ -108,13 +106,9 @@ def _captioned(plan: Plan, card: Card) -> float:
 def _answers(plan: Plan, card: Card, role: str, prompt: int, count: int) -> float:
     """Of a GPU for some answers: prompts are arithmetic, answers are reading the weights."""
     model = known(plan, role)
-    read = card.seconds(2 * model.parameters * prompt / 1e3, _dtype(plan, role))
-    said = ANSWER * model.gib(_dtype(plan, role)) * GIB / 1e9 / card.bandwidth / QUESTIONS_AT_ONCE
+    read = card.seconds(2 * model.parameters * prompt / 1e3, dtype_of(plan, role))
+    said = ANSWER * model.gib(dtype_of(plan, role)) * GIB / 1e9 / card.bandwidth / QUESTIONS_AT_ONCE
     return count * (read + said)
-
-
-def _dtype(plan: Plan, role: str) -> str:
-    return str(getattr(plan.models[role], "dtype", "float32"))
 
 
 def gpu_hours(seconds: PairSeconds, kept: int, alike: float, samples: float) -> float:

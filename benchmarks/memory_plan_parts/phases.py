@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgdiff.models.zoo import Checkpoint
 from imgdiff.operator import Operator
 from imgdiff.recipe.check import check
 from imgdiff.recipe.plan import Phase, Plan
@@ -18,6 +17,9 @@ RECIPES = ROOT / "recipes" / "sdxl"
 SHARE = 0.7  # of the free memory that is filled, as imgdiff.models.memory has it
 # GB on the box -> GiB that a process can use: what drivers and the CUDA context leave, an estimate
 CARDS = {24: 22.0, 48: 44.0, 80: 74.0}
+SEGMENTS = 40  # of a picture, an assumption
+CROPS = 2 * SEGMENTS * 2  # of a pair: the segments of both pictures, each cut out of both
+SCORING = ("region_text_matching_filter", "region_difference_filter")  # all crops of a pair at once
 POINTS_GIB = 0.75  # 64 points x 3 masks x 1024 x 1024 pixels in float32
 PICTURE_GIB = 0.15  # of an MLLM's picture encoder, an estimate
 # tokens of a question's words and of its answer
@@ -76,19 +78,19 @@ def known(plan: Plan, role: str) -> Model:
 def download_gb(recipe: str) -> float:
     """Of all models of a recipe."""
     plan = check(RECIPES / f"{recipe}.yaml")
-    return sum(known(plan, role).files_gb for role in plan.models)
+    named = {known(plan, role).name for role in plan.models}
+    return sum(models()[name].files_gb for name in named)
 
 
 def _load(recipe: str, plan: Plan, phase: Phase) -> Load:
     loaded = {role: known(plan, role) for role in sorted(phase.loaded_roles)}
-    weights = 0.0
-    for role, model in loaded.items():
-        binding = plan.models[role]
-        assert isinstance(binding, Checkpoint)
-        weights += model.gib(binding.dtype)
-    side = side_of(plan)
-    items = [each for op in phase.operators for each in _items(op, loaded, side)]
+    weights = sum(model.gib(dtype_of(plan, role)) for role, model in loaded.items())
+    items = [each for op in phase.operators for each in _items(op, loaded, plan)]
     return Load(recipe, phase.name, loaded, weights, max(items, key=lambda item: item.gib))
+
+
+def dtype_of(plan: Plan, role: str) -> str:
+    return str(getattr(plan.models[role], "dtype", "float32"))
 
 
 def side_of(plan: Plan) -> int:
@@ -97,8 +99,9 @@ def side_of(plan: Plan) -> int:
     return next((side for side in given if side), SIDE)
 
 
-def _items(operator: Operator, loaded: dict[str, Model], side: int) -> Iterator[Item]:
+def _items(operator: Operator, loaded: dict[str, Model], plan: Plan) -> Iterator[Item]:
     """What an operator puts through its models, of each sort one."""
+    side = side_of(plan)
     area = (side / SIDE) ** 2
     for role in operator.roles:
         model = loaded.get(role)
@@ -111,7 +114,9 @@ def _items(operator: Operator, loaded: dict[str, Model], side: int) -> Iterator[
         elif model.picture:
             yield Item("picture segmented", model.picture.gib + POINTS_GIB * area)
         elif model.crop:
-            yield Item("crop", model.crop.gib)
+            half = 1 if dtype_of(plan, role) == "float32" else 0.5
+            crops = CROPS if operator.name in SCORING else 2
+            yield Item("crops of a pair", crops * half * model.crop.gib)
         elif model.language:
             words, new = QUESTIONS[operator.name]
             both = operator.name == "difference_caption_mapper"

@@ -31,7 +31,7 @@ from memory_plan_parts.phases import (
 )
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
-DRAWING = [name for name in ("replace", "replace_turbo", "paper") if name in NAMES]
+DRAWING = [name for name in ("recommended", "replace", "replace_turbo", "paper") if name in NAMES]
 KEPT = 10_000
 MANY = 100  # more at once is as good as all
 Rows = Iterable[Sequence[object]]

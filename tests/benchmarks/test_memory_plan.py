@@ -38,7 +38,7 @@ def test_the_head_of_a_recipe_says_what_it_needs(recipe):
     assert ("improve other language models" in head) == any("llava" in name for name in bound)
 
 
-@pytest.mark.parametrize("recipe", ["replace", "attribute", "add", "replace_turbo"])
+@pytest.mark.parametrize("recipe", ["recommended", "replace", "attribute", "add", "replace_turbo"])
 def test_every_phase_fits_a_card_of_24_gb(recipe):
     phases = loads(recipe)
     assert [load.phase for load in phases] == [

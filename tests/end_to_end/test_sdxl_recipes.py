@@ -6,8 +6,10 @@ import re
 
 import numpy as np
 import pytest
-from miniatures import SAVERS
+from chat_miniatures import save_qwen_vl
+from miniatures import SAVERS, save_siglip
 from runs import ROOT, finished, rows_of
+from segmenter_miniatures import save_sam2_video
 
 from imgdiff.data.images import load_rgb
 from imgdiff.models import Models
@@ -23,7 +25,8 @@ from imgdiff.text.phrases import as_records, noun_phrases
 
 PHOTO = ROOT / "recipes" / "data" / "scenes" / "scene-0000.png"
 SDXL = ROOT / "recipes" / "sdxl"
-FROM_CAPTIONS = ("replace", "attribute", "add", "replace_turbo")
+FROM_CAPTIONS = ("recommended", "replace", "attribute", "add", "replace_turbo")
+TODAY = {"segmenter": save_sam2_video, "clip": save_siglip, "mllm": save_qwen_vl}
 PAIRS = (
     ("a red car on sand", "a red boat on sand"),
     ("a blue mug", "a blue mug and a ball"),
@@ -66,12 +69,16 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("miniatures")
     for role, save in SAVERS.items():
         save(folder / role)
+    for role, save in TODAY.items():
+        save(folder / "today" / role)
     return folder
 
 
 def places(models, recipe):
     """Where a recipe finds the miniatures; their dtypes stay."""
-    return [f"models.{role}.name={models / role}" for role in check(recipe).models]
+    of_today = TODAY if recipe.stem == "recommended" else {}
+    folders = {role: models / "today" if role in of_today else models for role in SAVERS}
+    return [f"models.{role}.name={folders[role] / role}" for role in check(recipe).models]
 
 
 def write(path, *records):
@@ -151,7 +158,7 @@ def test_full_size_recipe_runs_from_captions_on_every_real_format(
     settings += [*LET_AREAS_PASS, *LET_CAPTIONS_PASS]
     left = finished(f"recipes/sdxl/{name}.yaml", tmp_path / "run", *settings)
     assert_reached(left)
-    mode = "replace" if name.startswith("replace") else "refine"
+    mode = "refine" if name in ("attribute", "add") else "replace"
     assert [row["editing"]["mode"] for row in rows_of(left)] == [mode] * len(CAPTIONS)
 
 
