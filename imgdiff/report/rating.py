@@ -15,7 +15,7 @@ from imgdiff.report.rendering import render_page
 from imgdiff.report.review import RUBRICS
 from imgdiff.statistics.choice import choose
 from imgdiff.statistics.dial import stored_run
-from imgdiff.statistics.scored import Sample, ScoredSamples, opened, scored_samples
+from imgdiff.statistics.scored import ScoredSample, ScoredSamples, opened, scored_samples
 from imgdiff.store.files import read_json, to_json, write_atomic
 from imgdiff.store.run_dir import RunDir, open_complete
 
@@ -123,7 +123,7 @@ def overrides_text(heading: str, settings: Mapping[str, float]) -> bytes:
     return "\n".join([*(f"# {line}" for line in heading.splitlines()), *lines, ""]).encode()
 
 
-def _questions(chosen: list[Sample]) -> list[str]:
+def _questions(chosen: list[ScoredSample]) -> list[str]:
     """Those of the review that can be answered: no caption is asked about where there is none."""
     regions = [sample.region for sample in chosen]
     asked = {
@@ -133,7 +133,7 @@ def _questions(chosen: list[Sample]) -> list[str]:
     return [question for question in RUBRICS if asked.get(question, True)]
 
 
-def _page(run: ScoredRun, chosen: list[Sample], questions: list[str]) -> bytes:
+def _page(run: ScoredRun, chosen: list[ScoredSample], questions: list[str]) -> bytes:
     """In no order of scores, and without them: who rates should not be led."""
     cards = sorted(
         _cards(run, chosen), key=lambda card: hashlib.sha256(card.name.encode()).digest()
@@ -150,7 +150,7 @@ def _page(run: ScoredRun, chosen: list[Sample], questions: list[str]) -> bytes:
     )
 
 
-def _cards(run: ScoredRun, chosen: list[Sample]) -> Iterator[Card]:
+def _cards(run: ScoredRun, chosen: list[ScoredSample]) -> Iterator[Card]:
     numbers = {sample.row.id: sample.number for sample in chosen}
     for shard in range(run.folder.shard_count):
         start, stop = run.folder.span(shard)

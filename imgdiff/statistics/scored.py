@@ -71,7 +71,7 @@ def _sides(operator: Filter) -> Iterator[tuple[str, tuple[str, ...], int]]:
 
 
 @dataclass(frozen=True)
-class Sample:
+class ScoredSample:
     """A region within all limits of its run: kept, or refused for its number (`max_regions`)."""
 
     row: Row
@@ -94,7 +94,10 @@ class ScoredSamples:
     """
 
     def __init__(
-        self, operators: Sequence[Operator], limits: Sequence[Limit], samples: Sequence[Sample]
+        self,
+        operators: Sequence[Operator],
+        limits: Sequence[Limit],
+        samples: Sequence[ScoredSample],
     ) -> None:
         self.operators, self.limits, self.samples = operators, limits, samples
         strictness = [[self._strictest(limit, each) for limit in limits] for each in samples]
@@ -140,7 +143,7 @@ class ScoredSamples:
             within[still] = _passing(last, self.samples[numbers[0]].row, regions)
         return within
 
-    def _strictest(self, limit: Limit, sample: Sample) -> float:
+    def _strictest(self, limit: Limit, sample: ScoredSample) -> float:
         scores = {**sample.row.scores, **sample.region.scores}
         values = [scores[name] for name in limit.scores if name in scores]
         if not values:
@@ -165,14 +168,14 @@ def scored_samples(operators: Sequence[Operator], rows: Iterable[Row]) -> Scored
     told to be stricter than the run's, not looser.
     """
     limits = limits_of(operators)
-    samples: list[Sample] = []
+    samples: list[ScoredSample] = []
     if limits:
         number = limits[-1].number
         last, later = operators[number], operators[number + 1 :]
         complete = not any(READ & {*operator.writes} for operator in later)
         assert isinstance(last, Filter)
         for row in (row for row in rows if row.ok):
-            samples += [Sample(row, k) for k in _within(row, last, complete)]
+            samples += [ScoredSample(row, k) for k in _within(row, last, complete)]
     return ScoredSamples(operators, limits, samples)
 
 
