@@ -19,6 +19,7 @@ from imgdiff.data.images import (
     shrink,
     side_by_side,
     square_crop,
+    stretch_to_square,
 )
 from imgdiff.errors import RowError
 
@@ -195,6 +196,19 @@ class TestSquare:
     def test_crop_on_a_square(self):
         box = (4, 2, 10, 6)
         np.testing.assert_array_equal(square_crop(NOISE, box), pad_to_square(crop(NOISE, box)))
+
+    @pytest.mark.parametrize(("high", "wide", "side"), [(480, 640, 640), (2000, 1500, 1024)])
+    def test_all_of_a_picture_is_stretched(self, high, wide, side):
+        halves = np.zeros((high, wide, 3), np.uint8)
+        halves[:, wide // 2 :] = 250
+        square = stretch_to_square(halves)
+        assert square.shape == (side, side, 3)
+        assert (square[:, : side // 2 - 4] == 0).all()
+        assert (square[:, side // 2 + 4 :] == 250).all()
+
+    def test_a_square_is_not_stretched(self):
+        square = np.zeros((1500, 1500, 3), np.uint8)
+        assert stretch_to_square(square) is square
 
     def test_another_size(self):
         half = np.repeat([[(0, 0, 0), (250, 250, 250)]], 20, axis=0).repeat(15, axis=1)

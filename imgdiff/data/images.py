@@ -156,6 +156,17 @@ def pad_to_square(array: np.ndarray, fill: int | tuple[int, ...] = GREY) -> np.n
     return square
 
 
+def stretch_to_square(array: np.ndarray) -> np.ndarray:
+    """A square of the longer side, at most REFERENCE_SIDE; a square picture as it is.
+
+    For whole pictures, of which a processor may cut the centre. Bars around them, as of
+    `pad_to_square`, would be the same in both images of a pair and make them more alike.
+    """
+    high, wide = array.shape[:2]
+    side = min(max(high, wide), REFERENCE_SIDE)
+    return array if high == wide else resize(array, side, side)
+
+
 def draw_box(array: np.ndarray, box_xyxy: Sequence[float] | np.ndarray) -> np.ndarray:
     """A copy with a red box around `box_xyxy`, margin added, clamped to the image (Img-Diff,
     section 3.4)."""

@@ -18,9 +18,11 @@ class ImagePairSimilarityParams(Range):
 @register("image_pair_similarity_filter")
 class ImagePairSimilarityFilter(RowRangeFilter):
     """Keep pairs whose CLIP cosine similarity lies in [min_score, max_score] (Img-Diff, section
-    3.3)."""
+    3.3). Pictures that are not square are stretched to one: CLIP's processor would cut their rims.
+    """
 
     stage = "image_pairs"
+    version = "2"
     Params = ImagePairSimilarityParams
     reads = ("image_a", "image_b")
     scores = ("image_pair_similarity",)  # cosine in [-1, 1]
@@ -33,7 +35,11 @@ class ImagePairSimilarityFilter(RowRangeFilter):
     def score(self, rows: Sequence[Row]) -> None:
         import numpy as np
 
-        pictures = [images.load_rgb(row[key]) for row in rows for key in self.reads]
+        pictures = [
+            images.stretch_to_square(images.load_rgb(row[key]))
+            for row in rows
+            for key in self.reads
+        ]
         vectors = self.clip.embed_images(pictures)  # [2N, D], A and B in turn
         for row, cosine in zip(rows, np.sum(vectors[0::2] * vectors[1::2], axis=1), strict=True):
             row.scores["image_pair_similarity"] = float(cosine)

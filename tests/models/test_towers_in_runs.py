@@ -4,11 +4,24 @@ weights."""
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from miniatures import save_blip, save_blip2, save_clip, save_siglip, save_siglip2
+from miniatures import (
+    PICTURES,
+    save_blip,
+    save_blip2,
+    save_clip,
+    save_siglip,
+    save_siglip2,
+    save_vit,
+)
+from PIL import Image
+from transformers import CLIPImageProcessor
 
 from imgdiff import cli, run
+from imgdiff.models.kinds import family_of
+from imgdiff.models.zoo import Checkpoint
 
 SAVERS = {
     "clip": save_clip,
@@ -84,6 +97,72 @@ def test_a_matcher_of_cosines_alone_is_refused_where_a_limit_asks_for_more(
     assert cli.main(["check", "mine.yaml", f"{NOUNS}.min_itm=0.5"]) == run.REFUSED
     assert capsys.readouterr().err.endswith(said)
     assert cli.main(["check", "mine.yaml"]) == run.COMPLETE
+
+
+WIDE, HIGH = (640, 480), (480, 640)
+
+
+def write_pairs(pairs):
+    """`pairs.jsonl` with pictures of these pairs of arrays."""
+    for k, pair in enumerate(pairs):
+        for side, picture in zip("ab", pair, strict=True):
+            Image.fromarray(picture).save(f"{k}-{side}.png")
+    lines = [
+        {"id": f"{k}", "image_a": f"{k}-a.png", "image_b": f"{k}-b.png"} for k in range(len(pairs))
+    ]
+    Path("pairs.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+
+def picture(size):
+    """Noise of a size (wide, high)."""
+    return np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+
+
+def scored(project, models, process):
+    project.write_recipe(dataset_path="pairs.jsonl", models=models, process=[process])
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    return [row.scores for row in project.rows()]
+
+
+@pytest.mark.parametrize("size", [WIDE, HIGH])
+@pytest.mark.parametrize("clip", ["clip", "siglip"])
+def test_what_differs_at_the_rim_alone_is_seen(project, folders, clip, size):
+    """Where CLIP's own processor cuts the picture."""
+    plain, other = picture(size), picture(size)
+    rim = other if size == HIGH else other.swapaxes(0, 1)
+    rim[:80], rim[-80:] = 0, 255
+    write_pairs([(plain, plain), (plain, other)])
+    process = {"image_pair_similarity_filter": {"min_score": -1.0, "max_score": 1.0}}
+    same, differs = scored(project, {"clip": str(folders[clip])}, process)
+    assert same["image_pair_similarity"] == pytest.approx(1, abs=1e-6)
+    assert differs["image_pair_similarity"] < 1 - 1e-4
+
+
+def test_square_pictures_are_embedded_as_they_are(project, folders):
+    one, other = picture((96, 96)), picture((96, 96))[::-1].copy()
+    write_pairs([(one, other)])
+    process = {"image_pair_similarity_filter": {"min_score": -1.0, "max_score": 1.0}}
+    (scores,) = scored(project, {"clip": str(folders["clip"])}, process)
+    checkpoint = Checkpoint(name=str(folders["clip"]), device="cpu")
+    seen = family_of("clip", checkpoint).load(checkpoint).embed_images([one, other])
+    assert scores["image_pair_similarity"] == float(np.sum(seen[:1] * seen[1:], axis=1)[0])
+
+
+@pytest.mark.parametrize("size", [WIDE, HIGH])
+@pytest.mark.parametrize("cuts", [False, True])
+def test_an_image_classifier_sees_the_rim(project, tmp_path, size, cuts):
+    """Also one whose processor cuts the centre."""
+    save_vit(tmp_path / "vit")
+    if cuts:
+        CLIPImageProcessor(**PICTURES).save_pretrained(tmp_path / "vit")
+    plain, other = picture(size), picture(size)
+    rim = other if size == HIGH else other.swapaxes(0, 1)
+    rim[:80], rim[-80:] = 0, 255
+    write_pairs([(plain, plain), (other, other)])
+    same, differs = scored(
+        project, {"nsfw": str(tmp_path / "vit")}, {"nsfw_filter": {"max_score": 1.0}}
+    )
+    assert abs(differs["nsfw_probability"] - same["nsfw_probability"]) > 1e-4
 
 
 def outcome(path):

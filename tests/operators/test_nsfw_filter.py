@@ -71,7 +71,7 @@ MODEL = {"models": {"nsfw": "owner/name"}}
 def pairs(project, monkeypatch):
     """Pairs on disk, safe, unsafe and worse; returns (name, bytes) of every picture."""
     monkeypatch.setattr(Models, "nsfw", lambda self: Classifier())
-    monkeypatch.setattr("imgdiff.run.pinned", lambda models, recorded: models)
+    monkeypatch.setattr("imgdiff.run.pinned", lambda models, *_: models)
     random = np.random.default_rng(0)
     pictures, records = {}, []
     kinds = {"safe": SAFE, "unsafe": UNSAFE, "breaking": BREAKING, "edited": SAFE}

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from imgdiff.data.images import stretch_to_square
 from imgdiff.models.loading import device_of, place, weights
 from imgdiff.models.zoo import Checkpoint
 
@@ -28,7 +29,10 @@ class ImageClassifier:
     @torch.inference_mode()
     def probability(self, pictures: Sequence[np.ndarray], labels: Sequence[str]) -> np.ndarray:
         """[N] float32 in [0, 1]: that pictures ([H, W, 3] uint8 RGB) are of any of `labels`."""
-        batch = self.processor(images=list(pictures), return_tensors="pt")
+        shown = list(pictures)
+        if getattr(self.processor, "do_center_crop", False):  # what is at the rim counts, too
+            shown = [stretch_to_square(picture) for picture in pictures]
+        batch = self.processor(images=shown, return_tensors="pt")
         pixels = batch["pixel_values"].to(self.model.device, self.model.dtype)
         logits = self.model(pixel_values=pixels).logits.float()
         places = [self.labels.index(label) for label in labels]
