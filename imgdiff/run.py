@@ -150,8 +150,12 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
     print_summary(console, folder.report)
     if exports:
         print_exports(console, exports)
-    for hint in hints(folder.info, folder.report):
+    refused_all = list(hints(folder.info, folder.report))
+    for hint in refused_all:
         console.print(hint, soft_wrap=True)
+    if refused_all:
+        text = f"Limits that fit the models are found by: imgdiff calibrate {folder.path}"
+        console.print(text, soft_wrap=True)
     console.print(f"{folder.path}/report.html", soft_wrap=True)
     code, settings = _judge(folder), plan.recipe.export
     if settings.hub_repo is None or code != COMPLETE:

@@ -28,7 +28,8 @@ def test_a_run_prints_lines_and_a_table(project, capsys):
 def test_a_range_that_keeps_nothing_is_pointed_out(project, capsys):
     assert run.main(["mine.yaml", "light_length_filter.min_score=0.9"]) == run.COMPLETE
     assert (
-        "0 of 30 pairs passed light_length_filter (scores 0.10 to 0.43, wanted 0.90 to 1.00)"
+        "0 of 30 pairs passed light_length_filter (scores 0.10 to 0.43, wanted 0.90 to 1.00)\n"
+        "Limits that fit the models are found by: imgdiff calibrate outputs/try\n"
         in capsys.readouterr().out
     )
 
