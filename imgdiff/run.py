@@ -234,23 +234,21 @@ def finish(folder: RunDir, console: Console) -> list[Exported]:
     from imgdiff.report.page import write_report
 
     folder.tidy()
-    settings = folder.info["recipe"]["export"]
+    fraction = folder.info.validation_fraction
     folder.report = build_report(folder)
-    write_dataset(folder, settings["validation_fraction"])
+    write_dataset(folder, fraction)
     write_report(folder)
     folder.write_report(folder.report)  # after these two, for which it vouches
     return [
-        export(
-            folder, name, folder.path / "export" / name, settings["validation_fraction"], console
-        )
-        for name in settings["formats"]
+        export(folder, name, folder.path / "export" / name, fraction, console)
+        for name in folder.info.formats
         if name != ALWAYS and folder.report["samples"]
     ]
 
 
 def _judge(folder: RunDir) -> int:
     failed, total = folder.report["rows"]["failed"], folder.report["rows"]["total"]
-    limit = folder.info["recipe"]["limits"]["max_failed_fraction"]
+    limit = folder.info.max_failed_fraction
     if failed <= limit * total:
         return COMPLETE
     text = f"{failed} of {total} rows failed, limits.max_failed_fraction is {limit:g}."

@@ -1,7 +1,6 @@
 """The one table of fields: what follows from it, and fields that operators of one's own declare."""
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 
@@ -157,8 +156,7 @@ def test_own_fields_outlive_the_operators_file(own, capsys):
     own.write_recipe(operators=[lights, str(operators)])
     assert run.main(["mine.yaml"]) == run.COMPLETE
     operators.unlink()
-    info = json.loads((own.run_path / "run.json").read_text())
-    made = {(table.folder, table.config): table for table in tables(info)}
+    made = {(table.folder, table.config): table for table in tables(own.open().info)}
     assert made["data", "pairs"].meanings["weight"] == "half of the caption's words"
     from imgdiff.cli.export import call, parse
 

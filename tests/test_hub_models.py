@@ -69,8 +69,8 @@ def start(project):
 
 
 def revisions(project):
-    models = project.open().info["models"]
-    return models["clip"]["revision"], models["matcher"]["revision"]
+    models = project.open().info.models
+    return models["clip"].revision, models["matcher"].revision
 
 
 def fetched(hub):
@@ -281,7 +281,7 @@ def test_files_of_half_the_size_are_taken_where_there_are_any(
         limit=1,
     )
     assert run.main(["mine.yaml"]) == run.COMPLETE
-    assert project.open().info["models"]["diffusion"]["revision"] == commit
+    assert project.open().info.models["diffusion"].revision == commit
     (row,) = project.rows()
     assert row.ok
     weights = [path for path in model_hub.asked if path.endswith(".safetensors")]

@@ -71,14 +71,14 @@ def test_an_operators_own_lexicon_wins_and_is_pointed_out(chain, capsys):
 def test_the_same_lexicon_at_either_place_is_the_same_run(chain, capsys):
     project = chain(lexicon="english")
     run.main(["mine.yaml"])
-    before = project.open().info["phases"]
+    before = project.open().info.phases
     chain(edit=LEXICON, agreement=LEXICON, lexicon="toyland")
     capsys.readouterr()
     assert run.main(["mine.yaml"]) == run.COMPLETE
     printed = capsys.readouterr().out
     assert "changed since the last start" not in printed
     assert "2 of 2 shards complete, 0 to do" in printed
-    assert project.open().info["phases"] == before
+    assert project.open().info.phases == before
     assert run.main(["mine.yaml", f"{EDIT}.lexicon=toyland"]) == run.COMPLETE
     changed = f"changed since the last start: process.{EDIT}.lexicon: english -> toyland"
     assert changed in capsys.readouterr().out

@@ -33,7 +33,7 @@ def scored():
 
 
 def test_the_report_knows_the_limit(own):
-    assert own.open().info["operators"][0]["thresholds"] == {"caption_words": [None, 6]}
+    assert own.open().info.operators[0].thresholds == {"caption_words": (None, 6)}
     assert "wanted at most 6" in re.sub(r"<.*?>", "", (own.run_path / "report.html").read_text())
 
 

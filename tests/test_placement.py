@@ -2,6 +2,8 @@
 
 import pytest
 
+from imgdiff.data.input import Input
+from imgdiff.engine.description import describe
 from imgdiff.engine.placement import Need, in_sentences, needs_of, placed
 from imgdiff.engine.shards import tasks
 from imgdiff.models.sizes import GIB, ModelSize
@@ -12,6 +14,7 @@ from imgdiff.operators.image_pairs.sdxl_prompt2prompt_mapper import SdxlPrompt2P
 from imgdiff.operators.selection.object_pair_cap_selector import ObjectPairCapSelector
 from imgdiff.recipe.check import check
 from imgdiff.recipe.plan import Phase
+from imgdiff.store.run_dir import store_at
 from imgdiff.store.shard_files import ShardFiles
 
 
@@ -105,7 +108,8 @@ class TestOnRay:
             process = [*project.settings["process"], "region_caption_mapper"]
             project.write_recipe(process=process, executor_type="ray", **settings)
             plan = check("mine.yaml")
-            todo = tasks(plan, ShardFiles(project.run_path, {"fields": []}))
+            files = ShardFiles(store_at(project.run_path), describe(plan, Input(plan.dataset)))
+            todo = tasks(plan, files)
             groups = ray_engine._grouped(plan, todo, gpu_bytes)
             return {
                 task.phase.name: (number, pool.num_gpus, pool.workers[1])

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import textwrap
 from collections import namedtuple
+from dataclasses import replace
 
 import pytest
 
-from imgdiff import run
+from imgdiff import cli, run
 from imgdiff.data.input import Input
 from imgdiff.data.rows import Region, Row
 from imgdiff.engine.description import describe
@@ -20,7 +21,8 @@ from imgdiff.store import files
 from imgdiff.store.files import write_atomic
 from imgdiff.store.folder_store import FolderStore
 from imgdiff.store.identity import FREE
-from imgdiff.store.run_dir import open_run
+from imgdiff.store.run_dir import open_complete, open_run
+from imgdiff.store.run_info import RunModel, RunPhase
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -59,7 +61,7 @@ def manifest_of(file):
 
 
 def limited(info, limit):
-    return info | {"recipe": info["recipe"] | {"limit": limit}}
+    return replace(info, recipe=info.recipe | {"limit": limit})
 
 
 def test_run_json_says_what_is_run(project, info):
@@ -74,7 +76,7 @@ def test_run_json_says_what_is_run(project, info):
             "selects": False,
             "columns": ["caption_a", "caption_b", "image_a", "image_b"],
             "thresholds": {"light_length_filter": {"min_score": 0.15, "max_score": 1.0}},
-            "scoring": info["phases"][0]["scoring"],
+            "scoring": info.phases[0].scoring,
         },
         {
             "name": "light_areas",
@@ -82,7 +84,7 @@ def test_run_json_says_what_is_run(project, info):
             "selects": False,
             "columns": ["regions"],
             "thresholds": {"light_area_filter": {"min_score": 0.1, "max_score": 1.0}},
-            "scoring": info["phases"][1]["scoring"],
+            "scoring": info.phases[1].scoring,
         },
     ]
     length_filter = stored["operators"][2]
@@ -242,9 +244,9 @@ def test_changed_settings_are_told_and_remembered(project, info):
 
 def test_other_operators_and_models_are_told(project, info):
     fill(project.run_path, info)
-    recipe = info["recipe"] | {"process": info["recipe"]["process"][:-1]}
-    models = {"clip": {"name": "x", "fingerprint": "f"}}
-    assert fill(project.run_path, info | {"recipe": recipe, "models": models}).changed == [
+    recipe = info.recipe | {"process": info.recipe["process"][:-1]}
+    models = {"clip": RunModel(name="x", fingerprint="f")}
+    assert fill(project.run_path, replace(info, recipe=recipe, models=models)).changed == [
         "process.light_area_filter: removed",
         "fingerprint.clip: none -> f",
     ]
@@ -252,14 +254,14 @@ def test_other_operators_and_models_are_told(project, info):
 
 def test_another_order_is_told(project, info):
     fill(project.run_path, info)
-    first, second, *rest = info["operators"]
-    (line,) = fill(project.run_path, info | {"operators": [second, first, *rest]}).changed
+    first, second, *rest = info.operators
+    (line,) = fill(project.run_path, replace(info, operators=(second, first, *rest))).changed
     assert line.startswith("process: in another order, light_image_mapper, light_edit_mapper, ")
 
 
 def test_another_input_is_refused_with_the_difference(project, info):
     fill(project.run_path, info)
-    changed = info | {"input": info["input"] | {"rows": 5012, "sha256": "other"}}
+    changed = replace(info, input=replace(info.input, rows=5012, sha256="other"))
     with pytest.raises(RefusedError) as error:
         fill(project.run_path, changed)
     assert str(error.value) == (
@@ -268,17 +270,46 @@ def test_another_input_is_refused_with_the_difference(project, info):
     )
 
 
-def test_a_run_json_that_cannot_be_read_is_refused(project, info):
-    fill(project.run_path, info)
-    (project.run_path / "run.json").write_text("{")
-    with pytest.raises(RefusedError, match=r"outputs/try/run\.json cannot be read\. Use a new"):
-        fill(project.run_path, info)
+def of_another_form(stored):
+    yield from ("{", "[]", "{}", json.dumps({"name": "sprint"}))
+    yield json.dumps(stored | {"input": "captions.jsonl"})
+    yield json.dumps(stored | {"phases": [1]})
+    yield json.dumps({key: value for key, value in stored.items() if key != "operators"})
+
+
+def test_a_run_json_of_another_form_is_refused(project, capsys):
+    project.finish()
+    path = project.run_path / "run.json"
+    for content in of_another_form(json.loads(path.read_text())):
+        path.write_text(content)
+        capsys.readouterr()
+        for more in ([], ["--dry-run"]):
+            assert run.main(["mine.yaml", *more]) == run.REFUSED
+            text = capsys.readouterr().err
+            assert text.startswith("outputs/try/run.json cannot be read. Use a new export_path")
+            assert text.count("\n") == 1
+        assert cli.main(["analyze", str(project.run_path)]) == run.REFUSED
+        assert "run.json is missing or cannot be read\n" in capsys.readouterr().err
+        assert cli.main(["export", str(project.run_path), "--format", "llava"]) == run.REFUSED
+        assert "there is no run.json that can be read\n" in capsys.readouterr().err
+        assert path.read_text() == content
+
+
+def test_a_run_json_of_an_earlier_or_later_version_opens(project):
+    project.finish()
+    path = project.run_path / "run.json"
+    stored = json.loads(path.read_text())
+    del stored["fields"], stored["history"], stored["input"]["revision"]
+    path.write_text(json.dumps(stored | {"added_later": 1}))
+    assert open_complete(project.run_path).info.started == stored["started"]
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    assert project.open().info.started == stored["started"]
 
 
 def test_restart_empties_the_folder(project, info):
     fill(project.run_path, info)
     (project.run_path / "data").mkdir()
-    with open_run(project.run_path, info | {"models": {}}, restart=True) as folder:
+    with open_run(project.run_path, replace(info, models={}), restart=True) as folder:
         assert folder.todo(0) == [0, 1, 2, 3]
         assert sorted(path.name for path in folder.path.iterdir()) == ["run.json", "run.lock"]
 
@@ -394,10 +425,11 @@ def test_a_run_stops_before_the_disk_is_full(project, info, monkeypatch):
 def test_rows_of_another_shard_are_not_merged(project, info):
     names = ["one", "two"]
     phases = [
-        {"name": name, "operators": [], "columns": columns}
-        for name, columns in zip(names, (["caption_a"], ["caption_b", "regions"]), strict=True)
+        RunPhase(name=name, columns=columns)
+        for name, columns in zip(names, (("caption_a",), ("caption_b", "regions")), strict=True)
     ]
-    with open_run(project.run_path, info | {"phases": phases, "operators": []}) as folder:
+    two = replace(info, phases=tuple(phases), operators=())
+    with open_run(project.run_path, two) as folder:
         first, second = make_rows(folder, 0), make_rows(folder, 0)
         for row in second:
             row.values = {"caption_b": "b"}
@@ -414,8 +446,8 @@ def test_rows_of_another_shard_are_not_merged(project, info):
 
 
 def test_a_phase_is_done_again_when_the_one_before_changed(project, info):
-    phases = [{"name": name, "operators": [], "columns": ["caption_a"]} for name in ("one", "two")]
-    two = info | {"phases": phases, "operators": []}
+    phases = tuple(RunPhase(name=name, columns=("caption_a",)) for name in ("one", "two"))
+    two = replace(info, phases=phases, operators=())
     with open_run(project.run_path, two) as folder:
         for phase in (0, 1):
             folder.write_shard(phase, 0, make_rows(folder, 0), [], 1.0)

@@ -39,10 +39,10 @@ def test_rows_come_without_pictures_and_unreadable_ones_not_at_all(project):
 def test_the_answer_travels_with_the_operator_and_is_left_for_people(project, tmp_path):
     plan, source = plan_of(project)
     (operator,) = plan.operators
-    before = describe(plan, source)["phases"][0]["scoring"]
+    before = describe(plan, source).phases[0].scoring
     survey(plan, source)
     assert operator.surveyed["frequency"] == {"boat": 1, "car": 1, "mug": 1}
-    assert describe(plan, source)["phases"][0]["scoring"] != before
+    assert describe(plan, source).phases[0].scoring != before
     (sent,) = pickle.loads(pickle.dumps(plan.phases))[0].operators  # as to a worker of Ray
     assert sent.surveyed == operator.surveyed
     write_surveys(plan, FolderStore(tmp_path))

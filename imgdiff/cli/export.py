@@ -41,7 +41,7 @@ def call(given: argparse.Namespace) -> int:
         folder.report = build_report(folder)
         fraction = given.validation_fraction
         if fraction is None:
-            fraction = folder.info["recipe"].get("export", {}).get("validation_fraction", 0.0)
+            fraction = folder.info.validation_fraction
         output = Path(given.output) if given.output else path / "export"
         exports = [
             export(folder, name, output / name, fraction, console)

@@ -168,16 +168,6 @@ INPUT_FIELDS = {name: field for name, field in FIELDS.items() if field.given_by 
 TAKEN = frozenset(field.column for field in TABLE) | {"values", "pair_id", "row_id", "provenance"}
 
 
-def own_fields(info: Mapping[str, Any]) -> list[Field]:
-    """The fields of a run that its operators have declared. info: `run.json`."""
-    return [Field(**each) for each in info.get("fields", ())]
-
-
-def known_fields(info: Mapping[str, Any]) -> dict[str, Field]:
-    """The fields that a run may have, by name."""
-    return FIELDS | {field.name: field for field in own_fields(info)}
-
-
 def in_order(names: Iterable[str]) -> list[str]:
     """Names of fields in the order of files: those of the table, then others by name."""
     given = set(names)

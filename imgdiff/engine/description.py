@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +11,7 @@ from imgdiff.data.input import Input
 from imgdiff.operator import Filter, Operator
 from imgdiff.recipe.plan import Plan
 from imgdiff.store.identity import package_version
+from imgdiff.store.run_info import RunInfo, RunInput, RunModel, RunOperator, RunPhase
 
 PACKAGES = (
     *("imgdiff", "datasets", "diffusers", "imagehash", "numpy", "opencv-python", "pillow"),
@@ -17,53 +19,54 @@ PACKAGES = (
 )
 
 
-def describe(plan: Plan, source: Input) -> dict[str, Any]:
-    """The content of `run.json`, but for the time it was started."""
-    phases: list[dict[str, Any]] = [
-        {"name": p.name, "operators": [o.name for o in p.operators], "selects": p.selects}
-        for p in plan.phases
-    ]
-    for number, phase in enumerate(plan.phases):
-        written = set(phase.columns)
-        if number == 0:  # pictures and captions of the input are stored with what is first made
-            written |= set(source.columns) - plan.made
-        phases[number]["columns"] = in_order(written)
-        phases[number]["thresholds"] = {
-            operator.name: moved for operator in phase.operators if (moved := _thresholds(operator))
-        }
-    for described, scoring in zip(phases, _scorings(plan, source, phases), strict=True):
-        described["scoring"] = scoring
-    return {
-        "project_name": plan.recipe.project_name,
-        "recipe": plan.recipe.model_dump(mode="json"),
-        "versions": {name: package_version(name) for name in PACKAGES},
-        "models": {
-            role: {
-                "name": checkpoint.name,
-                "revision": None if checkpoint.folder else checkpoint.revision,
-                "fingerprint": checkpoint.fingerprint(),
-            }
+def describe(plan: Plan, source: Input) -> RunInfo:
+    """What a run is made of, but for the time it was started."""
+    columns = [set(phase.columns) for phase in plan.phases]
+    # pictures and captions of the input are stored with what is first made
+    columns[0] |= set(source.columns) - plan.made
+    stored = [tuple(in_order(names)) for names in columns]
+    scorings = _scorings(plan, source, stored)
+    return RunInfo(
+        project_name=plan.recipe.project_name,
+        recipe=plan.recipe.model_dump(mode="json"),
+        versions={name: package_version(name) for name in PACKAGES},
+        models={
+            role: RunModel(
+                name=checkpoint.name,
+                revision=None if checkpoint.folder else checkpoint.revision,
+                fingerprint=checkpoint.fingerprint(),
+            )
             for role, checkpoint in plan.models.items()
         },
-        "input": {
-            "path": source.path,
-            "revision": source.address.revision,
-            "rows": len(source),
-            "sha256": source.sha256,
-        },
-        "operators": [
-            _describe_operator(operator, phase.name)
+        input=RunInput(
+            path=source.path,
+            revision=source.address.revision,
+            rows=len(source),
+            sha256=source.sha256,
+        ),
+        operators=tuple(
+            _described(operator, phase.name)
             for phase in plan.phases
             for operator in phase.operators
-        ],
-        "phases": phases,
-        "fields": [asdict(field) for field in plan.own_fields],
-    }
+        ),
+        phases=tuple(
+            RunPhase(
+                name=phase.name,
+                operators=tuple(operator.name for operator in phase.operators),
+                selects=phase.selects,
+                columns=names,
+                thresholds={op.name: moved for op in phase.operators if (moved := _thresholds(op))},
+                scoring=scoring,
+            )
+            for phase, names, scoring in zip(plan.phases, stored, scorings, strict=True)
+        ),
+        fields=tuple(plan.own_fields),
+    )
 
 
-def _scorings(plan: Plan, source: Input, phases: list[dict[str, Any]]) -> list[str]:
-    """For each phase a hash of all that its stored fields and scores come from: input, operators
-    with their settings and models, but not the thresholds."""
+def _scorings(plan: Plan, source: Input, columns: Sequence[Sequence[str]]) -> list[str]:
+    """For each phase, with the columns it stores, a hash of all that its stored fields and scores
+    come from: input, operators with their settings and models, but not the thresholds."""
     demand = plan.demand
     wanted = asdict(demand) | {
         "needed": sorted(demand.needed),
@@ -76,8 +79,8 @@ def _scorings(plan: Plan, source: Input, phases: list[dict[str, Any]]) -> list[s
         wanted,
     ]
     scorings = []
-    for phase, described in zip(plan.phases, phases, strict=True):
-        so_far.append(described["columns"])
+    for phase, names in zip(plan.phases, columns, strict=True):
+        so_far.append(names)
         for operator in phase.operators:
             models = {role: plan.models[role].fingerprint() for role in operator.roles}
             aside = {"batch_size", *_thresholds(operator)}
@@ -98,18 +101,18 @@ def _thresholds(operator: Operator) -> dict[str, Any]:
     return dict(operator.params.model_dump(mode="json", include=names))
 
 
-def _describe_operator(operator: Operator, phase: str) -> dict[str, Any]:
+def _described(operator: Operator, phase: str) -> RunOperator:
     params = operator.params.model_dump_json()
-    return {
-        "name": operator.name,
-        "version": operator.version,
-        "phase": phase,
-        "params": operator.params.model_dump(mode="json"),
-        "params_sha256": hashlib.sha256(params.encode()).hexdigest(),
-        "roles": list(operator.roles),
-        "reads": list(operator.reads),
-        "writes": list(operator.writes),
-        "scores": list(operator.scores),
-        "region_scores": list(operator.region_scores),
-        "thresholds": operator.thresholds(),
-    }
+    return RunOperator(
+        name=operator.name,
+        version=operator.version,
+        phase=phase,
+        params=operator.params.model_dump(mode="json"),
+        params_sha256=hashlib.sha256(params.encode()).hexdigest(),
+        roles=tuple(operator.roles),
+        reads=tuple(operator.reads),
+        writes=tuple(operator.writes),
+        scores=tuple(operator.scores),
+        region_scores=tuple(operator.region_scores),
+        thresholds=dict(operator.thresholds()),
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imgdiff.data.fields import known_fields, pictures
+from imgdiff.data.fields import pictures
 from imgdiff.data.input import Input
 from imgdiff.data.rows import Row
 from imgdiff.engine.replay import Replay, trusting
@@ -33,7 +33,7 @@ def forecast(plan: Plan, folder: RunDir, source: Input) -> list[Forecast]:
     """For every phase, in order. No model is loaded and no picture read."""
     forecasts = [Forecast(phase.name) for phase in plan.phases]
     replays = [Replay(phase.operators) for phase in plan.phases]
-    unread = pictures(known_fields(folder.info))
+    unread = pictures(folder.info.known_fields)
     for shard in range(folder.shard_count):
         rows: list[Row] | None = None
         unknown = 0  # rows of which it is open how they come to the phase

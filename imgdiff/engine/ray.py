@@ -97,7 +97,7 @@ class Watch:
 
     def begin(self, phase: int) -> None:
         """Follow a phase from now on."""
-        name = self._folder.info["phases"][phase]["name"]
+        name = self._folder.info.phases[phase].name
         self._progress.begin_phase(name, self._folder.shard_count, self._folder.manifests(phase))
         for shard in self._folder.todo(phase):
             manifest = self._folder.files.manifest(phase, shard)
@@ -123,14 +123,14 @@ class Watch:
             and self._folder.files.is_of_recipe(manifest, phase)  # no late worker's of before
         ):
             self._folder.complete(phase, shard, manifest)
-            name = self._folder.info["phases"][phase]["name"]
+            name = self._folder.info.phases[phase].name
             self._progress.end_shard(name, shard, manifest)
 
     def _note_deaths(self, phase: int, shard: int, record: dict[str, Any]) -> None:
         attempt = record.get("attempt", 1)
         if attempt > self._attempts.setdefault((phase, shard), 1):
             self._attempts[phase, shard] = attempt
-            name = self._folder.info["phases"][phase]["name"]
+            name = self._folder.info.phases[phase].name
             log.warning("%s, shard %d: its worker died; attempt %d", name, shard, attempt)
 
 

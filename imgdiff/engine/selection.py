@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from imgdiff.console.progress import Progress
-from imgdiff.data.fields import known_fields, own_fields, pictures
+from imgdiff.data.fields import pictures
 from imgdiff.data.rows import Row
 from imgdiff.data.storable import Checks, checks_of
 from imgdiff.engine.batches import Batches
@@ -32,9 +32,9 @@ def select(plan: Plan, folder: RunDir, progress: Progress, stop: threading.Event
     if not phase.selects or not todo:
         return
     reads = {name for operator in phase.operators for name in operator.reads}
-    unread = pictures(known_fields(folder.info)) - reads
+    unread = pictures(folder.info.known_fields) - reads
     selectors = [op.fresh() for op in phase.operators if isinstance(op, Selector)]
-    selection = Selection(selectors, checks_of(own_fields(folder.info)))
+    selection = Selection(selectors, checks_of(folder.info.fields))
     progress.begin_phase(phase.name, folder.shard_count, folder.manifests(number))
     for shard in range(todo[0]):
         selection.remember(folder.files.read(shard, number + 1, unread))

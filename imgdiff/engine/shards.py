@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from imgdiff.data.fields import own_fields
 from imgdiff.data.input import Demand, InputPart
 from imgdiff.data.readers import open_input
 from imgdiff.data.readers.base import Reader
@@ -65,7 +64,7 @@ class Worker:
         self._models = models or models_of(task.models, task.files)
         self._reader: Reader | None = None
         self._operators = [operator.fresh() for operator in task.phase.operators]
-        checks = checks_of(own_fields(task.files.info))
+        checks = checks_of(task.files.info.fields)
         self._steps = [Batches(operator, checks) for operator in self._operators]
         self._replay = Replay(self._operators, checks=checks)
         self._is_set_up = False

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from imgdiff.data.rows import Row
+    from imgdiff.store.run_info import RunInfo
 
 
 class FinishedRun(Protocol):
     """A run whose shards are all complete, as exports and the report see it.
 
-    path: the run folder. info: `run.json`. report: `report.json`.
+    path: the run folder. report: `report.json`.
     """
 
     path: Path
-    info: dict[str, Any]
+    info: "RunInfo"
     report: dict[str, Any]
     shard_count: int
 

@@ -27,7 +27,7 @@ class Format(ABC):
     def __init__(self, folder: Path, run: FinishedRun, validation_fraction: float) -> None:
         self.folder, self.run = folder, run
         self.validation_fraction = validation_fraction
-        self.split = Split(run.info["recipe"]["seed"], validation_fraction)
+        self.split = Split(run.info.seed, validation_fraction)
         self.written = 0
 
     @abstractmethod

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from html import escape
 from itertools import islice
@@ -12,13 +13,14 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from imgdiff.data.fields import known_fields, pictures
+from imgdiff.data.fields import pictures
 from imgdiff.data.rows import Row
 from imgdiff.export import FinishedRun
 from imgdiff.export.licences import OWN, licence_of
 from imgdiff.export.pictures import EXAMPLES
 from imgdiff.export.split import SIDES
 from imgdiff.export.tables import Table, public_name
+from imgdiff.store.run_info import RunInfo
 from imgdiff.text.shortening import shortened
 
 FOLDER = "path/to/this/folder"  # in the code that loads it; a push puts its own name there
@@ -46,7 +48,7 @@ def write_card(path: Path, run: FinishedRun, *, kept: bool, tables: Sequence[Tab
         recipe=yaml.safe_dump(public(_shown(run.info)), sort_keys=False, allow_unicode=True),
         unread=_unread(run.report["reasons"]),
         models=list(_models(run.info)),
-        licence=chosen_licence(run.info),
+        licence=run.info.licence,
         folder=FOLDER,
         pictures=[path.name for path in (path.parent / "card").glob("*.png")],
         kept=kept,
@@ -96,14 +98,15 @@ def counts_in_words(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {code}" for code, count in ordered)
 
 
-def _models(info: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _models(info: RunInfo) -> Iterator[dict[str, Any]]:
     """A line for each role: its model's name, whether it ships with imgdiff, and its licence."""
-    setting = info["recipe"].get("models")
-    for role, model in info["models"].items():
+    setting = info.recipe.get("models")
+    for role, model in info.models.items():
         embedded = "embedded" in (setting, setting.get(role) if isinstance(setting, dict) else None)
-        licence = OWN if embedded else licence_of(model["name"])
-        name = f"embedded {role}" if embedded else public_name(model["name"])
-        yield model | {"role": role, "name": name, "embedded": embedded, "licence": licence}
+        licence = OWN if embedded else licence_of(model.name)
+        name = f"embedded {role}" if embedded else public_name(model.name)
+        shown = {"role": role, "name": name, "embedded": embedded, "licence": licence}
+        yield asdict(model) | shown
 
 
 def _unread(reasons: Mapping[str, int]) -> dict[str, int]:
@@ -121,15 +124,9 @@ def public(value: Any) -> Any:
     return public_name(value) if isinstance(value, str) else value
 
 
-def _shown(info: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(info: RunInfo) -> dict[str, Any]:
     """The recipe without what only says where it ran."""
-    return {key: each for key, each in info["recipe"].items() if key not in PRIVATE_SETTINGS}
-
-
-def chosen_licence(info: Mapping[str, Any]) -> str | None:
-    """The licence that the recipe gives the dataset."""
-    licence: str | None = info["recipe"].get("export", {}).get("license")
-    return licence
+    return {key: each for key, each in info.recipe.items() if key not in PRIVATE_SETTINGS}
 
 
 def config(folder: Path, name: str) -> dict[str, Any]:
@@ -156,8 +153,8 @@ def _head(run: FinishedRun, configs: list[dict[str, Any]], rows: int) -> dict[st
     if configs:
         configs[0]["default"] = True
     return {
-        "pretty_name": run.info["project_name"],
-        "license": chosen_licence(run.info) or "unknown",
+        "pretty_name": run.info.project_name,
+        "license": run.info.licence or "unknown",
         "size_categories": [
             next((name for limit, name in SIZES.items() if rows < limit), "n>100M")
         ],
@@ -169,5 +166,5 @@ def _head(run: FinishedRun, configs: list[dict[str, Any]], rows: int) -> dict[st
 
 
 def _kept_rows(run: FinishedRun) -> Iterator[Row]:
-    unread = pictures(known_fields(run.info))
+    unread = pictures(run.info.known_fields)
     return (row for shard in range(run.shard_count) for row in run.rows(shard, unread) if row.ok)

@@ -54,7 +54,7 @@ class DatasetWriter:
         self.path, self.run, self.kept = path, run, folder == "data"
         self.pictures = CardPictures()
         self.tables = [table for table in tables(run.info) if table.folder == folder]
-        self.split = Split(run.info["recipe"]["seed"], validation_fraction)
+        self.split = Split(run.info.seed, validation_fraction)
         self.files = {
             (table.config, side): ParquetFiles(
                 path / table.config,

@@ -111,9 +111,9 @@ def _checked(writer: Format, folder: Path) -> Exported:
 def _write_note(building: Path, run: FinishedRun, exported: Exported) -> None:
     note = {
         "format": exported.name,
-        "project_name": run.info["project_name"],
-        "started": run.info["started"],
-        "imgdiff": run.info["versions"]["imgdiff"],
+        "project_name": run.info.project_name,
+        "started": run.info.started,
+        "imgdiff": run.info.versions["imgdiff"],
         "samples": exported.samples,
     }
     (building / NOTE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")

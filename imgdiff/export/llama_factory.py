@@ -23,7 +23,7 @@ class LlamaFactory(JsonFormat):
 
     def close(self) -> None:
         super().close()
-        project = safe_name(self.run.info["project_name"])
+        project = safe_name(self.run.info.project_name)
         columns = {"messages": "conversations", "images": "images"}
         registered = {
             f"{project}_{side}": {

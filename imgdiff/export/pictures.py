@@ -1,8 +1,7 @@
 """The pictures of the dataset card: some samples, and how the scores are spread."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -10,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from imgdiff.data.images import draw_box, load_rgb, side_by_side
 from imgdiff.data.rows import Row
 from imgdiff.statistics.histograms import Histogram, Scores
+from imgdiff.store.run_info import RunInfo
 
 EXAMPLES = 8  # pairs in the grid; the card lists their captions under the same numbers
 COLUMNS, SIDE = 2, 256  # of the grid; pixels of a picture's longer side
@@ -33,7 +33,7 @@ class CardPictures:
         kept = (row for row in rows if row.ok and {"image_a", "image_b"} <= row.values.keys())
         self._examples += list(kept)[: EXAMPLES - len(self._examples)]
 
-    def write(self, folder: Path, info: Mapping[str, Any]) -> None:
+    def write(self, folder: Path, info: RunInfo) -> None:
         """Write the pictures that there is something for; the folder only if there is one."""
         histograms = [each for each in self._scores.histograms(info) if each.count]
         drawn = {

@@ -1,14 +1,15 @@
 """What the tables of a dataset hold: their columns, and what a row adds to each."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from imgdiff.data.fields import TABLE, TEXT, Field, features_of, known_fields, pictures
+from imgdiff.data.fields import TABLE, TEXT, Field, features_of, pictures
 from imgdiff.data.images import load_rgb
 from imgdiff.data.rows import Row
 from imgdiff.errors import RowError
+from imgdiff.store.run_info import RunInfo, RunModel
 
 if TYPE_CHECKING:
     from datasets import Features
@@ -43,13 +44,14 @@ class Table:
     records: Callable[[Row], list[TableRow]]
 
 
-def tables(info: TableRow) -> list[Table]:
-    """The tables of a run, by its `run.json`. Columns that its recipe does not make are absent."""
+def tables(info: RunInfo) -> list[Table]:
+    """The tables of a run. Columns that its recipe does not make are absent."""
     from datasets import List
 
-    known = known_fields(info)
+    known = info.known_fields
     made = [each for name, each in known.items() if each.exported and _makes(info, name)]
-    row_scores, region_scores = _scores(info, "scores"), _scores(info, "region_scores")
+    row_scores = _scores(operator.scores for operator in info.operators)
+    region_scores = _scores(operator.region_scores for operator in info.operators)
     place = [ALWAYS["regions.box_xyxy"]]
     words = [each for each in made if each.of_region]
     words += [ALWAYS["regions.scores"]] if region_scores else []
@@ -89,34 +91,34 @@ def _table(folder: str, config: str, fields: list[Field], columns: TableRow, rec
     return Table(folder, config, Features(columns), meanings, records)
 
 
-def _makes(info: TableRow, field: str) -> bool:
-    parts = [phase["columns"] for phase in info["phases"]]
-    parts += [operator["writes"] for operator in info["operators"]]  # they name a region's fields
+def _makes(info: RunInfo, field: str) -> bool:
+    parts = [phase.columns for phase in info.phases]
+    parts += [operator.writes for operator in info.operators]  # they name a region's fields
     return any(field in part for part in parts)
 
 
-def _scores(info: TableRow, kind: str) -> TableRow:
+def _scores(of_operators: Iterable[Sequence[str]]) -> TableRow:
     from datasets import Value
 
-    names = [name for operator in info["operators"] for name in operator[kind]]
+    names = [name for scores in of_operators for name in scores]
     return dict.fromkeys(names, Value("float32"))
 
 
-def _steps(info: TableRow) -> list[TableRow]:
+def _steps(info: RunInfo) -> list[TableRow]:
     """What made a row, in order: each operator with the models it used."""
     return [
         {
-            "operator": operator["name"],
-            "version": operator["version"],
-            "params_sha256": operator["params_sha256"],
-            "models": [_model(role, info["models"][role]) for role in operator["roles"]],
+            "operator": operator.name,
+            "version": operator.version,
+            "params_sha256": operator.params_sha256,
+            "models": [_model(role, info.models[role]) for role in operator.roles],
         }
-        for operator in info["operators"]
+        for operator in info.operators
     ]
 
 
-def _model(role: str, model: TableRow) -> TableRow:
-    return {"role": role, "name": public_name(model["name"]), "fingerprint": model["fingerprint"]}
+def _model(role: str, model: RunModel) -> TableRow:
+    return {"role": role, "name": public_name(model.name), "fingerprint": model.fingerprint}
 
 
 def public_name(name: str) -> str:

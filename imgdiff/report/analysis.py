@@ -40,7 +40,7 @@ def analyze(path: Path, given: Path | None) -> None:
     """
     run = load_run(path)
     review = given or run.path / REVIEW
-    name = run.info["project_name"]
+    name = run.info.project_name
     ratings = read_review(review, name) if given or review.is_file() else {}
     dial = Dial(run)
     curves = [dial.curve(threshold) for threshold in dial.thresholds]

@@ -25,7 +25,7 @@ def compare(first: Path, second: Path) -> None:
     console = make_console()
     for line in recipe_changes(runs[0].info, runs[1].info):
         console.print(line, soft_wrap=True)
-    if runs[0].info["input"]["sha256"] != runs[1].info["input"]["sha256"]:
+    if runs[0].info.input.sha256 != runs[1].info.input.sha256:
         console.print("the inputs differ: rows are compared by their ids", soft_wrap=True)
     console.print(_endings(*runs))
     console.print(_shifts(*runs))

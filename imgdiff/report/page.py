@@ -2,7 +2,7 @@
 
 import yaml
 
-from imgdiff.data.fields import known_fields, pictures
+from imgdiff.data.fields import pictures
 from imgdiff.export import FinishedRun
 from imgdiff.report.gallery import PairGroup, gallery, groups
 from imgdiff.report.pairs import thresholds, write_pair_pages
@@ -23,7 +23,7 @@ def write_report(run: FinishedRun) -> None:
     thumbnails and their pages.
     """
     places: dict[PairGroup, list[int]] = {}  # shard of each pair
-    scores, unread = Scores(), pictures(known_fields(run.info))
+    scores, unread = Scores(), pictures(run.info.known_fields)
     for shard in range(run.shard_count):
         rows = run.rows(shard, unread)
         scores.add(rows)
@@ -40,6 +40,6 @@ def write_report(run: FinishedRun) -> None:
         thresholds=thresholds(run.info),
         histograms=scores.histograms(run.info),
         shelves=shelves,
-        recipe=yaml.safe_dump(run.info["recipe"], sort_keys=False, allow_unicode=True),
+        recipe=yaml.safe_dump(run.info.recipe, sort_keys=False, allow_unicode=True),
     )
     write_atomic(run.path / "report.html", page)

@@ -3,9 +3,8 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from imgdiff.data.fields import PICTURE, own_fields
+from imgdiff.data.fields import PICTURE
 from imgdiff.data.rows import Region, Row
 from imgdiff.export import FinishedRun
 from imgdiff.report.gallery import (
@@ -22,6 +21,7 @@ from imgdiff.report.gallery import (
 from imgdiff.report.rendering import render_page
 from imgdiff.report.thumbnails import thumbnail
 from imgdiff.store.files import swap_folder
+from imgdiff.store.run_info import RunInfo, RunModel, RunOperator
 
 FOLDER = "report"
 SIDE = 768  # pixels of a picture's longer side, at most
@@ -34,13 +34,12 @@ SCRIPTS = ("keys.js", "pair.js")
 class Step:
     """What an operator did with a row.
 
-    operator: as `run.json` describes it. models: role -> model, of the roles it has. ending:
-    passed, rejected, failed or not reached. scores: those of the pair. refused: numbers of the
-    regions it turned down.
+    models: role -> model, of the roles it has. ending: passed, rejected, failed or not reached.
+    scores: those of the pair. refused: numbers of the regions it turned down.
     """
 
-    operator: dict[str, Any]
-    models: dict[str, dict[str, Any]]
+    operator: RunOperator
+    models: dict[str, RunModel]
     ending: str
     scores: dict[str, float]
     refused: list[int]
@@ -71,12 +70,12 @@ def write_pair_pages(run: FinishedRun, shelves: Sequence[Shelf]) -> None:
     swap_folder(building, run.path / FOLDER)
 
 
-def _page(info: dict[str, Any], row: Row, order: list[str], place: str) -> bytes:
+def _page(info: RunInfo, row: Row, order: list[str], place: str) -> bytes:
     here = order.index(page_name(row.id))
     before, after = caption_words(row)
     image_a, image_b = (thumbnail(row.values.get(name), SIDE) for name in ("image_a", "image_b"))
     phrases, shown = pieces(row), legible(row)
-    own = [field for field in own_fields(info) if field.kind != PICTURE]
+    own = [field for field in info.fields if field.kind != PICTURE]
     sides = [("A", image_a, before), ("B", image_b, after)]
     return render_page(
         "pair.html.jinja",
@@ -110,29 +109,29 @@ def shown_regions(row: Row) -> list[tuple[int, Region]]:
     return sorted(chosen, key=lambda each: each[0])
 
 
-def steps(row: Row, info: dict[str, Any]) -> list[Step]:
+def steps(row: Row, info: RunInfo) -> list[Step]:
     """Every operator of the recipe, in order, and how the row left it."""
-    names = [operator["name"] for operator in info["operators"]]
+    names = [operator.name for operator in info.operators]
     last = row.reason.partition(":")[0]  # the reader is no operator: no step was reached
     end = len(names) if row.ok else names.index(last) if last in names else -1
     found = []
-    for k, operator in enumerate(info["operators"]):
-        prefix = f"{operator['name']}: "
+    for k, operator in enumerate(info.operators):
+        prefix = f"{operator.name}: "
         found.append(
             Step(
                 operator,
-                {role: info["models"][role] for role in operator["roles"]},
+                {role: info.models[role] for role in operator.roles},
                 "passed" if k < end else "not reached" if k > end else row.status,
-                {name: row.scores[name] for name in operator["scores"] if name in row.scores},
+                {name: row.scores[name] for name in operator.scores if name in row.scores},
                 [n for n, region in enumerate(row.regions) if region.reason.startswith(prefix)],
             )
         )
     return found
 
 
-def thresholds(info: dict[str, Any]) -> dict[str, Sequence[float | None]]:
+def thresholds(info: RunInfo) -> dict[str, Sequence[float | None]]:
     """Score -> (lowest, highest) value that passes, of all operators."""
-    return {k: v for operator in info["operators"] for k, v in operator["thresholds"].items()}
+    return {k: v for operator in info.operators for k, v in operator.thresholds.items()}
 
 
 def zoom(region: Region, width: int, height: int) -> tuple[float, float, float, float]:

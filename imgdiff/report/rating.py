@@ -73,14 +73,15 @@ def choose_pairs(path: Path, count: int) -> None:
         raise RefusedError(f"{text}. {opening or 'Run more rows.'}")
     weights = choose(run.samples, count)
     chosen = [sample for sample in run.samples.samples if sample.id in weights]
+    questions = _questions(chosen)
     content = {
-        "run": run.folder.info["project_name"],
+        "run": run.folder.info.project_name,
         "shards_sha256": run.folder.digest,
-        "questions": _questions(chosen),
+        "questions": questions,
         "samples": {sample.id: weights[sample.id] for sample in chosen},
     }
     run.place.mkdir(exist_ok=True)
-    write_atomic(run.place / PAGE_TO_RATE, _page(run, chosen, content["questions"]))
+    write_atomic(run.place / PAGE_TO_RATE, _page(run, chosen, questions))
     write_atomic(run.place / CHOICE, to_json(content))
     done = f"imgdiff calibrate {path} --ratings review.json --precision 0.9"
     lines = [

@@ -1,19 +1,19 @@
 """How many samples a run would keep on other thresholds, told from its stored scores."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from imgdiff.data.fields import known_fields, pictures
+from imgdiff.data.fields import pictures
 from imgdiff.data.rows import Row
 from imgdiff.engine.replay import Replay, Trace
 from imgdiff.errors import RefusedError
 from imgdiff.operator import Filter, Operator, load_operator_file, registry
-from imgdiff.store.run_dir import RUN, RunDir, begun_at
+from imgdiff.store.run_dir import RunDir, begun_at
+from imgdiff.store.run_info import RUN, RunInfo
 
 STEPS = 24  # values of a threshold that a curve is drawn through
 FAR = 0.02  # share of the scores left out at both ends
@@ -24,7 +24,7 @@ class StoredRun:
     """A run folder, read without pictures. rows: those of all shards that are complete."""
 
     path: Path
-    info: dict[str, Any]
+    info: RunInfo
     rows: list[Row]
     operators: list[Operator]
 
@@ -50,25 +50,25 @@ def stored_run(folder: RunDir) -> StoredRun:
     Raises:
         RefusedError: an operator is unknown.
     """
-    info, phases = folder.info, len(folder.info["phases"])
+    info, phases = folder.info, len(folder.info.phases)
     shards = (n for n in range(folder.shard_count) if folder.is_done(phases - 1, n))
-    unread = pictures(known_fields(info))
+    unread = pictures(info.known_fields)
     rows = [row for shard in shards for row in folder.files.read(shard, phases, unread)]
     return StoredRun(folder.path, info, rows, _operators(info))
 
 
-def _operators(info: Mapping[str, Any]) -> list[Operator]:
+def _operators(info: RunInfo) -> list[Operator]:
     known = registry()
-    for file in info["recipe"]["operators"]:
-        if any(each["name"] not in known for each in info["operators"]) and Path(file).is_file():
+    for file in info.recipe["operators"]:
+        if any(each.name not in known for each in info.operators) and Path(file).is_file():
             load_operator_file(Path(file))
     made = []
-    for each in info["operators"]:
-        cls = known.get(each["name"])
+    for each in info.operators:
+        cls = known.get(each.name)
         if cls is None or not issubclass(cls, Operator):
             where = "Start from the folder in which the recipe was run."
-            raise RefusedError(f"{each['name']}: unknown operator. {where}")
-        made.append(cls(cls.Params.model_validate_json(json.dumps(each["params"]))))
+            raise RefusedError(f"{each.name}: unknown operator. {where}")
+        made.append(cls(cls.Params.model_validate_json(json.dumps(each.params))))
     return made
 
 

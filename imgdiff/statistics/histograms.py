@@ -2,13 +2,13 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from imgdiff.data.rows import Row
+from imgdiff.store.run_info import RunInfo
 
 BINS = 40
 MARGIN = 0.05  # share of the range left free on both sides
@@ -59,18 +59,21 @@ class Scores:
                 for name, value in region.scores.items():
                     self._values["region_scores", name].append(value)
 
-    def histograms(self, info: Mapping[str, Any]) -> list[Histogram]:
+    def histograms(self, info: RunInfo) -> list[Histogram]:
         """One for each score of the operators of `run.json`, in their order."""
         return [
             histogram(
                 score,
-                operator["name"],
+                operator.name,
                 self._values[kind, score],
-                operator["thresholds"].get(score, (None, None)),
+                operator.thresholds.get(score, (None, None)),
             )
-            for operator in info["operators"]
-            for kind in ("scores", "region_scores")
-            for score in operator[kind]
+            for operator in info.operators
+            for kind, names in (
+                ("scores", operator.scores),
+                ("region_scores", operator.region_scores),
+            )
+            for score in names
         ]
 
 

@@ -13,6 +13,7 @@ from imgdiff.data.input import Input
 from imgdiff.engine.forecast import Forecast
 from imgdiff.recipe.plan import Plan
 from imgdiff.store.run_dir import RunDir
+from imgdiff.store.run_info import RunInfo
 from imgdiff.store.tally import Tally
 
 IMAGE_BYTES = 3 * 1024 * 1024  # a picture of 1024 x 1024 pixels, were it not compressed at all
@@ -21,11 +22,11 @@ IMAGE_BYTES = 3 * 1024 * 1024  # a picture of 1024 x 1024 pixels, were it not co
 def build_report(folder: RunDir) -> dict[str, Any]:
     """What `report.json` holds, for a run whose shards are all complete."""
     counts, reasons = Counter[str](), Counter[str]()
-    phases = [folder.manifests(number) for number in range(len(folder.info["phases"]))]
+    phases = [folder.manifests(number) for number in range(len(folder.info.phases))]
     for manifest in phases[-1]:
         counts.update(manifest["counts"])
         reasons.update(manifest["reasons"])
-    tallies = {each["name"]: Tally(each["name"]) for each in folder.info["operators"]}
+    tallies = {each.name: Tally(each.name) for each in folder.info.operators}
     for manifest in (manifest for manifests in phases for manifest in manifests):
         for tally in manifest["operators"]:
             tallies[tally["name"]].add(tally)
@@ -36,8 +37,8 @@ def build_report(folder: RunDir) -> dict[str, Any]:
         "reasons": dict(reasons.most_common()),
         "operators": [vars(tally) for tally in tallies.values()],
         "phases": [
-            {"name": phase["name"], "seconds": took}
-            for phase, took in zip(folder.info["phases"], seconds, strict=True)
+            {"name": phase.name, "seconds": took}
+            for phase, took in zip(folder.info.phases, seconds, strict=True)
         ],
         "samples": sum(manifest["samples"] for manifest in phases[-1]),
         "seconds": sum(seconds),
@@ -45,12 +46,12 @@ def build_report(folder: RunDir) -> dict[str, Any]:
     }
 
 
-def hints(info: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[str]:
+def hints(info: RunInfo, report: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for every filter that let nothing through."""
-    for operator, tally in zip(info["operators"], report["operators"], strict=True):
-        kind, what = ("regions", "areas") if operator["region_scores"] else ("rows", "pairs")
+    for operator, tally in zip(info.operators, report["operators"], strict=True):
+        kind, what = ("regions", "areas") if operator.region_scores else ("rows", "pairs")
         count, kept = tally[f"{kind}_in"], tally["regions_kept" if kind == "regions" else "rows_ok"]
-        thresholds = operator["thresholds"]
+        thresholds = operator.thresholds
         spans = {
             name: f"{low:.2f} to {high:.2f}, wanted {_range(*thresholds[name])}"
             for name, (low, high) in tally["scores"].items()
@@ -59,7 +60,7 @@ def hints(info: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[str]:
         if spans and count and not kept:
             several = len(spans) > 1
             text = "; ".join(f"{k if several else 'scores'} {span}" for k, span in spans.items())
-            yield f"0 of {count} {what} passed {operator['name']} ({text})"
+            yield f"0 of {count} {what} passed {operator.name} ({text})"
 
 
 def _range(low: float | None, high: float | None) -> str:
@@ -68,7 +69,7 @@ def _range(low: float | None, high: float | None) -> str:
     return f"{low:.2f} to {high:.2f}"
 
 
-def print_plan(console: Console, plan: Plan, source: Input, info: Mapping[str, Any]) -> None:
+def print_plan(console: Console, plan: Plan, source: Input, info: RunInfo) -> None:
     """What a run would do: phases, operators and their fields, models, rows, disk."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("phase", "operator", "reads", "writes", "models"):
@@ -83,7 +84,7 @@ def print_plan(console: Console, plan: Plan, source: Input, info: Mapping[str, A
     rows = min(len(source), recipe.limit or len(source))
     shards = -(-rows // recipe.shard_rows)
     lines.append(f"{rows} rows of {source.path} in {shards} shards of {recipe.shard_rows}")
-    columns = [column for phase in info["phases"] for column in phase["columns"]]
+    columns = [column for phase in info.phases for column in phase.columns]
     images = sum(column.startswith("image") for column in columns)
     lines.append(f"{recipe.export_path}: {_disk(Path(recipe.export_path), rows * images)}")
     for line in lines:

@@ -4,39 +4,41 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from imgdiff.store.run_info import RunInfo
+
 # settings of a recipe that may change: where and how it is run, and what operators inherit
 FREE = ("export_path", "executor_type", "ray_address", "phases", "export", "lexicon")
 WAY_OUT = "Use a new export_path, or --restart to delete it."
 
 
-def refusal(begun: dict[str, Any], info: dict[str, Any]) -> str | None:
+def refusal(begun: RunInfo, info: RunInfo) -> str | None:
     """Why a folder begun with `begun` cannot go on with `info`, in words; None if it can.
 
     Only another input is refused: of another recipe, what it leaves as it was is used again.
     """
-    old, new = begun["input"], info["input"]
-    if old["sha256"] == new["sha256"]:
+    old, new = begun.input, info.input
+    if old.sha256 == new.sha256:
         return None
-    rows = f"{new['path']} has {new['rows']:,} rows, had {old['rows']:,} (sha256 differs)"
+    rows = f"{new.path} has {new.rows:,} rows, had {old.rows:,} (sha256 differs)"
     return f"this folder was made from another input: {rows}. {WAY_OUT}"
 
 
-def recipe_changes(begun: dict[str, Any], info: dict[str, Any]) -> list[str]:
+def recipe_changes(begun: RunInfo, info: RunInfo) -> list[str]:
     """`dotted.key: old -> new` for every setting, version and model that differs."""
     lines = list(setting_differences(_settings(begun), _settings(info)))
-    names = [[operator["name"] for operator in each["operators"]] for each in (begun, info)]
+    names = [[operator.name for operator in each.operators] for each in (begun, info)]
     if not lines and names[0] != names[1]:
         lines.append(f"process: in another order, {', '.join(names[1])}")
     return lines
 
 
-def _settings(info: dict[str, Any]) -> dict[str, Any]:
+def _settings(info: RunInfo) -> dict[str, Any]:
     """What a run's result depends on; a folder may be moved, and go on elsewhere, and what
     operators inherit counts with their settings."""
-    recipe = {key: value for key, value in info["recipe"].items() if key not in FREE}
+    recipe = {key: value for key, value in info.recipe.items() if key not in FREE}
     steps = {name: each for step in recipe["process"] for name, each in step.items()}
-    versions = {operator["name"]: operator["version"] for operator in info["operators"]}
-    models = {role: model["fingerprint"] for role, model in info["models"].items()}
+    versions = {operator.name: operator.version for operator in info.operators}
+    models = {role: model.fingerprint for role, model in info.models.items()}
     return recipe | {"process": steps, "version": versions, "fingerprint": models}
 
 

@@ -9,6 +9,7 @@ import hashlib
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from imgdiff.store.files import TEMPORARY, locked, remove_temporary_files, to_js
 from imgdiff.store.folder_store import FolderStore
 from imgdiff.store.identity import WAY_OUT, recipe_changes, refusal
 from imgdiff.store.interface import Store, json_of
+from imgdiff.store.run_info import RUN, RunInfo, read_info, write_info
 from imgdiff.store.shard_files import Manifest, ShardFiles
 from imgdiff.store.tally import Tally
 
-RUN, LOCK, REPORT = "run.json", "run.lock", "report.json"
+LOCK, REPORT = "run.lock", "report.json"
 
 
 def store_at(path: Path) -> Store:
@@ -33,14 +35,14 @@ def store_at(path: Path) -> Store:
 class RunDir:
     """A run's files. Each shard of a phase is a parquet file and, written last, its manifest.
 
-    info: what `run.json` holds. changed: settings that differ from the last start's. report: what
-    `report.json` holds, once every shard is complete.
+    changed: settings that differ from the last start's. report: what `report.json` holds, once
+    every shard is complete.
     """
 
     def __init__(
         self,
         path: Path,
-        info: dict[str, Any],
+        info: RunInfo,
         changed: Sequence[str] = (),
         store: Store | None = None,
     ) -> None:
@@ -48,9 +50,8 @@ class RunDir:
         self.store = store or store_at(path)
         self.files = ShardFiles(self.store, info)
         self.report: dict[str, Any] = {}
-        recipe, rows = info["recipe"], info["input"]["rows"]
-        self.row_count: int = min(recipe["limit"] or rows, rows)
-        self.shard_count: int = -(-self.row_count // recipe["shard_rows"])
+        self.row_count = info.row_count
+        self.shard_count = -(-self.row_count // info.shard_rows)
         self._done: dict[tuple[int, int], Manifest] = {}  # (phase, shard) -> valid manifest
         self._find_done()
 
@@ -61,7 +62,7 @@ class RunDir:
 
     @property
     def total_count(self) -> int:
-        return self.shard_count * len(self.info["phases"])
+        return self.shard_count * len(self.info.phases)
 
     @property
     def digest(self) -> str:
@@ -71,7 +72,7 @@ class RunDir:
 
     def span(self, shard: int) -> tuple[int, int]:
         """First row of a shard, and the row after its last: shards are cut from the whole input."""
-        size = self.info["recipe"]["shard_rows"]
+        size = self.info.shard_rows
         return shard * size, min((shard + 1) * size, self.row_count)
 
     def is_done(self, phase: int, shard: int) -> bool:
@@ -86,7 +87,7 @@ class RunDir:
         """Shards to do whose scores are stored: their rows are decided again."""
         return sum(
             self.files.is_of_recipe(manifest, phase, any_thresholds=True)
-            for phase in range(len(self.info["phases"]))
+            for phase in range(len(self.info.phases))
             for shard in self.todo(phase)
             if (manifest := self.files.manifest(phase, shard))
         )
@@ -109,7 +110,7 @@ class RunDir:
     ) -> list[Row]:
         """A shard's rows after the first `phases` phases (all, if not given), with every field but
         those to `leave_out`."""
-        phases = len(self.info["phases"]) if phases is None else phases
+        phases = len(self.info.phases) if phases is None else phases
         return self.files.read(shard, phases, leave_out)
 
     def write_shard(
@@ -149,7 +150,7 @@ class RunDir:
         return f"{counts}. Run again to resume."
 
     def no_space_left(self) -> str:
-        needed = sum(self.space_needed(phase) for phase in range(len(self.info["phases"])))
+        needed = sum(self.space_needed(phase) for phase in range(len(self.info.phases)))
         free = f"{self.store.free_bytes() / 1e9:.1f} GB free"
         figures = f"needs about {needed / 1e9:.1f} GB, {free}" if needed else free
         safe = f"{self.done_count} of {self.total_count} shards are safe"
@@ -162,7 +163,7 @@ class RunDir:
 
     def _find_done(self) -> None:
         """Take the manifests whose file is as it was written and follows from those before."""
-        for phase in range(len(self.info["phases"])):
+        for phase in range(len(self.info.phases)):
             for shard in range(self.shard_count):
                 if not all(before in self._done for before in self.files.before(phase, shard)):
                     continue
@@ -173,7 +174,7 @@ class RunDir:
 
 
 @contextmanager
-def open_run(path: Path, info: dict[str, Any], restart: bool = False) -> Iterator[RunDir]:
+def open_run(path: Path, info: RunInfo, restart: bool = False) -> Iterator[RunDir]:
     """The run folder at `path`, begun or resumed, locked until the context ends.
 
     Raises:
@@ -199,13 +200,13 @@ def open_run(path: Path, info: dict[str, Any], restart: bool = False) -> Iterato
         files.remove_leftovers()
         if changed:
             files.remove_recovery_records()  # they may blame rows for what another recipe did
-        store.replace(RUN, to_json(begun))
+        write_info(store, begun)
         yield RunDir(path, begun, changed, store)
 
 
 def begun_at(path: Path) -> RunDir | None:
     """The folder of a run, complete or not, to read from; None if no `run.json` can be read."""
-    info = json_of(store_at(path), RUN)
+    info = read_info(store_at(path))
     return None if info is None else RunDir(path, info)
 
 
@@ -246,11 +247,13 @@ def open_finished(path: Path) -> Iterator[RunDir]:
 def recorded_revisions(path: Path, models: str | Mapping[str, Any]) -> dict[str, str | None]:
     """Role -> commit of the Hub that a run in this folder has used so far, for the roles that
     `models` of the recipe binds as it did then."""
-    begun = json_of(store_at(path), RUN) or {}
-    then = begun.get("recipe", {}).get("models")
+    begun = read_info(store_at(path))
+    if begun is None:
+        return {}
+    then = begun.recipe.get("models")
     return {
-        role: model.get("revision")
-        for role, model in begun.get("models", {}).items()
+        role: model.revision
+        for role, model in begun.models.items()
         if _binding(then, role) == _binding(models, role)
     }
 
@@ -261,22 +264,22 @@ def _binding(models: Any, role: str) -> Any:
 
 def recorded_input(path: Path) -> str | None:
     """The commit of the input that a run in this folder has used so far, if that is on the Hub."""
-    commit: str | None = (json_of(store_at(path), RUN) or {}).get("input", {}).get("revision")
-    return commit
+    begun = read_info(store_at(path))
+    return begun.input.revision if begun else None
 
 
-def _begin_or_resume(path: Path, info: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _begin_or_resume(path: Path, info: RunInfo) -> tuple[RunInfo, list[str]]:
     """The new content of `run.json`, with a history of changed settings, and what has changed."""
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     begun = read_begun(path, info)
     if begun is None:
-        return info | {"started": now, "history": []}, []
+        return replace(info, started=now), []
     changed = recipe_changes(begun, info)
-    history = begun.get("history", []) + ([{"at": now, "changed": changed}] if changed else [])
-    return info | {"started": begun.get("started", now), "history": history}, changed
+    history = (*begun.history, *([{"at": now, "changed": changed}] if changed else []))
+    return replace(info, started=begun.started or now, history=history), changed
 
 
-def read_begun(path: Path, info: dict[str, Any]) -> dict[str, Any] | None:
+def read_begun(path: Path, info: RunInfo) -> RunInfo | None:
     """`run.json` of a run that was begun at `path`; None if none was.
 
     Raises:
@@ -285,7 +288,7 @@ def read_begun(path: Path, info: dict[str, Any]) -> dict[str, Any] | None:
     store = store_at(path)
     if not _is_begun(store):
         return None
-    begun = json_of(store, RUN)
+    begun = read_info(store)
     if begun is None:
         raise RefusedError(f"{path / RUN} cannot be read. {WAY_OUT}")
     if reason := refusal(begun, info):

@@ -9,11 +9,11 @@ from io import BufferedIOBase
 from secrets import token_hex
 from typing import Any
 
-from imgdiff.data.fields import own_fields
 from imgdiff.data.rows import Row, features, from_table, to_table
 from imgdiff.errors import StoppedError
 from imgdiff.store.files import to_json
 from imgdiff.store.interface import Store, json_of
+from imgdiff.store.run_info import RunInfo
 from imgdiff.store.tally import Tally
 
 Manifest = dict[str, Any]
@@ -39,7 +39,7 @@ class ShardFiles:
     the one that counts: a worker that was given up and still runs can spoil nothing.
     """
 
-    def __init__(self, store: Store, info: dict[str, Any]) -> None:
+    def __init__(self, store: Store, info: RunInfo) -> None:
         self.store, self.info = store, info
 
     def manifest(self, phase: int, shard: int) -> Manifest | None:
@@ -68,9 +68,10 @@ class ShardFiles:
 
     def is_of_recipe(self, manifest: Manifest, phase: int, any_thresholds: bool = False) -> bool:
         """Whether the recipe would make the same, with its thresholds or with any."""
-        wanted = self.info["phases"][phase]
-        keys = ("scoring",) if any_thresholds else ("scoring", "thresholds")
-        return all(manifest.get(key) == wanted.get(key) for key in keys)
+        wanted = self.info.phases[phase]
+        if manifest.get("scoring") != wanted.scoring:
+            return False
+        return any_thresholds or manifest.get("thresholds") == wanted.thresholds
 
     def stored(
         self, phase: int, shard: int, leave_out: Collection[str] = ()
@@ -103,7 +104,7 @@ class ShardFiles:
                 raise StoppedError(f"{file} belongs to other rows. Delete it and run again.")
             for before, after in zip(rows, later, strict=bool(rows)):
                 after.values = before.values | after.values
-                if "regions" not in self.info["phases"][phase]["columns"]:
+                if "regions" not in self.info.phases[phase].columns:
                     after.regions = before.regions
             rows = later
         return rows
@@ -112,7 +113,7 @@ class ShardFiles:
         """After the last phase: the manifest and, of each row, id, status and reason."""
         import pyarrow.parquet as pq
 
-        phase = len(self.info["phases"]) - 1
+        phase = len(self.info.phases) - 1
         manifest = self.manifest(phase, shard) or {}
         with self._opened(phase, manifest) as content, pq.ParquetFile(content) as file:
             columns = file.read(["id", "status", "reason"]).to_pydict()
@@ -145,8 +146,8 @@ class ShardFiles:
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
             "previous": self._previous(phase, shard),
-            "scoring": self.info["phases"][phase].get("scoring"),
-            "thresholds": self.info["phases"][phase].get("thresholds"),
+            "scoring": self.info.phases[phase].scoring,
+            "thresholds": self.info.phases[phase].thresholds,
             "counts": Counter(row.status for row in rows),
             "reasons": Counter(row.reason for row in rows if not row.ok),
             "ended": {row.id: row.reason for row in rows if not row.ok},
@@ -177,7 +178,7 @@ class ShardFiles:
         of workers and what another recipe made."""
         self.remove_leftovers()
         self.remove_recovery_records()
-        phases = {self.folder(phase): phase for phase in range(len(self.info["phases"]))}
+        phases = {self.folder(phase): phase for phase in range(len(self.info.phases))}
         for name in self._stored(""):
             phase = phases.get(_folder(name))
             if phase is None:
@@ -195,7 +196,7 @@ class ShardFiles:
 
     def folder(self, phase: int) -> str:
         """How the names of a phase begin."""
-        return f"{STAGES}{phase:02d}_{self.info['phases'][phase]['name']}/"
+        return f"{STAGES}{phase:02d}_{self.info.phases[phase].name}/"
 
     def name(self, phase: int, shard: int, suffix: str) -> str:
         return f"{self.folder(phase)}{shard:05d}.{suffix}"
@@ -238,20 +239,18 @@ class ShardFiles:
         return hashlib.sha256(f"{earlier} {made_from}".encode()).hexdigest()
 
     def _selects(self, phase: int) -> bool:
-        return bool(self.info["phases"][phase].get("selects"))
+        return self.info.phases[phase].selects
 
     def _schema(self, phase: int) -> Any:
         """Arrow schema of a phase's files: its columns, and all scores made so far."""
-        phases = self.info["phases"][: phase + 1]
-        so_far = {name for each in phases for name in each["operators"]}
-        operators = [each for each in self.info["operators"] if each["name"] in so_far]
-        row_scores = [score for each in operators for score in each["scores"]]
-        region_scores = [score for each in operators for score in each["region_scores"]]
-        written = {name for each in operators for name in each["writes"]}
-        own = [
-            field for field in own_fields(self.info) if not field.of_region or field.name in written
-        ]
-        return features(phases[-1]["columns"], row_scores, region_scores, own).arrow_schema
+        phases = self.info.phases[: phase + 1]
+        so_far = {name for each in phases for name in each.operators}
+        operators = [each for each in self.info.operators if each.name in so_far]
+        row_scores = [score for each in operators for score in each.scores]
+        region_scores = [score for each in operators for score in each.region_scores]
+        written = {name for each in operators for name in each.writes}
+        own = [field for field in self.info.fields if not field.of_region or field.name in written]
+        return features(phases[-1].columns, row_scores, region_scores, own).arrow_schema
 
 
 def _folder(name: str) -> str:

@@ -21,7 +21,7 @@ from imgdiff.store.run_dir import RunDir
 
 
 def thresholds(run: RunDir) -> dict[str, list[float | None]]:
-    return {k: v for step in run.info["operators"] for k, v in step["thresholds"].items()}
+    return {k: v for step in run.info.operators for k, v in step.thresholds.items()}
 
 
 def decisions(rows: list[Row]) -> list[tuple]:
@@ -116,7 +116,7 @@ def test_the_same_recipe_gives_the_same_rows(replace_run: RunDir, tmp_path: Path
 def test_other_batches_and_shards_hardly_matter(replace_run: RunDir, tmp_path: Path) -> None:
     sizes = [
         f"{step['name']}.batch_size={size}"
-        for step, size in zip(replace_run.info["operators"], [5, 3, 4, 2] * 4, strict=False)
+        for step, size in zip(replace_run.info.operators, [5, 3, 4, 2] * 4, strict=False)
     ]
     other = finished("recipes/replace.yaml", tmp_path / "o", "limit=16", "shard_rows=5", *sizes)
     for one, two in zip(rows_of(replace_run), rows_of(other), strict=True):

@@ -59,7 +59,7 @@ def test_a_complete_run_takes_other_formats_without_working_again(finished, caps
     assert run.main(["mine.yaml", "export.formats=[webdataset]"]) == run.COMPLETE
     assert files(f"{RUN}/stages") == stages
     assert {path.name for path in Path(RUN, "export").iterdir()} == {"trl", "webdataset"}
-    assert finished.open().info["recipe"]["export"]["formats"] == ["webdataset"]
+    assert finished.open().info.formats == ("webdataset",)
 
 
 def test_a_finished_run_is_exported_in_every_format(finished, capsys):

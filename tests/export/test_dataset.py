@@ -1,21 +1,23 @@
 """The dataset folder of a finished run, opened the way its users open it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 import pytest
+from run_infos import run_info
 
 from imgdiff.data.images import encode_png
 from imgdiff.data.rows import Region, Row
 from imgdiff.export import parquet_files
 from imgdiff.export.card import limits, plain_markdown
 from imgdiff.export.dataset import write_dataset
+from imgdiff.store.run_info import RunInfo
 
-INFO: dict[str, Any] = {
+_STORED: dict[str, Any] = {
     "project_name": "two | pairs",
     "recipe": {"seed": 42},
     "versions": {"imgdiff": "0.1.0"},
@@ -45,9 +47,12 @@ INFO: dict[str, Any] = {
             "thresholds": {"likeness": [0.5, None], "change": [None, 0.85]},
         },
     ],
-    "phases": [{"columns": ["caption_a", "caption_b", "image_a", "image_b", "regions"]}],
+    "phases": [
+        {"name": "extra", "columns": ["caption_a", "caption_b", "image_a", "image_b", "regions"]}
+    ],
     "started": "2026-11-20T13:00:00+00:00",
 }
+INFO = run_info(_STORED)
 
 
 @dataclass
@@ -56,7 +61,7 @@ class Run:
 
     path: Path
     shards: list[list[Row]]
-    info: dict[str, Any] = field(default_factory=lambda: INFO)
+    info: RunInfo = INFO
 
     @property
     def shard_count(self) -> int:

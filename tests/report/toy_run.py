@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from run_infos import run_info
+
 from imgdiff.data.images import encode_png
 from imgdiff.data.rows import Region, Row
+from imgdiff.store.run_info import RunInfo
 from imgdiff.toyland.captions import phrase
 from imgdiff.toyland.scenes import draw, generator, replaced_object, sample_scene
 
@@ -20,7 +23,7 @@ class Run:
 
     path: Path
     shards: list[list[Row]]
-    info: dict[str, Any] = field(default_factory=dict)
+    info: RunInfo
     report: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -96,8 +99,7 @@ def make_run(path: Path, rows: list[Row]) -> Run:
         params = {"batch_size": 16, "max_score": bounds[1]}
         return facts | scores | {"name": name, "params": params, "thresholds": {score: bounds}}
 
-    run = Run(path, [rows[k : k + 2] for k in range(0, len(rows), 2)])
-    run.info = {
+    stored = {
         "project_name": "replace",
         "recipe": {"project_name": "replace", "process": [SIMILARITY]},
         "versions": {"imgdiff": "0.1.0"},
@@ -109,8 +111,11 @@ def make_run(path: Path, rows: list[Row]) -> Run:
             described(SIMILARITY, "scores", "image_pair_similarity", [0.9, 0.98]),
             described(DIFFERENCE, "region_scores", "region_difference", [None, 0.85]),
         ],
+        "phases": [],
         "started": "2026-11-20T13:00:00+00:00",
     }
+    shards = [rows[k : k + 2] for k in range(0, len(rows), 2)]
+    run = Run(path, shards, run_info(stored))
     run.report = {
         "rows": {"total": len(rows), **{s: endings[s] for s in ("ok", "rejected", "failed")}},
         "operators": [

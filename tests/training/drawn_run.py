@@ -1,37 +1,41 @@
 """The folder of a finished run on rendered pairs, its dataset written as runs write it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from run_infos import run_info
 
 from imgdiff.data.conversations import QUESTIONS
 from imgdiff.data.images import encode_png
 from imgdiff.data.rows import Region, Row
 from imgdiff.export.dataset import write_dataset
+from imgdiff.store.run_info import RunInfo
 from imgdiff.toyland.captions import difference, phrase
 from imgdiff.toyland.pairs import replaced_pair
 from imgdiff.toyland.scenes import generator
 
 MADE = ("caption_b", "image_a", "image_b", "regions")
 WRITTEN = ("regions.difference", "regions.left", "regions.conversations")
-INFO: dict[str, Any] = {
+_STORED: dict[str, Any] = {
     "project_name": "drawn",
     "recipe": {"seed": 42},
     "versions": {"imgdiff": "0.1.0"},
     "models": {},
     "input": {"path": "captions.jsonl", "rows": 4, "sha256": "5a"},
-    "phases": [{"columns": ["caption_a", *MADE, *WRITTEN]}],
+    "phases": [{"name": "extra", "columns": ["caption_a", *MADE, *WRITTEN]}],
     "operators": [],
     "started": "2026-11-20T13:00:00+00:00",
 }
+INFO = run_info(_STORED)
 
 
 @dataclass
 class DrawnRun:
     path: Path
     kept: list[Row]
-    info: dict[str, Any] = field(default_factory=lambda: INFO)
+    info: RunInfo = INFO
     shard_count: int = 1
 
     @property

@@ -1,10 +1,11 @@
 """Where training examples come from: runs, and files of instruction data."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawn_run import DrawnRun, drawn_rows, write_run
+from drawn_run import INFO, DrawnRun, drawn_rows, write_run
 from PIL import Image
 from rich.console import Console
 
@@ -177,8 +178,9 @@ class TestRuns:
         rows = drawn_rows(2)
         folder = tmp_path / "run"
         folder.mkdir()
-        info = json.loads(json.dumps(DrawnRun(folder, rows).info))
-        info["phases"][0]["columns"].remove("regions.conversations")
+        (phase,) = INFO.phases
+        made = tuple(name for name in phase.columns if name != "regions.conversations")
+        info = replace(INFO, phases=(replace(phase, columns=made),))
         write_dataset(DrawnRun(folder, rows, info))
         with pytest.raises(RefusedError, match="its recipe needs conversation_mapper"):
             RunExamples(folder)
