@@ -8,8 +8,8 @@ smaller, until some went well.
 import gc
 import logging
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SHARE = 0.7  # of the free memory that a part may take: estimates are rough, and memory has gaps
 CPU_BYTES = 2 << 30  # that a part may take without a GPU, the same on every machine
 GROWS_AFTER = 8  # parts that went well, until larger ones are tried again
+TENSORS = 24
+USUAL_SIDE, USUAL_PATCH = 384, 16  # of a tower that does not say its own
 log = logging.getLogger(__name__)
 _PARTS: "WeakKeyDictionary[torch.nn.Module, Parts]" = WeakKeyDictionary()
 _Item = TypeVar("_Item")
@@ -40,7 +42,7 @@ class Parts:
         self,
         items: Sequence[_Item],
         costs: Sequence[float],
-        work: Callable[[Sequence[_Item]], Sequence[_Made]],
+        work: Callable[[Sequence[_Item]], Iterable[_Made]],
     ) -> list[_Made]:
         """What `work` makes of the items, in their order; it gets some of them at a time.
 
@@ -54,7 +56,7 @@ class Parts:
             count = self._count(costs[len(made) :])
             part = items[len(made) : len(made) + count]
             try:
-                made += work(part)
+                made.extend(work(part))
                 self._note_fit(is_last=len(made) == len(items))
                 continue
             except BaseException as error:
@@ -89,12 +91,27 @@ class Parts:
             self._factor, self._went_well = max(1.0, self._factor / 2), 0
 
 
-def parts_of(model: "torch.nn.Module") -> Parts:
+def parts_of(model: Any) -> Parts:
     """The parts in which a model gets its work: one object for each model, as long as it lives."""
     if model not in _PARTS:
-        device = next(model.parameters()).device  # no reference to the model itself
+        device = model.device  # no reference to the model itself
         _PARTS[model] = Parts(type(model).__name__, lambda: free_bytes(device))
     return _PARTS[model]
+
+
+def tower_bytes(config: Any, places: int, itemsize: int) -> float:
+    """What a transformer takes for one sequence of so many places, beside its weights: about so
+    many tensors of its width at a time. config: has `hidden_size`."""
+    return float(TENSORS * places * config.hidden_size * itemsize)
+
+
+def picture_bytes(config: Any, itemsize: int) -> float:
+    """The same of a vision tower for one picture. config: its own."""
+    side = getattr(config, "image_size", None) or USUAL_SIDE
+    patch = getattr(config, "patch_size", None) or USUAL_PATCH
+    sides = (side, side) if isinstance(side, int) else tuple(side)
+    places = (sides[0] // patch) * (sides[1] // patch)
+    return tower_bytes(config, places, itemsize) + 3 * sides[0] * sides[1] * itemsize
 
 
 def free_bytes(device: "torch.device") -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from chat_miniatures import save_llava, save_qwen_vl
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, LlamaConfig
 
 from imgdiff.errors import RowError
 from imgdiff.models.families import family_named
@@ -68,6 +68,7 @@ class Says(torch.nn.Module):
     """Says these words to anything, its first token being yes or no with these logits."""
 
     device, dtype = torch.device("cpu"), torch.float32
+    config = LlamaConfig(hidden_size=8, num_attention_heads=2, num_hidden_layers=1)
 
     def __init__(self, processor, words="", logits=()):
         super().__init__()
@@ -163,3 +164,21 @@ def test_a_saved_model_keeps_the_name_of_its_family(folders, tmp_path):
     again.save_pretrained(tmp_path / "b")
     assert AutoConfig.from_pretrained(tmp_path / "b").imgdiff_family == "toyland"
     assert family_of("mllm", Checkpoint(name=str(tmp_path / "b"))).name == "toyland"
+
+
+def test_questions_are_answered_in_parts_that_fit_in_memory(folders, monkeypatch):
+    asked = ImageTextToText.load(Checkpoint(name=str(folders["qwen3_vl"]), device="cpu"))
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, size, np.uint8) for size in ((48, 64, 3), (96, 64, 3))]
+    questions = [Question((pictures[k % 2],), "What is it?" + " Look." * k) for k in range(6)]
+    costs = [asked.bytes_for(question, 4) for question in questions]
+    assert costs[4] > costs[2] > costs[0]  # longer texts
+    together = asked.answer(questions, 4)
+    sizes, batch = [], asked.batch
+    monkeypatch.setattr(asked, "batch", lambda some: sizes.append(len(some)) or batch(some))
+    monkeypatch.setattr("imgdiff.models.memory.CPU_BYTES", 2 * max(costs))
+    assert asked.answer(questions, 4) == together
+    assert asked.yes_probability(questions) == pytest.approx(
+        [asked.yes_probability([question])[0] for question in questions], abs=1e-5, nan_ok=True
+    )
+    assert max(sizes) < 6

@@ -1,14 +1,16 @@
 """The llm role: a chat model without pictures (any causal language model of transformers)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from imgdiff.models.chat import GREEDY, opening, switched_off
+from imgdiff.models.chat import GREEDY, kv_bytes_per_token, opening, switched_off
 from imgdiff.models.loading import device_of, place, weights
+from imgdiff.models.memory import parts_of, tower_bytes
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.text.answers import without_thoughts
 
@@ -45,6 +47,22 @@ class CausalLm:
         Raises:
             RowError: a model that thinks has done nothing else.
         """
+        asked = list(zip(questions, seeds, strict=True))
+        costs = [self._bytes_for(question, max_new_tokens) for question in questions]
+        work = partial(self._answer, max_new_tokens, temperature)
+        return parts_of(self.model).run(asked, costs, work)
+
+    def _bytes_for(self, question: str, max_new_tokens: int) -> float:
+        """What a question takes in memory until it is answered: its KV cache, and the pass over its
+        own tokens."""
+        tokens, itemsize = len(self.tokenizer(question)["input_ids"]), self.model.dtype.itemsize
+        kept = (tokens + max_new_tokens) * kv_bytes_per_token(self.model.config, itemsize)
+        return kept + tower_bytes(self.model.config, tokens, itemsize)
+
+    def _answer(
+        self, max_new_tokens: int, temperature: float, asked: Sequence[tuple[str, int]]
+    ) -> list[str]:
+        questions, seeds = zip(*asked, strict=True)
         batch = self.tokenizer.apply_chat_template(
             [[{"role": "user", "content": question}] for question in questions],
             add_generation_prompt=True,
@@ -62,9 +80,9 @@ class CausalLm:
             logits_processor=LogitsProcessorList(noise),
             pad_token_id=self.tokenizer.pad_token_id,
         )
-        asked = batch["input_ids"]
-        before = opening(self.tokenizer, asked[0])
-        said = self.tokenizer.batch_decode(made[:, asked.shape[1] :], skip_special_tokens=True)
+        given = batch["input_ids"]
+        before = opening(self.tokenizer, given[0])
+        said = self.tokenizer.batch_decode(made[:, given.shape[1] :], skip_special_tokens=True)
         return [without_thoughts(before + text) for text in said]
 
 

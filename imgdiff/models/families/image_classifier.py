@@ -1,6 +1,7 @@
 """The nsfw role: what a picture is classed as (any image classifier of transformers)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from imgdiff.data.images import stretch_to_square
 from imgdiff.models.loading import device_of, place, weights
+from imgdiff.models.memory import parts_of, picture_bytes
 from imgdiff.models.zoo import Checkpoint
 
 
@@ -29,6 +31,11 @@ class ImageClassifier:
     @torch.inference_mode()
     def probability(self, pictures: Sequence[np.ndarray], labels: Sequence[str]) -> np.ndarray:
         """[N] float32 in [0, 1]: that pictures ([H, W, 3] uint8 RGB) are of any of `labels`."""
+        cost = picture_bytes(self.model.config, self.model.dtype.itemsize)
+        work = partial(self._classify, labels)
+        return np.stack(parts_of(self.model).run(pictures, [cost] * len(pictures), work))
+
+    def _classify(self, labels: Sequence[str], pictures: Sequence[np.ndarray]) -> np.ndarray:
         shown = list(pictures)
         if getattr(self.processor, "do_center_crop", False):  # what is at the rim counts, too
             shown = [stretch_to_square(picture) for picture in pictures]

@@ -2,6 +2,7 @@
 transformers."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from imgdiff.models.asking import AskingProfile
 from imgdiff.models.chat import GREEDY, kv_bytes_per_token, opening, switched_off
 from imgdiff.models.kinds import family_of
 from imgdiff.models.loading import device_of, place, weights
+from imgdiff.models.memory import parts_of, tower_bytes
 from imgdiff.models.roles import Question
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.text.answers import without_thoughts
 
+USUAL_TOKENS = 3000  # of a picture, where they cannot be told
 LEAST_SURE = 0.5  # probability of yes and no together, under which an answer is neither
 
 
@@ -68,10 +71,17 @@ class ImageTextToText:
         Raises:
             RowError: a model that thinks has done nothing else.
         """
-        batch = self.batch(questions)
         how = GREEDY
         if temperature > 0:
             how = GREEDY | {"do_sample": True, "temperature": temperature, "top_k": 0}
+        costs = [self.bytes_for(question, max_new_tokens) for question in questions]
+        work = partial(self._answer, how, max_new_tokens)
+        return parts_of(self.model).run(questions, costs, work)
+
+    def _answer(
+        self, how: dict[str, Any], max_new_tokens: int, questions: Sequence[Question]
+    ) -> list[str]:
+        batch = self.batch(questions)
         made = self.model.generate(**batch, **how, max_new_tokens=max_new_tokens)
         asked = batch["input_ids"]
         before = opening(self.processor.tokenizer, asked[0])
@@ -82,6 +92,10 @@ class ImageTextToText:
     def yes_probability(self, questions: Sequence[Question]) -> np.ndarray:
         """[N] float32 in [0, 1]: how likely an answer begins with yes, of those that begin with yes
         or no; NaN where it is likelier to begin with something else."""
+        costs = [self.bytes_for(question, 1) for question in questions]
+        return np.array(parts_of(self.model).run(questions, costs, self._yes), np.float32)
+
+    def _yes(self, questions: Sequence[Question]) -> np.ndarray:
         made = self.model.generate(
             **self.batch(questions),
             **GREEDY,
@@ -92,7 +106,8 @@ class ImageTextToText:
         chances = made.logits[0].float().softmax(-1)  # [N, vocabulary], of the first token
         yes, no = (chances[:, self.first_tokens(word)].sum(-1) for word in ("yes", "no"))
         sure = torch.where(yes + no < LEAST_SURE, torch.nan, yes / (yes + no))
-        return sure.cpu().numpy()
+        found: np.ndarray = sure.cpu().numpy()
+        return found
 
     def first_tokens(self, word: str) -> list[int]:
         """The tokens that are a word, in any case, with or without a blank before it."""
@@ -115,6 +130,17 @@ class ImageTextToText:
             **switched_off(self.processor.chat_template),
         )
         return sum(seen) + len(text) - len(seen)
+
+    def bytes_for(self, question: Question, max_new_tokens: int) -> float:
+        """What a question takes in memory until it is answered: its KV cache, and the pass over its
+        own tokens."""
+        try:
+            tokens = self.tokens(question)
+        except (AttributeError, NotImplementedError):  # its processor cannot tell
+            tokens = USUAL_TOKENS * max(1, len(question.pictures))
+        config = self.model.config.get_text_config()
+        own = tower_bytes(config, tokens, self.model.dtype.itemsize)
+        return (tokens + max_new_tokens) * self.kv_bytes_per_token + own
 
     @property
     def kv_bytes_per_token(self) -> int:

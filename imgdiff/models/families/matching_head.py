@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from imgdiff.models.memory import parts_of, picture_bytes
 from imgdiff.models.roles import Matched
 
 
@@ -20,8 +22,24 @@ class MatchingHead(ABC):
     def match(
         self, pictures: Sequence[np.ndarray], texts: Sequence[str], itm: bool = False
     ) -> Matched:
+        config, itemsize = self.model.config, self.model.dtype.itemsize
+        cost = picture_bytes(config.vision_config, itemsize)
+        asked = list(zip(pictures, texts, strict=True))
+        found = np.array(
+            parts_of(self.model).run(asked, [cost] * len(asked), partial(self._match, itm=itm)),
+            np.float32,
+        ).reshape(-1, 2)
+        return found[:, 0], found[:, 1] if itm else None
+
+    def _match(
+        self, asked: Sequence[tuple[np.ndarray, str]], itm: bool
+    ) -> list[tuple[float, float]]:
+        """Cosine and probability of each picture and text; the latter is 0 if nobody asks."""
+        pictures, texts = zip(*asked, strict=True)
         seen, read = self.see(pictures), self.read(texts)
-        return self.cosines(seen, *read), self.probabilities(seen, *read) if itm else None
+        cosines = self.cosines(seen, *read)
+        fits = self.probabilities(seen, *read) if itm else np.zeros_like(cosines)
+        return list(zip(cosines, fits, strict=True))
 
     def see(self, pictures: Sequence[np.ndarray]) -> torch.Tensor:
         """[N, T, D], what the vision tower makes of pictures [H, W, 3] uint8 RGB; the processor

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from imgdiff.models.loading import device_of, place, token_counter, weights
+from imgdiff.models.memory import parts_of, picture_bytes, tower_bytes
 from imgdiff.models.zoo import Checkpoint
 
 
@@ -76,6 +77,11 @@ class Towers:
     def embed_images(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """[N, D] float32 unit vectors of pictures [H, W, 3] uint8 RGB, prepared by the model's own
         processor: CLIP's cuts their centre square, SigLIP's stretches them to one."""
+        cost = picture_bytes(self.model.config.vision_config, self.model.dtype.itemsize)
+        made = parts_of(self.model).run(pictures, [cost] * len(pictures), self._see)
+        return np.stack(made)
+
+    def _see(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         batch = self.processor.image_processor(list(pictures), return_tensors="pt")
         inputs = {name: value.to(self.model.device) for name, value in batch.items()}
         inputs["pixel_values"] = inputs["pixel_values"].to(self.model.dtype)
@@ -84,6 +90,11 @@ class Towers:
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """[N, D] float32 unit vectors; what exceeds the text tower's length is cut."""
+        config, itemsize = self.model.config.text_config, self.model.dtype.itemsize
+        cost = tower_bytes(config, self.length, itemsize)
+        return np.stack(parts_of(self.model).run(texts, [cost] * len(texts), self._read))
+
+    def _read(self, texts: Sequence[str]) -> np.ndarray:
         tokens = self.reading.tokens(self.processor.tokenizer, texts, self.length)
         return _unit(self.model.get_text_features(**tokens.to(self.model.device)).pooler_output)
 
