@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from imgdiff import run
-from imgdiff.models.zoo import EMBEDDED_WEIGHTS
+from imgdiff.models.zoo import EMBEDDED_WEIGHTS, bind
 from imgdiff.operator import registry
 from imgdiff.recipe.check import check
 from imgdiff.testing import make_row, run_operator
@@ -36,6 +36,15 @@ def test_the_operator_of_ones_own_works(tmp_path: Path) -> None:
     short, long = run_operator(registry()["short_caption_filter"], rows, max_words=10)
     assert short.ok
     assert long.reason == "short_caption_filter: caption_long"
+
+
+def test_the_bindings_of_the_page_on_models_are_right() -> None:
+    shown = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "models.md").read_text(), re.DOTALL)
+    assert len(shown) > 3
+    for text in shown:
+        settings = yaml.safe_load(text)
+        for binding in bind(settings.get("models", settings)).values():
+            assert binding.problem() is None
 
 
 def test_the_field_of_ones_own_works(tmp_path: Path) -> None:

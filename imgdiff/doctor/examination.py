@@ -11,8 +11,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
-
 from imgdiff.data.hub import HubUnreachableError
 from imgdiff.engine.placement import FILLED, Need, needs_of
 from imgdiff.errors import RefusedError, RowError, StoppedError
@@ -104,7 +102,6 @@ def _models(models: Mapping[str, Binding]) -> tuple[list[Finding], dict[str, Mod
             findings.append(Finding(f"{name}: {refusal}", is_wrong=True))
         else:
             findings.append(Finding(f"{name}: {_described(binding, family, sizes[role])}"))
-            findings += _missing(name, family)
     return findings, sizes
 
 
@@ -113,26 +110,6 @@ def _described(checkpoint: Checkpoint, family: Family, size: ModelSize) -> str:
     download = f", {size.to_download / 1e9:.1f} GB to download" if size.to_download else ""
     licence = OWN if checkpoint.is_embedded else licence_of(checkpoint.name)
     return f"family {family.name}, {weights}{download}, licence {licence}"
-
-
-def _missing(name: str, family: Family) -> Iterator[Finding]:
-    for package, least in family.needs.items():
-        try:
-            there = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            text = f"{name}: the family {family.name} needs {package} {least} or later. Install it."
-            yield Finding(text, is_wrong=True)
-            continue
-        if _older(there, least):
-            text = f"{name}: the family {family.name} needs {package} {least}, there is {there}"
-            yield Finding(text, is_wrong=True)
-
-
-def _older(there: str, least: str) -> bool:
-    try:
-        return Version(there) < Version(least)
-    except InvalidVersion:
-        return False
 
 
 def _fit(

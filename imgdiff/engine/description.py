@@ -2,12 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from imgdiff.data.fields import in_order
 from imgdiff.data.input import Input
+from imgdiff.models.pipeline_parts import Weights
+from imgdiff.models.revisions import part_key
+from imgdiff.models.zoo import Binding
 from imgdiff.operator import Filter, Operator
 from imgdiff.recipe.plan import Plan
 from imgdiff.store.identity import package_version
@@ -32,11 +35,12 @@ def describe(plan: Plan, source: Input) -> RunInfo:
         versions={name: package_version(name) for name in PACKAGES},
         models={
             role: RunModel(
-                name=checkpoint.name,
-                revision=None if checkpoint.folder else checkpoint.revision,
-                fingerprint=checkpoint.fingerprint(),
+                name=model.name,
+                revision=None if model.folder else model.revision,
+                fingerprint=model.fingerprint(),
             )
-            for role, checkpoint in plan.models.items()
+            for bound, checkpoint in plan.models.items()
+            for role, model in _with_parts(bound, checkpoint)
         },
         input=RunInput(
             path=source.path,
@@ -62,6 +66,13 @@ def describe(plan: Plan, source: Input) -> RunInfo:
         ),
         fields=tuple(plan.own_fields),
     )
+
+
+def _with_parts(role: str, binding: Binding) -> Iterator[tuple[str, Binding | Weights]]:
+    """A role's model, and what it has from elsewhere, each under its own key."""
+    yield role, binding
+    for name, part in binding.parts.items():
+        yield part_key(role, name), part
 
 
 def _scorings(plan: Plan, source: Input, columns: Sequence[Sequence[str]]) -> list[str]:

@@ -20,6 +20,7 @@ from imgdiff.models.zoo import Binding, Checkpoint
 
 PIPELINE, CONFIG = "model_index.json", "config.json"
 NOTHING: Mapping[str, Any] = {}  # is asked of a model that not every family can do
+LORA_NEEDS = {"peft": "0.17.0"}  # for diffusers to load one
 OWN = "imgdiff_family"  # by which a checkpoint may name its family itself
 
 
@@ -33,7 +34,8 @@ def family_of(role: str, checkpoint: Checkpoint) -> Family:
             needs what is not installed.
     """
     family = _family_of(role, checkpoint)
-    lacking = [_wanted(*each) for each in family.needs.items() if not _is_installed(*each)]
+    needs = dict(family.needs) | (LORA_NEEDS if checkpoint.lora else {})
+    lacking = [_wanted(*each) for each in needs.items() if not _is_installed(*each)]
     if lacking:
         text = f"{checkpoint.name} (family {family.name}) needs {' and '.join(lacking)}"
         raise RefusedError(f"{text}, which is not installed. Install it with pip.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from imgdiff.data.hub import HubUnreachableError, ask_hub, commit_of, has_downloaded, listing
 from imgdiff.errors import RefusedError
 from imgdiff.models.kinds import NOTHING, refuse_unable
+from imgdiff.models.pipeline_parts import Weights
 from imgdiff.models.zoo import Binding, Checkpoint
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def pinned(
     for role, binding in models.items():
         try:
             commit = recorded.get(role)
-            found[role] = at_commit(binding, commit)
+            used = {part: recorded.get(part_key(role, part)) for part in binding.parts}
+            found[role] = at_commit(binding, commit, used if role in recorded else {})
             if commit is None or role in asked:
                 in_role(role, found[role], asked.get(role, {}))
         except HubUnreachableError as error:
@@ -68,24 +70,61 @@ def in_role(role: str, binding: Binding, asked: Mapping[str, str] = NOTHING) -> 
         refuse_unable(role, binding, asked)
 
 
-def at_commit(binding: _Bound, recorded: str | None = None) -> _Bound:
-    """The same binding; a checkpoint of the Hub at a commit that has safetensors.
+def part_key(role: str, part: str) -> str:
+    """Under which a part of a role's model that is from elsewhere is recorded."""
+    return f"{role}.{part}"
+
+
+def at_commit(
+    binding: _Bound,
+    recorded: str | None = None,
+    recorded_parts: Mapping[str, str | None] = NOTHING,
+) -> _Bound:
+    """The same binding; a checkpoint of the Hub, and what it has from elsewhere, at a commit that
+    has safetensors.
 
     Args:
         recorded: the commit that has been used so far, which is kept without asking the Hub.
+        recorded_parts: likewise, of the parts from elsewhere.
 
     Raises:
         RefusedError: the Hub does not have it, or no safetensors of it, or cannot be reached and
             the machine has no copy.
     """
-    if not isinstance(binding, Checkpoint) or binding.folder is not None:
+    if not isinstance(binding, Checkpoint):
         return binding
+    parts = {
+        name: part_at_commit(part, recorded_parts.get(name)) for name, part in binding.parts.items()
+    }
+    if binding.folder is not None:
+        return binding.model_copy(update=parts)
     commit = recorded
     if commit is None:
         commit = commit_of(binding.name, binding.revision, "model")
         if not has_downloaded(binding.name, commit, SAFE):
             commit = _with_safetensors(binding, commit)
-    return binding.model_copy(update={"revision": commit})
+    return binding.model_copy(update=parts | {"revision": commit})
+
+
+def part_at_commit(part: Weights, recorded: str | None) -> Weights:
+    """The same weights; those of the Hub at a commit that has the file.
+
+    Raises:
+        RefusedError: as of `at_commit`.
+    """
+    if part.folder is not None:
+        return part
+    commit = recorded or commit_of(part.name, part.revision, "model")
+    wanted = part.file or SAFE
+    if recorded is None and not has_downloaded(part.name, commit, wanted):
+        there = listing(part.name, commit)
+        if there is None:
+            raise HubUnreachableError(f"{part.name} at {commit}")
+        files = [name for name in sorted(_files(there)) if name.endswith(SAFE)]
+        if not any(part.file in (None, name) for name in files):
+            has = ", ".join(files) or "no safetensors"
+            raise RefusedError(f"{part.name} at {commit} has no {wanted}; it has {has}")
+    return part.model_copy(update={"revision": commit})
 
 
 def has_on_hub(checkpoint: Checkpoint, ending: str) -> bool:

@@ -1,12 +1,13 @@
 """How large a model is on disk, to download and in memory, told without loading a weight."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from imgdiff.data.hub import HubUnreachableError, listing
 from imgdiff.models.kinds import read_config
+from imgdiff.models.pipeline_parts import Weights
 from imgdiff.models.zoo import Checkpoint
 
 SAFE, HALF = ".safetensors", ".fp16.safetensors"
@@ -58,14 +59,52 @@ def size_of(checkpoint: Checkpoint) -> ModelSize:
     config = read_config(checkpoint)
     files, place = _files(checkpoint)
     loaded = loaded_files(set(files), config, checkpoint.dtype)
-    here = [place / name for name in loaded if place is not None and (place / name).is_file()]
-    stored = sum(files[name] for name in loaded)
-    missing = stored - sum(path.stat().st_size for path in here)
-    if here and not missing:
+    own = ModelSize(*_stored(loaded, files, place), 0)
+    here = [] if own.to_download or place is None else [place / name for name in loaded]
+    if here:
         memory = sum(_elements(path) for path in here) * DTYPE_BYTES[checkpoint.dtype]
     else:
-        memory = stored * DTYPE_BYTES[checkpoint.dtype] // _stored_bytes(loaded, config)
-    return ModelSize(stored, max(0, missing), memory)
+        memory = own.files * DTYPE_BYTES[checkpoint.dtype] // _stored_bytes(loaded, config)
+    return _with_parts(checkpoint, replace(own, memory=memory), loaded, files, place)
+
+
+def _with_parts(
+    checkpoint: Checkpoint,
+    own: ModelSize,
+    loaded: list[str],
+    files: dict[str, int],
+    place: Path | None,
+) -> ModelSize:
+    """The size with what a pipeline has from elsewhere. In memory it is the same: a UNet takes the
+    place of one of its kind, and a LoRA is added to weights."""
+    stored, missing = own.files, own.to_download
+    if checkpoint.unet is not None:
+        replaced = [name for name in loaded if name.startswith("unet/")]
+        less = _stored(replaced, files, place)
+        stored, missing = stored - less[0], missing - less[1]
+    for part in checkpoint.parts.values():
+        more = _part_stored(part, checkpoint.dtype)
+        stored, missing = stored + more[0], missing + more[1]
+    return replace(own, files=stored, to_download=missing)
+
+
+def _part_stored(part: Weights, dtype: str) -> tuple[int, int]:
+    """Bytes of weights from elsewhere: of their files, and of those not yet on this disk."""
+    here = part.path
+    if here is None and part.file is not None:
+        here = _kept(part.name, part.file, part.revision)
+    if here is not None:
+        return here.stat().st_size, 0
+    files, place = _files(Checkpoint(name=part.name, revision=part.revision))
+    loaded = [part.file] if part.file else loaded_files(set(files), {}, dtype)
+    return _stored([name for name in loaded if name in files], files, place)
+
+
+def _stored(names: list[str], files: dict[str, int], place: Path | None) -> tuple[int, int]:
+    """Bytes of files, and of those that are not in a folder of this disk."""
+    here = {name for name in names if place is not None and (place / name).is_file()}
+    stored = sum(files[name] for name in names)
+    return stored, stored - sum(files[name] for name in here)
 
 
 def needs_gpu(checkpoint: Checkpoint, size: ModelSize) -> str | None:
@@ -114,13 +153,19 @@ def _is_whole(folder: Path) -> bool:
 
 def _snapshot(checkpoint: Checkpoint) -> Path | None:
     """The folder of this disk's copy."""
+    for name in ("model_index.json", "config.json"):
+        kept = _kept(checkpoint.name, name, checkpoint.revision)
+        if kept is not None:
+            return kept.parent
+    return None
+
+
+def _kept(repo: str, name: str, revision: str | None) -> Path | None:
+    """Where a file of the Hub is on this disk, if it is."""
     from huggingface_hub import try_to_load_from_cache
 
-    for name in ("model_index.json", "config.json"):
-        kept = try_to_load_from_cache(checkpoint.name, name, revision=checkpoint.revision or "main")
-        if isinstance(kept, str):
-            return Path(kept).parent
-    return None
+    kept = try_to_load_from_cache(repo, name, revision=revision or "main")
+    return Path(kept) if isinstance(kept, str) else None
 
 
 def _elements(path: Path) -> int:

@@ -1,14 +1,23 @@
 """Which checkpoint plays which role: names, places and fingerprints, without loading anything."""
 
-import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from imgdiff.models.pipeline_parts import (
+    SchedulerSetting,
+    Weights,
+    WeightsSetting,
+    digest_of,
+    local_path,
+)
+
 ROLES = ("diffusion", "segmenter", "clip", "matcher", "mllm", "llm", "nsfw")
 ANSWERING = ("mllm", "llm")  # roles that may be played by a server
+OF_DIFFUSION = ("unet", "lora", "scheduler", "compile")  # settings that no other role has
 URL = re.compile(r"https?://[^\s@]+")  # without user or password: it is written into run.json
 EMBEDDED_WEIGHTS = Path(__file__).parent.parent / "toyland" / "weights"
 
@@ -26,12 +35,25 @@ class Checkpoint(BaseModel):
     family: str | None = Field(
         None, description="how it is loaded and asked; null: as its config.json says"
     )
+    unet: WeightsSetting | None = Field(None, description="in the place of the pipeline's own")
+    lora: WeightsSetting | None = Field(None, description="added to the pipeline's weights")
+    scheduler: SchedulerSetting | None = Field(
+        None, description="in the place of the pipeline's own"
+    )
+    compile: bool = Field(
+        False, description="torch.compile: minutes at the first picture, then faster on a GPU"
+    )
 
     @property
     def folder(self) -> Path | None:
         """The local folder, or None for a name on the Hub."""
-        path = Path(self.name).expanduser()
-        return path if path.exists() or path.is_absolute() or self.name.startswith(".") else None
+        return local_path(self.name)
+
+    @property
+    def parts(self) -> dict[str, Weights]:
+        """The weights that it has from elsewhere, by what they are."""
+        both = {"unet": self.unet, "lora": self.lora}
+        return {name: part for name, part in both.items() if part is not None}
 
     @property
     def is_embedded(self) -> bool:
@@ -47,18 +69,19 @@ class Checkpoint(BaseModel):
             return f"{self.name} is neither a folder nor a Hub name (owner/name)"
         if self.folder is not None and not any(self.folder.rglob("*.safetensors")):
             return f"no safetensors weights in {self.name} (imgdiff loads no pickled weights)"
-        return None
+        found = {name: part.problem(name == "lora") for name, part in self.parts.items()}
+        wrong = [f"{name}: {problem}" for name, problem in found.items() if problem is not None]
+        return "; ".join(wrong) or None
 
     def fingerprint(self) -> str:
-        """Changes with the weights: a hash over a folder's files, or `name@revision` on the Hub."""
-        if self.folder is None:
-            return f"{self.name}@{self.revision or 'main'}"
-        digest = hashlib.sha256()
-        for path in sorted(p for p in self.folder.rglob("*") if p.is_file()):
-            digest.update(str(path.relative_to(self.folder)).encode())
-            with path.open("rb") as content:
-                digest.update(hashlib.file_digest(content, "sha256").digest())
-        return f"sha256:{digest.hexdigest()[:16]}"
+        """Changes with the weights and the scheduler: a hash over a folder's files, or
+        `name@revision` on the Hub."""
+        here = self.folder
+        own = f"{self.name}@{self.revision or 'main'}" if here is None else digest_of(here)
+        exchanged = [f"{name}={part.fingerprint()}" for name, part in self.parts.items()]
+        if self.scheduler is not None:
+            exchanged.append(f"scheduler={self.scheduler.model_dump_json(exclude_none=True)}")
+        return " ".join((own, *exchanged))
 
 
 class Endpoint(BaseModel):
@@ -86,6 +109,11 @@ class Endpoint(BaseModel):
     @property
     def revision(self) -> None:
         """A server does not say which it runs."""
+
+    @property
+    def parts(self) -> Mapping[str, Weights]:
+        """None from elsewhere."""
+        return {}
 
     def problem(self) -> str | None:
         """Why it cannot be asked, as far as can be told without asking."""
@@ -133,4 +161,7 @@ def bind(setting: str | dict[str, str | dict[str, object]]) -> dict[str, Binding
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise ValueError(f"{role}.{where}: {first['msg']}") from None
+        foreign = [name for name in OF_DIFFUSION if name in fields and role != "diffusion"]
+        if foreign:
+            raise ValueError(f"{role}.{foreign[0]}: a setting of diffusion alone")
     return bound

@@ -54,7 +54,9 @@ def make(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
         text = " ".join(str(error).split())[:300]
         raise RefusedError(f"{checkpoint.name}: no miniature can be made of it: {text}") from error
     changes = {"name": str(folder), "revision": None, "dtype": "float32", "device": "cpu"}
-    return checkpoint.model_copy(update=changes)
+    # weights from elsewhere fit no miniature
+    left_out = {"unet": None, "lora": None, "compile": False}
+    return checkpoint.model_copy(update=changes | left_out)
 
 
 def _small_files(checkpoint: Checkpoint) -> Path:

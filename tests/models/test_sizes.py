@@ -77,6 +77,29 @@ def test_of_the_hub_its_listing_tells(model_hub, stored, wanted, gib):
     assert size == ModelSize(GIB, GIB, int(gib * GIB))
 
 
+def test_what_a_pipeline_has_from_elsewhere(model_hub):
+    """A UNet takes the place of the pipeline's own, a LoRA comes beside it."""
+    sizes = {"unet": 4 * GIB, "vae": GIB}
+    files = {f"{part}/model.safetensors": Listed(size) for part, size in sizes.items()}
+    for name, content in (
+        ("a/sdxl", files | {"model_index.json": json.dumps(INDEX).encode()}),
+        ("a/fast", {"unet.safetensors": Listed(2 * GIB), "lora.safetensors": Listed(GIB // 2)}),
+    ):
+        model_hub.repos[name] = Repo(public=True)
+        model_hub.repos[name].commit(content)
+    lora, unet = ({"name": "a/fast", "file": f"{part}.safetensors"} for part in ("lora", "unet"))
+
+    def stored(**parts):
+        size = size_of(Checkpoint(name="a/sdxl", dtype="float16", **parts))
+        assert size.memory == 5 * GIB // 2
+        assert size.files == size.to_download
+        return size.files
+
+    assert stored() == 5 * GIB
+    assert stored(unet=unet) == 3 * GIB
+    assert stored(lora=lora) == 5.5 * GIB
+
+
 @pytest.mark.parametrize(
     ("size", "words"), [(33 << 20, "33 MiB"), (2.44 * GIB, "2.4 GiB"), (16.3 * GIB, "16 GiB")]
 )
