@@ -1,25 +1,38 @@
 """A server that speaks the protocol of chat models, and misbehaves on demand."""
 
 import json
+import math
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 POLL = 0.005  # seconds after which a shutdown is noticed; half a second by default
 
 
-def completion(content):
-    return {"choices": [{"index": 0, "message": {"role": "assistant", "content": content}}]}
+DRIP = 0.2  # seconds between two bytes
+
+
+def completion(content, **more):
+    """A reply. more: other fields of the message, or `logprobs`: token -> probability."""
+    choice = {"index": 0}
+    if chances := more.pop("logprobs", None):
+        tops = [{"token": token, "logprob": math.log(p)} for token, p in chances.items()]
+        choice["logprobs"] = {"content": [tops[0] | {"top_logprobs": tops}]}
+    return {"choices": [choice | {"message": {"role": "assistant", "content": content} | more}]}
 
 
 class Server:
-    """Answers with the next of `script` (a status, or a body), then with what was asked.
+    """Answers with the next of `script` (a status, a body, or a way to misbehave), then with what
+    was asked.
 
-    asked: the bodies of all requests. keys: their Authorization headers.
+    usual: a step once the script is at its end. asked: the bodies of all requests. keys: their
+    Authorization headers. seconds: that every answer takes.
     """
 
     def __init__(self, port=0):
-        self.script, self.asked, self.keys = [], [], []
+        self.script, self.asked, self.keys, self.usual = [], [], [], None
+        self.seconds = 0.02
         self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
         server = self
@@ -32,10 +45,10 @@ class Server:
                 with server.lock:
                     server.asked.append(body)
                     server.keys.append(self.headers["Authorization"])
-                    step = server.script.pop(0) if server.script else None
+                    step = server.script.pop(0) if server.script else server.usual
                     server.at_once += 1
                     server.most_at_once = max(server.at_once, server.most_at_once)
-                time.sleep(0.02)
+                time.sleep(server.seconds)
                 self.reply(step, body)
                 with server.lock:
                     server.at_once -= 1
@@ -43,10 +56,14 @@ class Server:
             def reply(self, step, body):
                 if step == "hang up":
                     return
+                if step in ("drip", "drip headers"):
+                    self.drip(step == "drip headers")
+                    return
                 if step == "slow":
                     time.sleep(1.0)
                 text = body["messages"][-1]["content"][-1]["text"]
-                status = step if isinstance(step, int) else 200
+                status, step = step if isinstance(step, tuple) else (step, step)
+                status = status if isinstance(status, int) else 200
                 if isinstance(step, int):
                     content = b'{"error": "no"}'
                 elif isinstance(step, bytes):
@@ -59,6 +76,15 @@ class Server:
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
                 self.wfile.write(content)
+
+            def drip(self, headers):
+                """Sends blanks, one by one, until nobody listens."""
+                end = b"X-Slow: " if headers else b"\r\n"
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n" + end)
+                with suppress(OSError):
+                    for _ in range(100):
+                        self.wfile.write(b" ")
+                        time.sleep(DRIP)
 
             def log_message(self, *given):
                 pass

@@ -19,7 +19,7 @@ def statuses(project):
 
 
 def test_a_server_that_cannot_be_reached_stops_the_run(odd, capsys, monkeypatch):
-    monkeypatch.setattr("imgdiff.models.endpoint.LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("imgdiff.models.chat_client.LONGEST_WAIT", 0.01)
     server = Server()
     llm = {"base_url": server.url, "model": "toy"}
     odd.write_recipe(models={"llm": llm}, process=["asking_mapper"])

@@ -2,15 +2,19 @@
 
 import base64
 import io
+import time
 
 import numpy as np
 import pytest
 from chat_server import Server, completion
 from PIL import Image
 
+from imgdiff import run
 from imgdiff.errors import RowError, StoppedError
 from imgdiff.models import Models
-from imgdiff.models.endpoint import ChatClient, EndpointMllm, user_message
+from imgdiff.models.chat_client import ChatClient, completions_url
+from imgdiff.models.endpoint import EndpointMllm, user_message
+from imgdiff.models.kinds import family_of_server, problem
 from imgdiff.models.roles import Question
 from imgdiff.models.zoo import Endpoint, bind
 from imgdiff.operators.caption_pairs.caption_edit_mapper import CaptionEditMapper
@@ -27,11 +31,17 @@ def server():
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr("imgdiff.models.endpoint.LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("imgdiff.models.chat_client.LONGEST_WAIT", 0.01)
 
 
 def client(server, answers=None, **settings):
-    return ChatClient(Endpoint(base_url=server.url, model="toy", **settings), answers)
+    endpoint = Endpoint(base_url=server.url, model="toy", **settings)
+    return ChatClient(endpoint, family_of_server("mllm", endpoint), answers)
+
+
+def mllm(server, **settings):
+    asked = client(server, **settings)
+    return EndpointMllm(asked, family_of_server("mllm", asked.endpoint).plays())
 
 
 def ask(client, *texts):
@@ -46,6 +56,7 @@ def test_answers_come_in_order(server):
 
 
 def test_as_many_at_once_as_it_says(server):
+    server.seconds = 0.1  # threads begin late on a busy machine
     ask(client(server, concurrent_requests=3), *map(str, range(12)))
     assert server.most_at_once == 3
 
@@ -104,7 +115,7 @@ def test_a_wrong_key_or_name_stops_the_run(server, status):
 def test_no_server_stops_the_run():
     nowhere = Endpoint(base_url="http://127.0.0.1:9/v1", model="toy")
     with pytest.raises(StoppedError, match=r"toy at http://127\.0\.0\.1:9/v1 cannot be reached"):
-        ask(ChatClient(nowhere, None), "x")
+        ask(ChatClient(nowhere, family_of_server("llm", nowhere), None), "x")
 
 
 def test_key_comes_from_the_environment_and_goes_nowhere_else(server, monkeypatch, tmp_path):
@@ -135,23 +146,200 @@ def test_a_failed_batch_pays_for_its_good_questions_once(server, tmp_path):
 
 def test_pictures_go_as_data_urls_without_loss(server):
     picture = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
-    asked = [Question((picture,), "what is it?")]
-    answers = EndpointMllm(client(server)).answer(asked, max_new_tokens=5)
+    answers = mllm(server).answer([Question((picture,), "what is it?")], max_new_tokens=5)
     assert answers == ["echo: what is it?"]
     (part, text) = server.asked[0]["messages"][0]["content"]
     assert text["text"] == "what is it?"
+    np.testing.assert_array_equal(decoded(part), picture)
+
+
+@pytest.mark.parametrize("how", ["drip", "drip headers"])
+def test_an_answer_that_never_ends_is_not_waited_for(server, how):
+    """A byte now and then keeps the time-out of any one read from running out."""
+    server.script = [how]
+    began = time.monotonic()
+    with pytest.raises(RowError, match=r"no answer in 0\.5 s") as error:
+        ask(client(server, tries=1, timeout_s=0.5), "x")
+    assert error.value.code == "endpoint_slow"
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_server_that_sends_elsewhere_is_not_followed(server):
+    server.script = [307]
+    with pytest.raises(StoppedError, match="says 307: it sends on to another address"):
+        ask(client(server), "x")
+    assert len(server.asked) == 1
+
+
+def test_a_refusal_says_why_without_the_key(server, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "secret-4711")
+    server.script = [(400, {"error": {"message": "no top_k here,\n secret-4711"}})]
+    with pytest.raises(RowError, match=r"HTTP 400: no top_k here, \*\*\*$"):
+        ask(client(server, key_variable="MY_KEY"), "x")
+
+
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        ("http://h:1/v1", "http://h:1/v1/chat/completions"),
+        ("http://h:1/v1/", "http://h:1/v1/chat/completions"),
+        ("http://h:1", "http://h:1/v1/chat/completions"),
+        ("http://h/api/v4", "http://h/api/v4/chat/completions"),
+        ("http://h/x/chat/completions", "http://h/x/chat/completions"),
+    ],
+)
+def test_address(base, url):
+    assert completions_url(base) == url
+
+
+class TestRequests:
+    def test_all_sampling_is_said(self, server):
+        """What is not said a server takes from the model's own settings."""
+        ask(client(server), "x")
+        said = {"temperature": 0.0, "top_p": 1.0, "top_k": -1, "repetition_penalty": 1.0}
+        assert server.asked[0].items() >= said.items()
+        assert "chat_template_kwargs" not in server.asked[0]
+
+    def test_a_family_that_thinks_is_told_not_to(self, server):
+        ask(client(server, family="qwen3_5"), "x")
+        assert server.asked[0]["chat_template_kwargs"] == {"enable_thinking": False}
+
+    def test_fields_of_the_recipe_stand_above_others(self, server):
+        more = {"top_k": None, "top_p": 0.9, "chat_template_kwargs": {"a": 1}, "guided": [1]}
+        ask(client(server, family="qwen3_5", extra_body=more), "x")
+        body = server.asked[0]
+        assert "top_k" not in body
+        assert (body["top_p"], body["guided"]) == (0.9, [1])
+        assert body["chat_template_kwargs"] == {"enable_thinking": False, "a": 1}
+
+    def test_answers_are_kept_by_all_of_it(self, server, tmp_path):
+        store = FolderStore(tmp_path)
+        settings = [{}, {"family": "qwen3_5"}, {"extra_body": {"top_p": 0.5}}]
+        for number, each in enumerate(settings * 2):
+            ask(client(server, store, **each), "x")
+            assert len(server.asked) == min(number + 1, len(settings))
+
+    def test_two_pictures_in_order(self, server):
+        pair = [np.full((30, 40, 3), level, np.uint8) for level in (10, 200)]
+        asked = mllm(server, family="qwen3_vl")
+        asked.answer([asked.profile.pair_question(pair, (5, 5, 20, 20), "x")], 9)
+        *shown, text = server.asked[0]["messages"][0]["content"]
+        assert text == {"type": "text", "text": "x"}
+        levels = [np.array(decoded(part))[0, 0, 0] for part in shown]
+        assert levels == [10, 200]
+
+    def test_pictures_in_the_way_of_the_family(self, server):
+        asked = mllm(server, family="llava")
+        wide = np.full((30, 40, 3), 10, np.uint8)
+        asked.answer([asked.profile.region_question(wide, (0, 0, 40, 30))], 9)
+        part, text = server.asked[0]["messages"][0]["content"]
+        assert text["text"].endswith("for this region: [0.00, 0.12, 1.00, 0.88].")
+        assert decoded(part).size == (40, 40)
+        assert decoded(part).getpixel((0, 0)) == (122, 116, 104)
+
+
+def decoded(part):
     head, _, data = part["image_url"]["url"].partition(",")
     assert head == "data:image/png;base64"
-    np.testing.assert_array_equal(Image.open(io.BytesIO(base64.b64decode(data))), picture)
+    return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
-def test_yes_counts_one_and_no_counts_none(server):
-    server.script = [completion(text) for text in ("**Yes**", "No, it is odd.", "Perhaps.")]
-    picture = np.zeros((4, 6, 3), np.uint8)
-    mllm = EndpointMllm(client(server, concurrent_requests=1))
-    answers = mllm.yes_probability([Question((picture,), text) for text in ("a?", "b?", "c?")])
-    np.testing.assert_array_equal(answers, [1, 0, np.nan])
-    assert all(asked["temperature"] == 0 for asked in server.asked)
+class TestThoughts:
+    def test_what_comes_behind_them_is_the_answer(self, server):
+        server.script = [completion("<think>so</think> a cat"), completion("so</think>\na cat")]
+        assert ask(client(server, concurrent_requests=1), "x", "y") == ["a cat"] * 2
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            completion("<think>so"),
+            completion("so</think> "),
+            completion(None, reasoning_content="so"),
+            completion("", reasoning="so"),
+        ],
+    )
+    def test_alone_they_fail_the_row_at_once(self, server, reply, tmp_path):
+        server.script = [reply]
+        with pytest.raises(RowError) as error:
+            ask(client(server, FolderStore(tmp_path)), "x")
+        assert error.value.code == "only_thoughts"
+        assert len(server.asked) == 1
+        assert not list(tmp_path.rglob("*.txt"))
+
+
+class TestYesAndNo:
+    QUESTIONS = tuple(Question((np.zeros((4, 6, 3), np.uint8),), text) for text in "abc")
+
+    def test_of_the_probabilities_of_the_first_token(self, server):
+        server.script = [
+            completion("Yes", logprobs={"Yes": 0.6, " no": 0.2, "Well": 0.1, "\u0120YES": 0.1}),
+            completion("No", logprobs={"No": 0.8, "no": 0.2}),
+            completion("Well", logprobs={"Well": 0.6, "Yes": 0.4}),
+        ]
+        found = mllm(server, concurrent_requests=1).yes_probability(self.QUESTIONS)
+        np.testing.assert_allclose(found, [0.7 / 0.9, 0, np.nan], rtol=1e-6)
+        for body in server.asked:
+            assert body["max_tokens"] == 1
+            assert (body["logprobs"], body["top_logprobs"]) == (True, 20)
+
+    def test_yes_counts_one_and_no_counts_none_by_words_alone(self, server):
+        words = ("**Yes**", "No, it is odd.", "Perhaps.")
+        server.script = [completion(text) for text in words * 2]
+        found = mllm(server, concurrent_requests=1).yes_probability(self.QUESTIONS)
+        np.testing.assert_array_equal(found, [1, 0, np.nan])
+        assert all(asked["temperature"] == 0 for asked in server.asked)
+
+    def test_the_word_where_there_are_none(self, server):
+        told = completion("Yes", logprobs={"Yes": 0.9, "No": 0.1})
+        words = [completion(text) for text in ("**", "N", "**Yes**", "Perhaps.")]
+        server.script = [told, *words]
+        found = mllm(server, concurrent_requests=1).yes_probability(self.QUESTIONS)
+        np.testing.assert_allclose(found, [0.9, 1, np.nan], rtol=1e-6)
+        assert [body["max_tokens"] for body in server.asked] == [1, 1, 1, 5, 5]
+
+    def test_the_word_where_they_are_refused(self, server):
+        server.script = [400, completion("No, it is odd.")]
+        found = mllm(server, concurrent_requests=1).yes_probability(self.QUESTIONS[:1])
+        np.testing.assert_array_equal(found, [0])
+        assert all(body["temperature"] == 0 for body in server.asked)
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [(completion("<think>it is"), "only_thoughts"), ("drip", "endpoint_slow")],
+    ids=["thoughts", "drip"],
+)
+def test_an_answer_without_end_costs_its_row_alone(project, server, step, code):
+    """Through a whole run: one row fails, the others are captioned, without thoughts."""
+    project.write_recipe(
+        process=[
+            {"light_edit_mapper": {"suffix": "and a cup"}},
+            "light_image_mapper",
+            "light_area_mapper",
+            {"region_caption_mapper": {"batch_size": 1}},
+        ],
+        models={
+            "mllm": {
+                "base_url": server.url,
+                "model": "toy",
+                "family": "qwen3_5",
+                "concurrent_requests": 1,
+                "timeout_s": 0.5,
+                "tries": 1,
+            }
+        },
+        limit=3,
+        shard_rows=3,
+        limits={"max_failed_fraction": 0.9},
+    )
+    server.usual = completion("<think>it is</think>A cat.")
+    server.script = [server.usual, step]  # first the doctor asks
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    failed, *others = project.rows()
+    assert failed.reason == f"region_caption_mapper: {code}"
+    for row in others:
+        assert row.ok
+        assert {region.caption_a for region in row.kept_regions} == {"A cat."}
 
 
 class TestRecipe:
@@ -163,6 +351,22 @@ class TestRecipe:
     @pytest.mark.parametrize("url", ["localhost:8000", "http://me:secret@host/v1", "file:///x"])
     def test_address_must_be_plain_http(self, url):
         assert "is no http address" in Endpoint(base_url=url, model="m").problem()
+
+    def test_the_family_must_be_one_of_the_role(self):
+        bound = bind({"llm": {"base_url": "http://h/v1", "model": "m", "family": "llava"}})
+        assert problem("llm", bound["llm"]).startswith("no family 'llava' for llm; there are: ")
+
+    def test_the_way_of_asking_is_in_the_fingerprint(self):
+        base = {"base_url": "http://h/v1", "model": "m"}
+        ways = [base, base | {"family": "qwen3"}, base | {"extra_body": {"top_p": 0.5}}]
+        prints = [bind({"llm": way})["llm"].fingerprint() for way in ways]
+        assert prints[0] == "http://h/v1#m"
+        assert len(set(prints)) == 3
+
+    def test_what_json_cannot_hold_is_refused(self):
+        fields = {"base_url": "http://h/v1", "model": "m", "extra_body": {"a": float("nan")}}
+        with pytest.raises(ValueError, match=r"llm\.extra_body: .*not what JSON can hold"):
+            bind({"llm": fields})
 
     def test_other_roles_may_not(self):
         with pytest.raises(ValueError, match=r"clip\.name: Field required"):

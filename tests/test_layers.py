@@ -129,7 +129,7 @@ def test_models_and_editing_know_no_recipe_and_no_row():
 
 def test_an_engine_knows_no_file():
     """What it stores and reads again goes through the run's store."""
-    through_it = ("imgdiff.engine.", "imgdiff.store.shard_files", "imgdiff.models.endpoint")
+    through_it = ("imgdiff.engine.", "imgdiff.store.shard_files", "imgdiff.models.chat_client")
     of_files = {"pathlib", "shutil", "tempfile", "imgdiff.store.folder_store"}
     wrong = [
         f"{each.importer} imports {each.imported}"

@@ -16,7 +16,7 @@ from imgdiff.engine.placement import FILLED, Need, needs_of
 from imgdiff.errors import RefusedError, RowError, StoppedError
 from imgdiff.export.licences import OWN, licence_of
 from imgdiff.models.families import Family
-from imgdiff.models.kinds import family_of
+from imgdiff.models.kinds import family_of, family_of_server
 from imgdiff.models.machine import Gpu
 from imgdiff.models.sizes import ModelSize, in_words, needs_gpu, size_of
 from imgdiff.models.zoo import Binding, Checkpoint, Endpoint
@@ -164,7 +164,8 @@ def _free(folder: Path) -> int:
 
 def _servers(models: Mapping[str, Binding]) -> Iterator[Finding]:
     """Each server is asked one tiny question, once."""
-    from imgdiff.models.endpoint import ChatClient, user_message
+    from imgdiff.models.chat_client import ChatClient
+    from imgdiff.models.endpoint import user_message
 
     for role, binding in models.items():
         if not isinstance(binding, Endpoint):
@@ -172,7 +173,8 @@ def _servers(models: Mapping[str, Binding]) -> Iterator[Finding]:
         key = "is set" if os.environ.get(binding.key_variable) else "is not set"
         quick = _impatient(binding)
         try:
-            ChatClient(quick, None).ask([user_message("Say yes.")], max_tokens=16, temperature=0.0)
+            client = ChatClient(quick, family_of_server(role, binding), None)
+            client.ask([user_message("Say yes.")], max_tokens=16, temperature=0.0)
         except (StoppedError, RowError) as error:
             yield Finding(f"{role}: {error} ({binding.key_variable} {key})", is_wrong=True)
         else:

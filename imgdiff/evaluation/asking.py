@@ -10,7 +10,7 @@ import numpy as np
 from rich.progress import Progress
 
 from imgdiff.data.images import load_rgb
-from imgdiff.errors import RefusedError, RowError
+from imgdiff.errors import RefusedError, RowError, StoppedError
 from imgdiff.evaluation.annotations import read_lines
 from imgdiff.models.roles import Question
 
@@ -44,6 +44,7 @@ def ask(
 
     Raises:
         RefusedError: answers are missing and there is no model, or an image cannot be read.
+        StoppedError: a question gets no answer. Those that were kept are safe.
     """
     asked = {prompt.id: prompt for prompt in prompts}
     answers = {
@@ -61,7 +62,11 @@ def ask(
             assert answer is not None
             some = left[start : start + batch_size]
             questions = [Question((load(prompt.image),), prompt.text) for prompt in some]
-            said = answer(questions, max_new_tokens)
+            try:
+                said = answer(questions, max_new_tokens)
+            except RowError as error:  # of a server, or of a model that only thinks
+                ids = f"{some[0].id} to {some[-1].id}" if len(some) > 1 else some[0].id
+                raise StoppedError(f"{ids}: {error.code}: {error}") from None
             answers |= {prompt.id: text for prompt, text in zip(some, said, strict=True)}
             _keep(kept, some, said)
             progress.update(bar, advance=len(some))

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from imgdiff.models.kinds import family_of
+from imgdiff.models.kinds import family_of, family_of_server
 from imgdiff.models.memory import free_gpu_memory
 from imgdiff.models.zoo import Binding, Checkpoint, Endpoint
 from imgdiff.store.interface import Store
@@ -90,7 +90,9 @@ class Models:
         return binding
 
     def _ask(self, role: str, endpoint: Endpoint) -> "EndpointMllm | EndpointLlm":
-        from imgdiff.models.endpoint import ChatClient, EndpointLlm, EndpointMllm
+        from imgdiff.models.chat_client import ChatClient
+        from imgdiff.models.endpoint import EndpointLlm, EndpointMllm
 
-        client = ChatClient(endpoint, self._answers)
-        return EndpointMllm(client) if role == "mllm" else EndpointLlm(client)
+        family = family_of_server(role, endpoint)
+        client = ChatClient(endpoint, family, self._answers)
+        return EndpointMllm(client, family.plays()) if role == "mllm" else EndpointLlm(client)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imgdiff.models.zoo import Checkpoint
 
 RegionView = Literal["coordinates", "box", "crop"]
+LEAST_SURE = 0.5  # probability of yes and no together, under which an answer is neither
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 
 

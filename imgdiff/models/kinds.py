@@ -16,7 +16,7 @@ from imgdiff.models.families import (
     family_named,
     family_of_kind,
 )
-from imgdiff.models.zoo import Binding, Checkpoint
+from imgdiff.models.zoo import Binding, Checkpoint, Endpoint
 
 PIPELINE, CONFIG = "model_index.json", "config.json"
 NOTHING: Mapping[str, Any] = {}  # is asked of a model that not every family can do
@@ -54,6 +54,18 @@ def _family_of(role: str, checkpoint: Checkpoint) -> Family:
         what = f"is of the kind {kind}" if kind else f"names no model_type in its {CONFIG}"
         raise RefusedError(f"{checkpoint.name} {what}, but {role} takes {_taken(role)}")
     return family
+
+
+def family_of_server(role: str, endpoint: Endpoint) -> Family:
+    """The family of the model that answers: the one that the recipe names, else that of any other
+    model.
+
+    Raises:
+        RefusedError: there is no such family.
+    """
+    if endpoint.family is not None:
+        return _named(role, endpoint.family)
+    return next(family for family in families_of(role) if ANY in family.kinds)
 
 
 def refuse_unable(role: str, checkpoint: Checkpoint, asked: Mapping[str, str]) -> None:
@@ -94,11 +106,13 @@ def problem(role: str, binding: Binding, asked: Mapping[str, str] = NOTHING) -> 
     """Why what is bound to a role cannot play it, as far as can be told without loading and
     without asking the Hub; None if nothing is wrong. asked: as of `refuse_unable`."""
     found = binding.problem()
-    if found is None and isinstance(binding, Checkpoint) and binding.folder is not None:
-        try:
+    try:
+        if found is None and isinstance(binding, Endpoint):
+            family_of_server(role, binding)
+        elif found is None and binding.folder is not None:
             refuse_unable(role, binding, asked)
-        except RefusedError as refusal:
-            found = str(refusal)
+    except RefusedError as refusal:
+        found = str(refusal)
     return found
 
 

@@ -1,11 +1,13 @@
 """Which checkpoint plays which role: names, places and fingerprints, without loading anything."""
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from imgdiff.models.pipeline_parts import (
     SchedulerSetting,
@@ -81,7 +83,7 @@ class Checkpoint(BaseModel):
         exchanged = [f"{name}={part.fingerprint()}" for name, part in self.parts.items()]
         if self.scheduler is not None:
             exchanged.append(f"scheduler={self.scheduler.model_dump_json(exclude_none=True)}")
-        return " ".join((own, *exchanged))
+        return " ".join((own + _asked_as(self.family), *exchanged))
 
 
 class Endpoint(BaseModel):
@@ -97,6 +99,21 @@ class Endpoint(BaseModel):
     concurrent_requests: int = Field(8, ge=1, le=256)
     timeout_s: float = Field(120.0, gt=0, description="for one answer")
     tries: int = Field(5, ge=1, le=20, description="of one question, before its row fails")
+    family: str | None = Field(
+        None, description="of the model that answers, by which it is asked; null: any"
+    )
+    extra_body: dict[str, Any] = Field(
+        {}, description="fields of every request, above all others; null leaves one out"
+    )
+
+    @field_validator("extra_body")
+    @classmethod
+    def _is_json(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(fields, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"not what JSON can hold ({error})") from None
+        return fields
 
     @property
     def name(self) -> str:
@@ -122,7 +139,17 @@ class Endpoint(BaseModel):
         return None
 
     def fingerprint(self) -> str:
-        return f"{self.base_url}#{self.model}"
+        """Changes with what is asked, and how; what answers can be changed behind its back."""
+        text = f"{self.base_url}#{self.model}{_asked_as(self.family)}"
+        if self.extra_body:
+            fields = json.dumps(self.extra_body, sort_keys=True).encode()
+            text += f"#{hashlib.sha256(fields).hexdigest()[:16]}"
+        return text
+
+
+def _asked_as(family: str | None) -> str:
+    """Added to a fingerprint, for the family that a recipe names decides how a model is used."""
+    return f"#{family}" if family else ""
 
 
 Binding = Checkpoint | Endpoint

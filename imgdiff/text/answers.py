@@ -28,7 +28,8 @@ def without_thoughts(answer: str) -> str:
     _, end, said = answer.rpartition(THOUGHT)
     begun = said.lstrip().startswith(THINKS)
     if begun or (end and not said.strip()):
-        text = "the model thought and did not answer; switch that off, or raise max_new_tokens"
+        way_out = "raise max_new_tokens, or say family: or extra_body: of a server's binding"
+        text = f"the model thought and did not answer; {way_out}"
         raise RowError("only_thoughts", text)
     return said.strip()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imgdiff.data.images import encode_png
-from imgdiff.errors import RefusedError
+from imgdiff.errors import RefusedError, RowError, StoppedError
 from imgdiff.evaluation.asking import Prompt, ask, from_folder
 
 PROMPTS = [Prompt(str(k), f"{k}.png", f"question {k}") for k in range(5)]
@@ -63,6 +63,18 @@ def test_what_a_kill_left_of_a_line_is_asked_again(tmp_path):
 def test_without_a_model_answers_must_be_there(tmp_path):
     with pytest.raises(RefusedError, match="lacks 5 of 5 answers, first 0"):
         ask(None, PROMPTS, load, tmp_path / "answers.jsonl")
+
+
+def test_a_question_without_an_answer_stops_and_the_others_are_kept(tmp_path):
+    def model(questions, max_new_tokens):
+        if any(question.text == "question 3" for question in questions):
+            raise RowError("endpoint_slow", "no answer in 1 s")
+        return ["yes"] * len(questions)
+
+    kept = tmp_path / "answers.jsonl"
+    with pytest.raises(StoppedError, match=r"2 to 3: endpoint_slow: no answer in 1 s"):
+        ask(model, PROMPTS, load, kept, batch_size=2)
+    assert len(kept.read_text().splitlines()) == 2
 
 
 def test_images_stay_inside_their_folder(tmp_path):

@@ -233,15 +233,8 @@ class TestThinking:
         assert switched_off(template) == {}
 
 
-KV = {  # KiB for a token, in 16 bits
-    "llava-hf/llava-v1.6-vicuna-7b-hf": 512,
-    "llava-hf/llava-v1.6-vicuna-13b-hf": 800,
-    "Qwen/Qwen2.5-VL-7B-Instruct": 56,
-    "Qwen/Qwen3-VL-8B-Instruct": 144,
-    "OpenGVLab/InternVL3-8B-hf": 56,  # its language model is Qwen2.5's
-    "Qwen/Qwen3.8-27B": 64,  # 16 of 64 layers keep keys and values
-    "Qwen/Qwen3-8B": 144,
-}
+KV = {each["model"]: each["kv"] for each in FACTS.values()}
+KV |= {"llava-hf/llava-v1.6-vicuna-13b-hf": 800, "Qwen/Qwen3-8B": 144}
 
 
 @pytest.mark.parametrize("name", KV)

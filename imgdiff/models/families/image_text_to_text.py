@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from imgdiff.models.asking import AskingProfile
+from imgdiff.models.asking import LEAST_SURE, AskingProfile
 from imgdiff.models.chat import GREEDY, kv_bytes_per_token, opening, switched_off
 from imgdiff.models.kinds import family_of
 from imgdiff.models.loading import device_of, place, weights
@@ -19,7 +19,6 @@ from imgdiff.models.zoo import Checkpoint
 from imgdiff.text.answers import without_thoughts
 
 USUAL_TOKENS = 3000  # of a picture, where they cannot be told
-LEAST_SURE = 0.5  # probability of yes and no together, under which an answer is neither
 
 
 def model_and_processor(checkpoint: Checkpoint) -> tuple[Any, Any]:
