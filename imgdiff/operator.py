@@ -73,6 +73,8 @@ class Operator(ABC):
     scores: ClassVar[tuple[str, ...]] = ()  # and in `row.scores`
     # score -> the setting that is the lowest value which passes, and the one that is the highest
     limits: ClassVar[Mapping[str, tuple[str | None, str | None]]] = {}
+    # settings that depend on whose scores they are limits of: on the family of a model of `roles`
+    scaled: ClassVar[tuple[str, ...]] = ()
     surveyed: Any = None  # what `survey` found
 
     def __init__(self, params: BaseModel) -> None:
@@ -271,7 +273,7 @@ def _check_limits(name: str, cls: type[Operator]) -> None:
     others = {*cls.decided_by} if issubclass(cls, Filter) else set()
     for score in sorted({*cls.fixed} - scores) if issubclass(cls, Filter) else ():
         raise ValueError(f"{name}: fixed names {score!r}, but it leaves no such score")
-    for setting in sorted((_limiting(cls) | others) - settings):
+    for setting in sorted((_limiting(cls) | others | {*cls.scaled}) - settings):
         raise ValueError(f"{name}: decided by {setting!r}, but it has no such setting")
 
 

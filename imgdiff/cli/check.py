@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,9 @@ def _checked(path: str, overrides: Sequence[str]) -> list[str]:
     except TrainsError:
         return [_checked_training(path, overrides)]
     bound: dict[Key, Binding] = {("models", role): each for role, each in plan.models.items()}
-    facts = [f"{len(plan.operators)} operators", *_looked_up(plan, bound, plan.asked)]
+    notes, found = _looked_up(plan, bound, plan.asked)
+    plan = replace(plan, models={str(key[1]): model for key, model in found.items()})
+    facts = [f"{len(plan.operators)} operators", *notes]
     return [f"{path}: fine, {'; '.join(facts)}", *plan.advice]
 
 
@@ -69,7 +72,7 @@ def _checked_training(path: str, overrides: Sequence[str]) -> str:
 
     plan = check_training(path, overrides)
     facts = [f"trains by {plan.recipe.method}", *map(str, plan.missing)]
-    facts += _looked_up(plan, {("model",): plan.recipe.checkpoint()}, {})
+    facts += _looked_up(plan, {("model",): plan.recipe.checkpoint()}, {})[0]
     return f"{path}: fine, {'; '.join(facts)}"
 
 
@@ -77,23 +80,24 @@ def _looked_up(
     plan: "Plan | TrainingPlan",
     models: Mapping[Key, Binding],
     asked: Mapping[str, Mapping[str, str]],
-) -> list[str]:
-    """Ask the Hub for the models of a recipe; gives what is to be said where it does not answer.
+) -> tuple[list[str], dict[Key, Binding]]:
+    """Ask the Hub for the models of a recipe; gives what is to be said where it does not answer,
+    and the models at the commits that it names.
 
     Raises:
         RecipeError: the Hub does not have one of them, or no safetensors of it.
     """
-    source = Source(plan.path, lines=dict(plan.lines))
+    source, found = Source(plan.path, lines=dict(plan.lines)), dict(models)
     for key, binding in models.items():
         try:
-            found = at_commit(binding)
+            found[key] = at_commit(binding)
             if key[0] == "models":
                 role = str(key[1])
-                in_role(role, found, asked.get(role, {}))
+                in_role(role, found[key], asked.get(role, {}))
         except HubUnreachableError:
-            return ["its models were not looked up: the Hub cannot be reached"]
+            return ["its models were not looked up: the Hub cannot be reached"], found
         except RefusedError as refusal:
             source.add(key, str(refusal))
     if source.problems:
         raise RecipeError(source.path, source.problems)
-    return []
+    return [], found

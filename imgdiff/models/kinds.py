@@ -85,6 +85,18 @@ def refuse_unable(role: str, checkpoint: Checkpoint, asked: Mapping[str, str]) -
             raise RefusedError(f"{text}. Families that can: {able}")
 
 
+def family_on_disk(role: str, checkpoint: Checkpoint) -> Family | None:
+    """The family that takes a checkpoint, if that can be told without asking the Hub."""
+    if checkpoint.family is None and not any(
+        _on_disk(checkpoint, name) for name in (PIPELINE, CONFIG)
+    ):
+        return None
+    try:
+        return _family_of(role, checkpoint)
+    except RefusedError:
+        return None
+
+
 def family_among(roles: Sequence[str], checkpoint: Checkpoint) -> Family:
     """The family that takes a checkpoint in the first of some roles that it can play.
 

@@ -25,6 +25,7 @@ from imgdiff.operator import (
 from imgdiff.recipe.advice import advice
 from imgdiff.recipe.formats import ALWAYS, FORMATS
 from imgdiff.recipe.plan import Phase, Plan, asked_of, phases_of, written_columns
+from imgdiff.recipe.scales import refuse_unknown, set_for
 from imgdiff.recipe.schema import Recipe
 from imgdiff.recipe.source import (
     Key,
@@ -68,20 +69,24 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     _check_screening(source, steps, phases)
     _check_pools(source, [phase.name for phase in phases if not phase.selects])
     _check_formats(source, steps)
+    limits_for = recipe.limits_for if recipe is not None else {}
+    refuse_unknown(source, limits_for)
     if source.problems or recipe is None or dataset is None:
         raise RecipeError(source.path, source.problems)
+    limits_for = set_for(source.written_models) | limits_for
     operators = [operator for _, operator in steps]
     resolved = [{op.name: op.params.model_dump(mode="json")} for op in operators]
     return Plan(
         path=source.path,
-        recipe=recipe.model_copy(update={"process": resolved}),
+        recipe=recipe.model_copy(update={"process": resolved, "limits_for": limits_for}),
         dataset=dataset,
         phases=phases,
         models=models,
         needed=needed,
         made=made,
-        advice=advice(source, recipe, steps, models),
+        noted=advice(source, recipe, steps, models),
         lines=source.lines,
+        places={operator.name: key for key, operator in steps},
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from imgdiff.data.fields import Field, in_order
 from imgdiff.data.input import Demand
 from imgdiff.operator import Operator, RegionFilter, Selector
+from imgdiff.recipe.scales import limits_of_others
 from imgdiff.recipe.schema import Recipe
 from imgdiff.recipe.source import Key
 
@@ -54,7 +55,8 @@ class Plan:
     recipe: as resolved, `process` with every operator and every setting.
     models: role -> checkpoint, for the roles that the operators need.
     needed, made: fields, see `imgdiff.data.input.Demand`.
-    advice: what can be run, but may not be meant. lines: of the settings, for messages.
+    noted: what can be run, but may not be meant, as the recipe's check tells it. lines: of the
+    settings, and places: operator -> where its settings stand, for messages.
     """
 
     path: Path
@@ -64,8 +66,14 @@ class Plan:
     models: dict[str, "Binding"]
     needed: frozenset[str]
     made: frozenset[str]
-    advice: tuple[str, ...] = ()
+    noted: tuple[str, ...] = ()
     lines: Mapping[Key, int] = field(default_factory=dict)
+    places: Mapping[str, Key] = field(default_factory=dict)
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What can be run, but may not be meant, by all that is known of its models by now."""
+        return (*self.noted, *limits_of_others(self))
 
     @property
     def demand(self) -> Demand:

@@ -91,6 +91,7 @@ class Recipe(Section):
     shard_rows: int = Field(16, ge=1, le=100_000)  # the unit of work and of resume
     limit: int | None = Field(None, ge=1)  # the first rows only; may be raised later
     models: str | dict[str, Any] = "embedded"  # a named set, or role: checkpoint
+    limits_for: dict[str, str] = Field(default_factory=dict)  # role -> whose scores limits are of
     lexicon: LexiconName = DEFAULT_LEXICON  # of every operator that names no other
     operators: list[str] = []  # Python files that register operators of one's own
     limits: Limits = Field(default_factory=Limits)

@@ -1,5 +1,6 @@
 """A recipe's text as plain values with line numbers, and overrides from the command line."""
 
+import copy
 import difflib
 import importlib.resources
 import itertools
@@ -52,6 +53,7 @@ class Source:
     data: dict[str, Any] = field(default_factory=dict)
     lines: dict[Key, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    written_models: Any = None  # `models` as the text has it, before overrides
 
     def add(self, key: Key, text: str) -> None:
         """Note a problem with the setting `key`, at its line or that of the key around it."""
@@ -100,6 +102,7 @@ def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
     source = parse_recipe(path)
     if isinstance(source.data.get("process"), list):
         source.data["process"] = [_one_key(entry) for entry in source.data["process"]]
+    source.written_models = copy.deepcopy(source.data.get("models", "embedded"))
     changes = split_overrides(source, overrides)
     for key, value in changes:  # these first: `operators` decides which names the others can use
         if key[0] in Recipe.model_fields and key[0] != "process":

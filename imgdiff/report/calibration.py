@@ -10,6 +10,7 @@ from rich.table import Table
 
 from imgdiff.console.progress import make_console
 from imgdiff.errors import RefusedError
+from imgdiff.recipe.scales import settings_of
 from imgdiff.report.rating import overrides_text, read_choice, scored_run
 from imgdiff.report.rendering import render_page
 from imgdiff.report.review import judged, read_review
@@ -43,7 +44,8 @@ def choose_limits(path: Path, review: Path, wished: float, least: str) -> None:
     settings, console = found.settings, make_console()
     target, page = run.place / LIMITS, run.place / PAGE_OF_LIMITS
     heading = f"Limits of {path} by {len(right)} ratings\n{verdict(found)}"
-    write_atomic(target, overrides_text(heading, settings))
+    models = {role: model.name for role, model in run.folder.info.models.items()}
+    write_atomic(target, overrides_text(heading, {**settings, **settings_of(models)}))
     write_atomic(
         page,
         render_page(

@@ -118,7 +118,7 @@ def read_choice(run: ScoredRun) -> dict[str, Any]:
     return choice
 
 
-def overrides_text(heading: str, settings: Mapping[str, float]) -> bytes:
+def overrides_text(heading: str, settings: Mapping[str, float | str]) -> bytes:
     """Lines that a recipe is run with, as `@FILE`."""
     lines = [f"{name}={yaml.safe_dump(value).splitlines()[0]}" for name, value in settings.items()]
     return "\n".join([*(f"# {line}" for line in heading.splitlines()), *lines, ""]).encode()

@@ -40,6 +40,7 @@ class RegionDifferenceFilter(RegionFilter):
     decided_by = ("nms_iou", "max_regions")
     fixed = ("area",)
     roles = ("clip",)
+    scaled = ("max_similarity",)
     nothing_left = "no_difference_area"
 
     def setup(self, models: Models) -> None:

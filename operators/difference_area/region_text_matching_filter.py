@@ -47,6 +47,7 @@ class RegionTextMatchingFilter(RegionMatchingFilter):
         "noun_itm_b": ("min_itm", None),
     }
     decided_by = ("rule",)
+    scaled = ("min_itc", "min_itm")
     prefix = "noun"
     too_low = "noun_absent"
     nothing_left = "no_changed_object"

@@ -39,6 +39,7 @@ class RegionCaptionMatchingFilter(RegionMatchingFilter):
         "caption_itm_b": ("min_itm", None),
     }
     decided_by = ("rule",)
+    scaled = ("min_itc", "min_itm")
     prefix = "caption"
     too_low = "caption_unfit"
     nothing_left = "no_fitting_caption"

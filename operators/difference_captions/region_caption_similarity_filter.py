@@ -25,6 +25,7 @@ class RegionCaptionSimilarityFilter(RegionFilter):
     region_scores = ("caption_similarity",)
     limits: ClassVar = {"caption_similarity": (None, "max_similarity")}
     roles = ("clip",)
+    scaled = ("max_similarity",)
     nothing_left = "no_different_captions"
 
     def setup(self, models: Models) -> None:

@@ -34,6 +34,7 @@ class RegionErasureFilter(RegionMatchingFilter):
         "erasure_itc_a": ("min_before", None),
         "erasure_itc_b": (None, "max_after"),
     }
+    scaled = ("min_before", "max_after")
     prefix = "erasure"
     nothing_left = "nothing_erased"
 

@@ -44,6 +44,7 @@ class RegionHallucinationFilter(RegionFilter):
     Params = RegionHallucinationParams
     reads = ("image_a", "image_b", "regions.caption_a", "regions.caption_b")
     roles = ("clip",)
+    scaled = ("min_score",)
     region_scores = ("phrase_a", "phrase_b")  # the lowest cosine of a side's phrases
     limits: ClassVar = dict.fromkeys(region_scores, ("min_score", None))
     nothing_left = "no_faithful_caption"

@@ -68,6 +68,7 @@ class PhraseRelevanceFilter(Filter):
     roles = ("clip",)
     scores = ("phrase_mean", "phrase_min", "phrase_max")  # over the caption's phrases
     decided_by = ("positive_above", "negative_below", "sentence_above")
+    scaled = decided_by
 
     def setup(self, models: Models) -> None:
         self.scorer = PhraseScorer(models.clip(), self.params.template)

@@ -27,6 +27,7 @@ class ImagePairSimilarityFilter(RowRangeFilter):
     reads = ("image_a", "image_b")
     scores = ("image_pair_similarity",)  # cosine in [-1, 1]
     roles = ("clip",)
+    scaled = ("min_score", "max_score")
     too_low, too_high = "pair_too_different", "pair_too_similar"
 
     def setup(self, models: Models) -> None:

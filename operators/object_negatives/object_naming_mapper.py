@@ -45,6 +45,7 @@ class ObjectNamingMapper(Mapper):
     reads = ("image_a", "regions")
     writes = ("objects",)
     roles = ("clip",)
+    scaled = ("min_score", "min_margin")
 
     def setup(self, models: Models) -> None:
         lexicon = load_lexicon(self.params.lexicon)
