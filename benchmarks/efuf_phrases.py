@@ -5,8 +5,8 @@ thresholds of `phrase_relevance_filter` and `region_hallucination_filter`.
                                                [--write docs/efuf-phrases.md]
 
 The embedded MLLM describes rendered scenes; each phrase of its captions is shown, names a thing of
-another colour, or is made up. Ways to score and thresholds are chosen on the validation split, and
-what the chosen ones are worth is measured on the test split.
+another colour, or is made up. Methods of scoring and thresholds are chosen on the validation split,
+and what the chosen ones are worth is measured on the test split.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ import plots
 from arguments import benchmark_parser, write_figures
 from efuf_phrases_parts.regions import cut_of, region_figures, regions
 from efuf_phrases_parts.scenes import (
-    WAYS,
+    METHODS,
     Captioned,
     Limits,
-    Way,
+    ScoringMethod,
     auc,
     captioned,
     choose,
@@ -43,33 +43,33 @@ from imgdiff.recipe.check import check
 RECIPE, PAIRS_RECIPE = "recipes/efuf_data.yaml", "recipes/pairs.yaml"
 WRONG = 0.02  # share of phrases in a set that may not belong there, where thresholds are chosen
 COUNTS = {  # of scenes by what they are for, and of pairs
-    "scenes": 300,  # ways to score and thresholds, validation split
+    "scenes": 300,  # methods of scoring and thresholds, validation split
     "test_scenes": 400,
     "pairs": 80,  # threshold for crops, validation split
     "test_pairs": 160,
 }
 
 
-def recipe_way() -> Way:
+def recipe_method() -> ScoringMethod:
     """How the recipe scores."""
     params = next(
         op for op in check(RECIPE).operators if isinstance(op, PhraseRelevanceFilter)
     ).params
-    return Way((params.window, params.stride), params.aggregate, params.template)
+    return ScoringMethod((params.window, params.stride), params.aggregate, params.template)
 
 
-def way_figures(cases: Sequence[Captioned]) -> dict[Way, Figure]:
-    return {way: auc(way.name, str(way), cases, way) for way in WAYS}
+def method_figures(cases: Sequence[Captioned]) -> dict[ScoringMethod, Figure]:
+    return {method: auc(method.name, str(method), cases, method) for method in METHODS}
 
 
-def set_figures(cases: Sequence[Captioned], way: Way, limits: Limits) -> list[Figure]:
+def set_figures(cases: Sequence[Captioned], method: ScoringMethod, limits: Limits) -> list[Figure]:
     """What is in the sets that the thresholds make."""
-    scores, truths = flat(cases, way)
+    scores, truths = flat(cases, method)
     positive, negative = scores > limits.positive_above, scores < limits.negative_below
-    whole = [_is_shown(case.scores[way], limits) for case in cases]
+    whole = [_is_shown(case.scores[method], limits) for case in cases]
     shown = truths == "shown"
     return [
-        auc("auc", "shown against made up: ROC-AUC", cases, way),
+        auc("auc", "shown against made up: ROC-AUC", cases, method),
         share("made_up", "phrases that are made up", list(truths == "made up")),
         share("other_colour", "phrases with another colour", list(truths == "other colour")),
         share("positive_precision", "in D+: shown as it says", list(shown[positive])),
@@ -118,18 +118,18 @@ def markdown(figures: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
-def ways_markdown(ways: dict[Way, Figure]) -> str:
+def methods_markdown(methods: dict[ScoringMethod, Figure]) -> str:
     lines = ["| seen | put together | text | ROC-AUC | 95 % |", "| --- | --- | --- | --- | --- |"]
-    for way, f in ways.items():
-        how = "" if isinstance(way.view, str) else way.aggregate
+    for method, f in methods.items():
+        how = "" if isinstance(method.view, str) else method.aggregate
         value, interval, _ = _cells(f)
-        lines.append(f"| {way} | {how} | `{way.template}` | {value} | {interval} |")
+        lines.append(f"| {method} | {how} | `{method.template}` | {value} | {interval} |")
     return "\n".join(lines)
 
 
-def plot(cases: Sequence[Captioned], way: Way, limits: Limits, path: Path) -> None:
+def plot(cases: Sequence[Captioned], method: ScoringMethod, limits: Limits, path: Path) -> None:
     """The scores of all phrases by truth, with the thresholds."""
-    scores, truths = flat(cases, way)
+    scores, truths = flat(cases, method)
     picture, panel = plots.subplots(figsize=(8, 3.2))
     bins = np.arange(np.floor(scores.min() * 20) / 20, 1.001, 0.025)
     for truth, colour in (("shown", "C2"), ("other colour", "C1"), ("made up", "C3")):
@@ -151,27 +151,33 @@ def main() -> None:
     )
     given = parser.parse_args()
     count = {name: number // (10 if given.quick else 1) for name, number in COUNTS.items()}
-    models, way, console = Models(bind("embedded")), recipe_way(), Console()
+    models, method, console = Models(bind("embedded")), recipe_method(), Console()
     validation = captioned(models, "validation", count["scenes"])
-    compared = scored(models, half_made_up(validation), WAYS)
-    ways, count["compared"] = way_figures(compared), len(compared)
-    limits = choose(scored(models, validation, [way]), way, WRONG)
-    test = scored(models, captioned(models, "test", count["test_scenes"]), [way])
-    sets = set_figures(test, way, limits)
+    compared = scored(models, half_made_up(validation), METHODS)
+    methods, count["compared"] = method_figures(compared), len(compared)
+    limits = choose(scored(models, validation, [method]), method, WRONG)
+    test = scored(models, captioned(models, "test", count["test_scenes"]), [method])
+    sets = set_figures(test, method, limits)
     min_itc = next(
         op for op in check(PAIRS_RECIPE).operators if isinstance(op, RegionCaptionMatchingFilter)
     ).params.min_itc
     min_score = cut_of(regions(models, "validation", count["pairs"]))
     crops = region_figures(regions(models, "test", count["test_pairs"]), min_itc, min_score)
     chosen = {**vars(limits), "sentence_above": limits.sentence_above, "min_score": min_score}
-    console.print(table("ways to score, validation split", list(ways.values())))
+    console.print(table("methods of scoring, validation split", list(methods.values())))
     console.print("chosen:", ", ".join(f"{name} {value:g}" for name, value in chosen.items()))
     console.print(table("sets, test split", sets), table("region captions, test split", crops))
-    write_figures({f.name: f.value for f in (*ways.values(), *sets, *crops)} | chosen, given.json)
+    write_figures(
+        {f.name: f.value for f in (*methods.values(), *sets, *crops)} | chosen, given.json
+    )
     if given.write:
         histogram = given.write.with_suffix("") / "scores.png"
-        plot(test, way, limits, histogram)
-        tables = {"ways": ways_markdown(ways), "sets": markdown(sets), "regions": markdown(crops)}
+        plot(test, method, limits, histogram)
+        tables = {
+            "methods": methods_markdown(methods),
+            "sets": markdown(sets),
+            "regions": markdown(crops),
+        }
         given.write.write_text(
             PAGE.format(
                 quick=" --quick" * given.quick,
@@ -207,7 +213,7 @@ made up and as many others, {compared} together. A phrase is *shown* if the scen
 that colour, and *made up* if it has no such thing at all. *True boxes*: the best crop of the things
 that are really there, which nobody knows of a photo; *whole image*: no windows.
 
-{ways}
+{methods}
 
 ## The sets
 

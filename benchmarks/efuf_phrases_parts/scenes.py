@@ -1,4 +1,4 @@
-"""Phrases of the embedded MLLM's captions of rendered scenes, scored in several ways, with the
+"""Phrases of the embedded MLLM's captions of rendered scenes, scored by several methods, with the
 truth."""
 
 from collections.abc import Sequence
@@ -34,8 +34,8 @@ WHOLE, BOXES = "whole image", "true boxes"
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way to score a phrase.
+class ScoringMethod:
+    """How a phrase is scored.
 
     view: (window, stride), the image as a whole, or the crops of the things that are really there,
     the best of which counts.
@@ -60,22 +60,22 @@ class Way:
 
 
 WINDOWS = ((0.4, 0.1), (0.4, 0.2), (0.3, 0.15), (0.5, 0.25))
-WAYS = (
-    *(Way(view, how) for view in WINDOWS for how in ("max", "top_patches")),
-    Way((0.4, 0.2), "max", TEMPLATE),
-    Way(WHOLE),
-    Way(BOXES),
+METHODS = (
+    *(ScoringMethod(view, how) for view in WINDOWS for how in ("max", "top_patches")),
+    ScoringMethod((0.4, 0.2), "max", TEMPLATE),
+    ScoringMethod(WHOLE),
+    ScoringMethod(BOXES),
 )
 
 
 @dataclass(frozen=True)
 class Captioned:
-    """A scene with the phrases of its caption, the truth of each, and its score in each way."""
+    """A scene with the phrases of its caption, the truth of each, and its score by each method."""
 
     picture: Picture
     row: Row
     truths: list[Truth]
-    scores: dict[Way, np.ndarray] = field(default_factory=dict)  # [T] each
+    scores: dict[ScoringMethod, np.ndarray] = field(default_factory=dict)  # [T] each
 
     @property
     def makes_up(self) -> bool:
@@ -106,31 +106,35 @@ def half_made_up(cases: Sequence[Captioned]) -> list[Captioned]:
     return found + [case for case in cases if not case.makes_up][: len(found)]
 
 
-def scored(models: Models, cases: Sequence[Captioned], ways: Sequence[Way]) -> list[Captioned]:
+def scored(
+    models: Models, cases: Sequence[Captioned], methods: Sequence[ScoringMethod]
+) -> list[Captioned]:
     """The cases with the scores of their phrases."""
     clip = models.clip()
     return [
-        replace(case, scores=_scores(clip, case, ways))
+        replace(case, scores=_scores(clip, case, methods))
         for case in track(cases, "phrases", transient=True)
     ]
 
 
-def _scores(clip: Clip, case: Captioned, ways: Sequence[Way]) -> dict[Way, np.ndarray]:
-    """[T] for each way; windows that several ways share are embedded once."""
+def _scores(
+    clip: Clip, case: Captioned, methods: Sequence[ScoringMethod]
+) -> dict[ScoringMethod, np.ndarray]:
+    """[T] for each method; windows that several methods share are embedded once."""
     texts = [phrase["text"] for phrase in case.row["phrases"]]
     views: dict[object, np.ndarray] = {}
     scores = {}
-    for way in ways:
-        scorer = PhraseScorer(clip, way.template)
+    for method in methods:
+        scorer = PhraseScorer(clip, method.template)
         said = scorer.embed_texts([texts])
-        if way.view not in views:
-            views[way.view] = scorer.embed_images(_parts(way.view, case.picture))
-        seen = cosines(views[way.view], [said[text] for text in texts])
-        if isinstance(way.view, str):
-            scores[way] = seen.max(0)
+        if method.view not in views:
+            views[method.view] = scorer.embed_images(_parts(method.view, case.picture))
+        seen = cosines(views[method.view], [said[text] for text in texts])
+        if isinstance(method.view, str):
+            scores[method] = seen.max(0)
         else:
-            windows = sliding_windows(SIZE, SIZE, *way.view)
-            scores[way] = aggregated(seen, windows, way.view[1], way.aggregate)
+            windows = sliding_windows(SIZE, SIZE, *method.view)
+            scores[method] = aggregated(seen, windows, method.view[1], method.aggregate)
     return scores
 
 
@@ -153,14 +157,14 @@ def truth_of(text: str, scene: Scene) -> Truth:
     return "other colour" if there else "made up"
 
 
-def auc(name: str, meaning: str, cases: Sequence[Captioned], way: Way) -> Figure:
+def auc(name: str, meaning: str, cases: Sequence[Captioned], method: ScoringMethod) -> Figure:
     """Area under the ROC curve of phrases that are shown against those made up; captions are
     resampled."""
     most = max((len(case.truths) for case in cases), default=0)
     # [N, K, 2]: score and whether it is shown; NaN where there is no phrase or another colour
     table = np.full((len(cases), most, 2), np.nan)
     for k, case in enumerate(cases):
-        for n, (truth, score) in enumerate(zip(case.truths, case.scores[way], strict=True)):
+        for n, (truth, score) in enumerate(zip(case.truths, case.scores[method], strict=True)):
             if truth != "other colour":
                 table[k, n] = score, truth == "shown"
 
@@ -194,16 +198,16 @@ class Limits:
         return round((self.positive_above + self.negative_below) / 2, 3)
 
 
-def flat(cases: Sequence[Captioned], way: Way) -> tuple[np.ndarray, np.ndarray]:
+def flat(cases: Sequence[Captioned], method: ScoringMethod) -> tuple[np.ndarray, np.ndarray]:
     """Scores [T] and truths [T] of all phrases."""
-    scores = np.concatenate([case.scores[way] for case in cases])
+    scores = np.concatenate([case.scores[method] for case in cases])
     return scores, np.array([truth for case in cases for truth in case.truths])
 
 
-def choose(cases: Sequence[Captioned], way: Way, wrong: float) -> Limits:
+def choose(cases: Sequence[Captioned], method: ScoringMethod, wrong: float) -> Limits:
     """The lowest positive_above and the highest negative_below, in hundredths, that let in at most
     a share `wrong` of phrases that do not belong; where none does, the cut with the least."""
-    scores, truths = flat(cases, way)
+    scores, truths = flat(cases, method)
     grid = np.arange(-0.5, 1.0, 0.01).round(2)
     strays_above = [_share(truths[scores > cut] != "shown") for cut in grid]
     strays_below = [_share(truths[scores < cut] == "shown") for cut in grid]

@@ -85,45 +85,46 @@ class Replay:
     def run(self, rows: Sequence[Row], stored: Stored, marks: Mapping[str, str]) -> Replayed:
         """The rows that came to the phase, with `marks` of those that are ok, as far as what is
         stored tells their way through it."""
-        ways = [self._way(row, stored, marks) for row in rows]
+        replayed = [self._replay(row, stored, marks) for row in rows]
         tallies = []
         for number, operator in enumerate(self.operators):
-            passed = [way for way in ways if number < len(way.steps)]
-            given, made = ([way.steps[number][side] for way in passed] for side in (0, 1))
+            passed = [row for row in replayed if number < len(row.steps)]
+            given, made = ([row.steps[number][side] for row in passed] for side in (0, 1))
             tallies.append(tally(operator, given, made))
-        return Replayed([way.row for way in ways], [way.start for way in ways], tallies)
+        return Replayed([each.row for each in replayed], [each.start for each in replayed], tallies)
 
-    def _way(self, row: Row, stored: Stored, marks: Mapping[str, str]) -> "Way":
+    def _replay(self, row: Row, stored: Stored, marks: Mapping[str, str]) -> "ReplayedRow":
         if not row.ok:
-            return Way(row, len(self.operators))
+            return ReplayedRow(row, len(self.operators))
         before = stored.marks.get(row.id)
         recreated = bool(row.regions) and "regions" in self.writers
         if before is None or before != marks[row.id] or recreated or not self._once:
-            return Way(row, 0)
+            return ReplayedRow(row, 0)
         trace = Trace(self, row, stored.rows[row.id])
-        way = self._follow(trace)
-        if way.row.ok and any(trace.last <= number for number in self.screeners):
-            return Way(row, 0)  # what it needs now was not stored
-        return way
+        replayed = self._follow(trace)
+        if replayed.row.ok and any(trace.last <= number for number in self.screeners):
+            return ReplayedRow(row, 0)  # what it needs now was not stored
+        return replayed
 
-    def _follow(self, trace: "Trace") -> "Way":
-        way = Way(trace.before(0), len(self.operators))
+    def _follow(self, trace: "Trace") -> "ReplayedRow":
+        replayed = ReplayedRow(trace.before(0), len(self.operators))
         for number, operator in enumerate(self.operators):
             given = trace.before(number)
             made = trace.after(number, operator, given)
             if made is None:
-                way.row, way.start = given, number
+                replayed.row, replayed.start = given, number
                 break
-            way.steps.append((given, made))
-            way.row = made
+            replayed.steps.append((given, made))
+            replayed.row = made
             if not made.ok:
                 break
-        return way
+        return replayed
 
 
 @dataclass
-class Way:
-    """A row's way through the phase. steps: the row before and after each operator."""
+class ReplayedRow:
+    """A row as far as it is known, from `start` on to be run. steps: the row before and after each
+    operator until then."""
 
     row: Row
     start: int

@@ -1,7 +1,7 @@
 // Which cards are seen, and the way from one to the next. What is asked for stands in the address
 // (`#from=car&to=boat&pairs=...&regions=...`): it can be shared, and the back button works.
 const cards = [...document.querySelectorAll(".card")];
-const shelves = [...document.querySelectorAll(".shelf")];
+const sections = [...document.querySelectorAll(".gallery-section")];
 const chips = [...document.querySelectorAll(".chips a")];
 const form = document.querySelector(".filters");
 const sides = form ? [form.elements.from, form.elements.to] : [];
@@ -26,16 +26,16 @@ function ask(changes, replace = false) {
 
 const fits = (card, wanted, names = ["from", "to"]) =>
   names.every((name) => !wanted.has(name) || wanted.get(name) === card.dataset[name]);
-const isSeen = (card) => !card.hidden && !card.closest(".shelf").hidden;
+const isSeen = (card) => !card.hidden && !card.closest(".gallery-section").hidden;
 
 function show() {
   const wanted = asked();
   for (const card of cards) card.hidden = !fits(card, wanted);
-  for (const shelf of shelves) {
-    const { kind, reason } = shelf.dataset;
+  for (const section of sections) {
+    const { kind, reason } = section.dataset;
     const other = wanted.has(kind) && wanted.get(kind) !== reason;
     const empty = wanted.has("from") || wanted.has("to");
-    shelf.hidden = other || (empty && !shelf.querySelector(".card:not([hidden])"));
+    section.hidden = other || (empty && !section.querySelector(".card:not([hidden])"));
   }
   for (const note of document.querySelectorAll(".unmatched")) {
     note.hidden = [...note.parentElement.querySelectorAll(".card")].some(isSeen);

@@ -62,7 +62,7 @@ class Card:
 
 
 @dataclass
-class Shelf:
+class GallerySection:
     """The cards of one group, and how many more pairs belong to it."""
 
     group: PairGroup
@@ -89,12 +89,12 @@ def groups(row: Row) -> dict[PairGroup, list[int]]:
     return found
 
 
-def gallery(run: FinishedRun, found: Mapping[PairGroup, Sequence[int]]) -> list[Shelf]:
-    """Fill shelves with the first pairs of every group.
+def gallery(run: FinishedRun, found: Mapping[PairGroup, Sequence[int]]) -> list[GallerySection]:
+    """Fill sections with the first pairs of every group.
 
     found: the shard of each of its pairs, in order; only those with such pairs are read.
     """
-    shelves = {group: Shelf(group, len(found[group])) for group in sorted(found)}
+    sections = {group: GallerySection(group, len(found[group])) for group in sorted(found)}
     places = share_places(Counter({group: len(shards) for group, shards in found.items()}))
     wanted = {shard for group, shards in found.items() for shard in shards[: places[group]]}
     for shard in sorted(wanted):
@@ -102,8 +102,8 @@ def gallery(run: FinishedRun, found: Mapping[PairGroup, Sequence[int]]) -> list[
             for group, numbers in groups(row).items():
                 if places[group]:
                     places[group] -= 1
-                    shelves[group].cards.append(card_of_row(shard, row, numbers))
-    return list(shelves.values())
+                    sections[group].cards.append(card_of_row(shard, row, numbers))
+    return list(sections.values())
 
 
 def share_places(pairs: Counter[PairGroup]) -> dict[PairGroup, int]:

@@ -29,8 +29,8 @@ def write_report(run: FinishedRun) -> None:
         scores.add(rows)
         for group in (group for row in rows for group in groups(row)):
             places.setdefault(group, []).append(shard)
-    shelves = gallery(run, places)
-    write_pair_pages(run, shelves)
+    sections = gallery(run, places)
+    write_pair_pages(run, sections)
     page = render_page(
         "page.html.jinja",
         STYLES,
@@ -39,7 +39,7 @@ def write_report(run: FinishedRun) -> None:
         report=run.report,
         thresholds=thresholds(run.info),
         histograms=scores.histograms(run.info),
-        shelves=shelves,
+        sections=sections,
         recipe=yaml.safe_dump(run.info.recipe, sort_keys=False, allow_unicode=True),
     )
     write_atomic(run.path / "report.html", page)

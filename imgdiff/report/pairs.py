@@ -9,7 +9,7 @@ from imgdiff.data.rows import Region, Row
 from imgdiff.export import FinishedRun
 from imgdiff.report.gallery import (
     SHOWN_REGIONS,
-    Shelf,
+    GallerySection,
     by_family,
     caption_words,
     edited_words,
@@ -45,8 +45,8 @@ class Step:
     refused: list[int]
 
 
-def write_pair_pages(run: FinishedRun, shelves: Sequence[Shelf]) -> None:
-    """Write `report/`: a page for every pair on the shelves, linked in their order.
+def write_pair_pages(run: FinishedRun, sections: Sequence[GallerySection]) -> None:
+    """Write `report/`: a page for every pair in the sections, linked in their order.
 
     It is built in a hidden folder and renamed into place at the end: an interrupted write leaves
     the earlier pages, and a finished one leaves none of them.
@@ -56,9 +56,9 @@ def write_pair_pages(run: FinishedRun, shelves: Sequence[Shelf]) -> None:
     building.mkdir(parents=True)
     places: dict[str, str] = {}  # page -> its first card in the gallery
     shards: dict[int, set[str]] = {}
-    for shelf in shelves:
-        for card in shelf.cards:
-            places.setdefault(card.name, f"{shelf.group.kind}-{card.name}")
+    for section in sections:
+        for card in section.cards:
+            places.setdefault(card.name, f"{section.group.kind}-{card.name}")
             shards.setdefault(card.shard, set()).add(card.row.id)
     order = list(places)
     for shard, ids in shards.items():

@@ -8,7 +8,7 @@ import pytest
 from efuf_phrases_parts.regions import Regions, cut_of, region_figures
 from efuf_phrases_parts.scenes import (
     Captioned,
-    Way,
+    ScoringMethod,
     area,
     auc,
     choose,
@@ -20,13 +20,13 @@ from efuf_phrases_parts.scenes import (
 from imgdiff.testing import make_row
 from imgdiff.toyland.scenes import generator, sample_scene
 
-WAY = Way((0.4, 0.2))
+METHOD = ScoringMethod((0.4, 0.2))
 
 
 def case(*phrases):
     """Of (truth, score)."""
     truths, scores = zip(*phrases, strict=True)
-    return Captioned(None, make_row(), list(truths), {WAY: np.array(scores)})
+    return Captioned(None, make_row(), list(truths), {METHOD: np.array(scores)})
 
 
 def test_truth_of_a_phrase():
@@ -48,7 +48,7 @@ def test_area_under_the_curve(high, low, expected):
 
 def test_auc_leaves_other_colours_out():
     cases = [case(("shown", 0.9), ("made up", 0.2), ("other colour", 0.95))] * 8
-    assert auc("auc", "", cases, WAY).value == 1
+    assert auc("auc", "", cases, METHOD).value == 1
 
 
 def test_half_of_the_compared_captions_make_something_up():
@@ -61,8 +61,8 @@ def test_thresholds_let_in_no_more_strays_than_told():
     phrases = [("shown", 0.9)] * 96 + [("made up", 0.8)] * 4 + [("made up", 0.1)] * 50
     phrases += [("shown", 0.3)]
     cases = [case(*phrases)]
-    limits = choose(cases, WAY, 0.02)
-    scores, truths = flat(cases, WAY)
+    limits = choose(cases, METHOD, 0.02)
+    scores, truths = flat(cases, METHOD)
     assert (truths[scores > limits.positive_above] == "shown").mean() >= 0.98
     assert limits.positive_above == 0.8  # at 0.79 the four come in
     assert limits.negative_below == 0.8  # with one shown of 51; those at 0.8 are not below it
@@ -71,7 +71,7 @@ def test_thresholds_let_in_no_more_strays_than_told():
 
 def test_thresholds_where_no_cut_is_good_enough():
     cases = [case(("shown", 0.1), ("made up", 0.1), ("shown", 0.5), ("made up", 0.5))]
-    limits = choose(cases, WAY, 0.02)
+    limits = choose(cases, METHOD, 0.02)
     assert limits.negative_below <= limits.positive_above
 
 

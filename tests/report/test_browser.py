@@ -150,7 +150,7 @@ def test_a_page_leads_back_to_the_gallery_as_it_was_filtered(page: Page, run: Ru
     page.locator(".card.pairs:visible .foot a").first.click()
     expect(page).to_have_title("cap-00002 · replace · imgdiff")
     page.keyboard.press("Escape")
-    expect(page.locator("#refused-pairs .shelf:visible")).to_have_count(1)
+    expect(page.locator("#refused-pairs .gallery-section:visible")).to_have_count(1)
     expect(page.locator(f"#pairs-{page_name('cap-00002')}")).to_be_focused()
 
 
