@@ -22,13 +22,22 @@ ASKED = {
     "matcher": lambda model: -1 <= model.match(PICTURES, ["a dog"])[0][0] <= 1,
     "nsfw": lambda model: 0 < model.probability(PICTURES, ["nsfw"])[0] < 1,
     "llm": lambda model: len(model.answer(["Hello"], [0], 4, 1.0)) == 1,
+    "segmenter": lambda model: isinstance(segments_of(model), list),
 }
 REAL = (
     ("clip", "openai/clip-vit-base-patch32", ("vocab.json",)),
     ("matcher", "Salesforce/blip-itm-large-coco", ("vocab.txt",)),
     ("nsfw", "Falconsai/nsfw_image_detection", ()),
     ("llm", "Qwen/Qwen2.5-7B-Instruct", ("vocab.json",)),
+    ("segmenter", "facebook/sam2.1-hiera-large", ()),
+    ("segmenter", "facebook/sam3", ("vocab.json",)),
 )
+
+
+def segments_of(model):
+    if hasattr(model, "segment_named"):
+        return model.segment_named(PICTURES[0], ["a dog"], 0.0, 0.7)
+    return model.segment(PICTURES[0], 2, 0.0, 0.0, 0.7)
 
 
 @pytest.fixture

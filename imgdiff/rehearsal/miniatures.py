@@ -26,6 +26,7 @@ INDEXES = ".safetensors.index.json"  # of weights that the miniature does not ha
 LAYERS, HEADS = 2, 2
 CHANNELS = 32  # of every level of an autoencoder, and of the first of a UNet
 LAYER_COUNTS = ("num_hidden_layers", "depth")
+OF_FEATURES = ("detr_encoder_config", "detr_decoder_config")  # as wide as what they read
 HEAD_COUNTS = ("num_attention_heads", "num_heads")
 
 
@@ -132,7 +133,9 @@ def make_small(config: Any) -> None:
             (key for key in HEAD_COUNTS if isinstance(getattr(part, key, 0), int)), ""
         )
         layers = [key for key in LAYER_COUNTS if (getattr(part, key, None) or 0) > LAYERS]
-        if layers and heads:
+        if name in OF_FEATURES:
+            part.num_layers = LAYERS
+        elif layers and heads:
             _few_narrow_layers(part, layers[0], heads)
             widths[name] = part.hidden_size
         if hasattr(part, "blocks_per_stage"):

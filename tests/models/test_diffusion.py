@@ -11,7 +11,7 @@ from hub_server import Listed, Repo
 from miniatures import save_sdxl, sdxl
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
-from recordings_folder import recorded, recorded_json
+from recordings_folder import origin, recorded, recorded_json
 from safetensors.torch import save_file
 
 from imgdiff import cli, run
@@ -68,19 +68,27 @@ def drawn(pipeline):
 class TestWhichPipelines:
     @pytest.mark.parametrize("name", [SDXL, "stabilityai/sdxl-turbo"])
     def test_any_of_sdxl(self, name):
+        assert origin(name, "model_index.json") == "recorded"
         checkpoint = Checkpoint(name=str(recorded(name, "model_index.json")))
         assert family_of("diffusion", checkpoint).name == "sdxl"
 
     @pytest.mark.parametrize(
-        ("name", "kind"),
+        ("name", "kind", "mark"),
         [
-            ("timbrooks/instruct-pix2pix", "StableDiffusionInstructPix2PixPipeline"),
-            ("black-forest-labs/FLUX.1-Kontext-dev", "FluxKontextPipeline"),
-            ("black-forest-labs/FLUX.2-klein-4B", "Flux2KleinPipeline"),
-            ("Qwen/Qwen-Image-Edit-2509", "QwenImageEditPlusPipeline"),
+            (
+                "timbrooks/instruct-pix2pix",
+                "StableDiffusionInstructPix2PixPipeline",
+                "recorded",
+            ),
+            ("black-forest-labs/FLUX.1-Kontext-dev", "FluxKontextPipeline", "reconstructed"),
+            ("black-forest-labs/FLUX.2-klein-4B", "Flux2KleinPipeline", "reconstructed"),
+            ("Qwen/Qwen-Image-Edit-2509", "QwenImageEditPlusPipeline", "reconstructed"),
         ],
     )
-    def test_other_pipelines_are_refused_before_weights_are_read(self, project, capsys, name, kind):
+    def test_other_pipelines_are_refused_before_weights_are_read(
+        self, project, capsys, name, kind, mark
+    ):
+        assert origin(name, "model_index.json") == mark
         index = recorded_json(name, "model_index.json")
         (project.folder / "model").mkdir()
         (project.folder / "model" / "model_index.json").write_text(json.dumps(index))
@@ -281,6 +289,7 @@ class TestFilesOfHalfTheSize:
 
 def test_the_autoencoder_of_sdxl_gives_no_nan_in_float16(base):
     """Its config, cut down; with weights so large that float16 overflows."""
+    assert origin(SDXL, "vae/config.json") == "recorded"
     config = recorded_json(SDXL, "vae/config.json")
     small = {"block_out_channels": (4, 8, 8, 8), "norm_num_groups": 2, "layers_per_block": 1}
     vae = AutoencoderKL.from_config(config | small)

@@ -11,7 +11,7 @@ import torch
 from hub_server import Repo
 from miniatures import SAM_SIDE
 from PIL import Image
-from recordings_folder import copy_recorded, recorded
+from recordings_folder import copy_recorded, origin, recorded
 from safetensors.torch import load_file, save_file
 from segment_anything import SamAutomaticMaskGenerator
 from segmenter_miniatures import (
@@ -258,14 +258,15 @@ def centre(box):
 
 
 @pytest.mark.parametrize(
-    ("name", "family"),
+    ("name", "family", "mark"),
     [
-        ("facebook/sam-vit-huge", "sam"),
-        ("facebook/sam2.1-hiera-large", "sam2"),
-        ("facebook/sam3", "sam3"),
+        ("facebook/sam-vit-huge", "sam", "recorded"),
+        ("facebook/sam2.1-hiera-large", "sam2", "reconstructed"),
+        ("facebook/sam3", "sam3", "reconstructed"),
     ],
 )
-def test_the_family_of_a_real_checkpoint(name, family):
+def test_the_family_of_a_real_checkpoint(name, family, mark):
+    assert origin(name, "config.json") == mark
     checkpoint = Checkpoint(name=str(recorded(name, "config.json")))
     assert family_of("segmenter", checkpoint).name == family
 
@@ -388,3 +389,15 @@ class TestNouns:
         assert start(verb, save_sam2, bound, prompts="nouns") == run.REFUSED
         assert "owner/sam2 (family sam2) cannot find what is named" in capsys.readouterr().err
         assert not any(path.endswith(".safetensors") for path in model_hub.asked)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_run_in_half_precision(project, folder, dtype):
+    segmenter = {"name": str(folder(save_sharp_sam)), "dtype": dtype}
+    settings = {"points_per_side": 2, "max_area": 1.0, "stability_score_thresh": 0.0}
+    process = ["light_edit_mapper", "light_image_mapper", {"image_segment_mapper": settings}]
+    project.write_recipe(models={"segmenter": segmenter}, process=process, limit=2)
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    for row in project.rows():
+        assert row.ok
+        assert {region.source for region in row.regions} == {"a", "b"}
