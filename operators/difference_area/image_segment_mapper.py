@@ -106,10 +106,10 @@ class ImageSegmentMapper(Mapper):
         p, model = self.params, self.segmenter
         if p.prompts == "nouns":
             noun = exchanged_nouns(row)[self.sides.index(side)]
-            thresholds = p.score_thresh, p.box_nms_thresh
-            return model.segment_named(picture, [noun], *thresholds) if noun else []
-        thresholds = p.pred_iou_thresh, p.stability_score_thresh, p.box_nms_thresh
-        return model.segment(picture, p.points_per_side, *thresholds)
+            named = p.score_thresh, p.box_nms_thresh
+            return model.segment_named(picture, [noun], *named) if noun else []
+        everything = p.pred_iou_thresh, p.stability_score_thresh, p.box_nms_thresh
+        return model.segment(picture, p.points_per_side, *everything)
 
     def _regions(
         self, side: ImageSide, picture: np.ndarray, segments: list[dict[str, Any]]
