@@ -56,7 +56,7 @@ def test_a_folder_that_a_machine_does_not_see_stops_the_run(project, cluster, mo
 
     @ray.remote
     def blind(store):
-        return f"No such file or directory: '{store}/probe'"
+        return f"No such file or directory: '{store}/probe'", []
 
     monkeypatch.setattr(engine, "_probe", blind)
     assert run.main(["mine.yaml", RAY, f"ray_address={cluster.address}"]) == run.STOPPED

@@ -18,6 +18,7 @@ from imgdiff.models.families.sam import SegmentAnything
 from imgdiff.operator import Operator
 from imgdiff.operators.difference_area.image_segment_mapper import ImageSegmentMapper
 from imgdiff.recipe.check import check
+from imgdiff.testing import make_row
 from imgdiff.toyland.captions import phrase
 from imgdiff.toyland.judge import CELL, Judge, Seen, look
 from imgdiff.toyland.scenes import SceneObject, draw, generator, sample_scene
@@ -170,10 +171,12 @@ def segmenter_figures(segmenter: SegmentAnything, count: int) -> list[Figure]:
 
 def segments(segmenter: SegmentAnything, image: np.ndarray) -> np.ndarray:
     """The masks [S, H, W] bool that `image_segment_mapper` keeps of an image, best first."""
-    mapper = ImageSegmentMapper(recipe_params(ImageSegmentMapper))
+    settings = recipe_params(ImageSegmentMapper).model_copy(update={"images": "a"})
+    mapper = ImageSegmentMapper(settings)
     mapper.segmenter = segmenter
-    regions = mapper.regions_of(image, "a")
-    masks = [rle_to_mask(region.mask) for region in regions]
+    row = make_row(image_a=images.encode_png(image))
+    mapper.process([row])
+    masks = [rle_to_mask(region.mask) for region in row.regions]
     return np.array(masks, bool).reshape(-1, *image.shape[:2])
 
 

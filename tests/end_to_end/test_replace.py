@@ -115,7 +115,7 @@ def test_the_same_recipe_gives_the_same_rows(replace_run: RunDir, tmp_path: Path
 @pytest.mark.slow
 def test_other_batches_and_shards_hardly_matter(replace_run: RunDir, tmp_path: Path) -> None:
     sizes = [
-        f"{step['name']}.batch_size={size}"
+        f"{step.name}.batch_size={size}"
         for step, size in zip(replace_run.info.operators, [5, 3, 4, 2] * 4, strict=False)
     ]
     other = finished("recipes/replace.yaml", tmp_path / "o", "limit=16", "shard_rows=5", *sizes)
