@@ -174,7 +174,7 @@ def main() -> None:
         pools = [pool(operators, each, scores) for each in made]
         for row, cells in family_figures(family, shipped, *pools).items():
             table.add_row(row, *map(shown, cells))
-            figures |= {f.name: f.value for f in cells}
+            figures |= {f.name: f.value for f in cells if f.cases}
         table.add_section()
     Console(width=150).print(table)
     write_figures(figures, given.json)
