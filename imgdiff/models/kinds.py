@@ -177,12 +177,12 @@ def _on_hub(checkpoint: Checkpoint, name: str) -> Path | None:
     repo, revision = checkpoint.name, checkpoint.revision or "main"
     there = listing(repo, revision)
     if there is None:
-        raise HubUnreachableError(f"{name} of {repo}")
+        raise HubUnreachableError(f"the config of {repo}")
     if name not in {each.rfilename for each in there.siblings or ()}:
         return None
     path = ask_hub(f"{name} of {repo}", lambda _: hf_hub_download(repo, name, revision=revision))
     if path is None:
-        raise HubUnreachableError(f"{name} of {repo}")
+        raise HubUnreachableError(f"the config of {repo}")
     return Path(path)
 
 
