@@ -170,7 +170,7 @@ def _placement(plan: Plan) -> list[str]:
     sizes = examine(plan, there, ask=False).sizes
     if not any(size.is_full_size for size in sizes.values()):
         return []
-    needs = needs_of(plan.phases, sizes)
+    needs = needs_of(plan.phases, sizes, plan.models)
     if not there:
         return ["no GPU on this machine: the phases are planned where there are some"]
     smallest = min(gpu.total for gpu in there)

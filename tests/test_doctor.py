@@ -100,6 +100,14 @@ def test_of_a_tokenizer_no_memory_is_planned(project, model_hub, gpu, capsys):
         assert "of weights and" not in said
 
 
+@pytest.mark.parametrize("override", ["models.mllm.device=cpu", "executor_type=ray"])
+def test_a_small_gpu_is_no_fault_where_the_model_works_elsewhere(bound, gpu, capsys, override):
+    bound()
+    gpu(8)
+    assert doctor(capsys)[0] == REFUSED
+    assert doctor(capsys, override)[0] == COMPLETE
+
+
 def test_a_gpu_that_others_use(bound, gpu, capsys):
     bound()
     gpu(24, free=3)

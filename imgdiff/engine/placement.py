@@ -3,8 +3,10 @@ workers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from imgdiff.models.sizes import ModelSize, in_words
+from imgdiff.models.zoo import Binding
 from imgdiff.recipe.plan import Phase
 from imgdiff.recipe.schema import WorkerPool
 
@@ -34,16 +36,22 @@ class Placed:
     pool: WorkerPool
 
 
-def needs_of(phases: Sequence[Phase], sizes: Mapping[str, ModelSize]) -> list[Need]:
+def needs_of(
+    phases: Sequence[Phase],
+    sizes: Mapping[str, ModelSize],
+    models: Mapping[str, Binding] = MappingProxyType({}),
+) -> list[Need]:
     """Of the phases that are done shard by shard.
 
-    sizes: role -> size, of the models that are loaded.
+    sizes: role -> size, of the models that are loaded. models: role -> what plays it; one that is
+    bound to the CPU needs no GPU.
     """
+    on_cpu = {role for role, model in models.items() if getattr(model, "device", "") == "cpu"}
     needs = []
     for phase in phases:
         if phase.selects:
             continue
-        roles = [role for role in phase.loaded_roles if role in sizes]
+        roles = [role for role in phase.loaded_roles if role in sizes.keys() - on_cpu]
         working = max((sizes[role].working(role) for role in roles), default=0.0)
         needs.append(Need(phase.name, sum(sizes[role].memory for role in roles), working))
     return needs

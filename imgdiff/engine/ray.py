@@ -211,7 +211,7 @@ def _grouped(
         for role, binding in plan.models.items()
         if isinstance(binding, Checkpoint)
     }
-    needs = needs_of([task.phase for task in todo], sizes)
+    needs = needs_of([task.phase for task in todo], sizes, plan.models)
     places = placed(needs, min(gpu_bytes), count)
     for line in in_sentences(needs, places):
         log.info(line)
