@@ -128,7 +128,7 @@ def _scores(
         scorer = PhraseScorer(clip, method.template)
         said = scorer.embed_texts([texts])
         if method.view not in views:
-            views[method.view] = scorer.embed_images(_parts(method.view, case.picture))
+            views[method.view] = scorer.clip.embed_images(_parts(method.view, case.picture))
         seen = cosines(views[method.view], [said[text] for text in texts])
         if isinstance(method.view, str):
             scores[method] = seen.max(0)

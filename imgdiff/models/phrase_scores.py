@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 PHRASE = "{phrase}"  # stands for the phrase in a template
 TEMPLATE = f"A photo containing {PHRASE}."
 TOP_PATCHES = 4  # that a score is the mean of, in EFUF's code
-AT_ONCE = 64  # pictures handed to CLIP
 Aggregate = Literal["max", "top_patches"]
 
 
@@ -103,7 +102,7 @@ class PhraseScorer:
         texts = self.embed_texts(phrases)
         scores = []
         for some, boxes, said in zip(parts, windows, phrases, strict=True):
-            found = cosines(self.embed_images(some), [texts[text] for text in said])
+            found = cosines(self.clip.embed_images(some), [texts[text] for text in said])
             scores.append(aggregated(found, boxes, stride, aggregate))
         return scores
 
@@ -114,7 +113,7 @@ class PhraseScorer:
         seen as a whole."""
         if not pictures:
             return []
-        texts, seen = self.embed_texts(phrases), self.embed_images(pictures)
+        texts, seen = self.embed_texts(phrases), self.clip.embed_images(pictures)
         return [
             cosines(vector[None], [texts[text] for text in said])[0]
             for vector, said in zip(seen, phrases, strict=True)
@@ -125,13 +124,6 @@ class PhraseScorer:
         different = list(dict.fromkeys(text for said in phrases for text in said))
         said = [self.template.replace(PHRASE, text) for text in different]
         return dict(zip(different, self.clip.embed_texts(said) if said else (), strict=True))
-
-    def embed_images(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
-        """[N, D] unit vectors of at least one picture."""
-        import numpy as np
-
-        batches = range(0, len(pictures), AT_ONCE)
-        return np.concatenate([self.clip.embed_images(pictures[k : k + AT_ONCE]) for k in batches])
 
 
 def cosines(images: np.ndarray, texts: Sequence[np.ndarray]) -> np.ndarray:
