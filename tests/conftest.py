@@ -1,11 +1,15 @@
 """Fixtures of small projects, whose operators need no model."""
 
 import gc
+import os
 
 import pytest
 from small_project import LIGHT_OPERATORS, Project
 
 from imgdiff.operator import load_operator_file, registry
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core has one thread
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 DIAL_OPERATORS = LIGHT_OPERATORS.with_name("dial_operators.py")
 ODD_OPERATORS = LIGHT_OPERATORS.with_name("odd_operators.py")
