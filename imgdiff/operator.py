@@ -8,7 +8,7 @@ alone, and keeps the rest.
 import importlib.util
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -66,7 +66,8 @@ class Operator(ABC):
     reads: tuple[str, ...] = ()  # fields it needs
     writes: tuple[str, ...] = ()  # fields it makes
     roles: tuple[str, ...] = ()  # models it needs
-    tokenizers: ClassVar[tuple[str, ...]] = ()  # roles of which it needs the tokenizer alone
+    # roles of which it needs the tokenizer alone, to tell what is too long; unbound: nothing is
+    tokenizers: ClassVar[tuple[str, ...]] = ()
     # role -> what it asks of that model, where not every family can do it (`Family.can`)
     asks: Mapping[str, str] = {}
     region_scores: tuple[str, ...] = ()  # names of the numbers it leaves in `region.scores`
@@ -81,10 +82,20 @@ class Operator(ABC):
         self.params: Any = params  # of the class's `Params`
 
     def fresh(self) -> Self:
-        """Another one with the same settings and the same survey, not set up."""
+        """Another one with the same settings, models and survey, not set up."""
         made = type(self)(self.params)
-        made.surveyed = self.surveyed
+        made.surveyed, made.roles = self.surveyed, self.roles
         return made
+
+    def use(self, bound: Collection[str]) -> None:
+        """Do without those models that are not bound of which it needs the tokenizer alone."""
+        spared = set(self.tokenizers) - set(bound)
+        self.roles = tuple(role for role in self.roles if role not in spared)
+
+    @property
+    def loaded_roles(self) -> tuple[str, ...]:
+        """Those whose weights are loaded: of the others the tokenizer alone is."""
+        return tuple(role for role in self.roles if role not in self.tokenizers)
 
     def survey(self, rows: Iterable[Row]) -> Any:
         """What it has to know of the whole input before the first row, as plain values.

@@ -81,7 +81,7 @@ def test_a_former_name_of_a_setting_leads_to_its_name_now(project):
         ({"models": 5}, "5 is a number, expected text."),
         ({"models": "embeded"}, "no named set 'embeded'; there are: embedded"),
         ({"dataset_path": "none.jsonl"}, "no such file or folder: none.jsonl"),
-        ({"dataset_path": "mine.yaml"}, "a file whose name ends in .jsonl, .csv or .parquet"),
+        ({"dataset_path": "mine.yaml"}, "name ends in .txt, .jsonl, .csv, .json or .parquet"),
         ({"operators": ["none.py"]}, "no such file: none.py"),
     ],
 )
@@ -251,8 +251,8 @@ def test_pairs_without_captions_are_told_the_way_out(project):
 def test_columns_of_other_names_are_told_the_way_out(project):
     project.write_captions([{"before": "a.png", "image_b": "b.png"}])
     off = [{CHAIN[0]: {"region_text_matching_filter": False}}]
-    lines = problems(project, process=off)
-    assert all("say so under columns: image_a." in line for line in lines)
+    (line,) = problems(project, process=off)
+    assert "It has before, image_b. If one of these is it, say columns: {image: COLUMN}." in line
     plan = check(project.write_recipe(process=off, columns={"image_a": "before"}))
     assert plan.needed == {"image_a", "image_b"}
 
@@ -260,7 +260,7 @@ def test_columns_of_other_names_are_told_the_way_out(project):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"image": "image_a"}, "columns.image: no field of the input. Did you mean image_"),
+        ({"imag": "image_a"}, "columns.imag: no field of the input. Did you mean image"),
         ({"mask": "image_a"}, "no field of the input. The input gives id, caption_a, caption_b,"),
         ({"image_a": "image"}, "image_a: the input has no column image. Did you mean image_"),
         ({"image_a": "x"}, "the input has no column x. It has image_a, image_b."),

@@ -196,16 +196,16 @@ def test_repeated_ids_are_refused_with_both_lines(project):
         ("rows.csv", [""], "rows.csv:1: the first line must name the columns, each once"),
         ("rows.csv", ['id,"x'], "rows.csv:1: not valid CSV (unexpected end of data)"),
         (
-            "rows.txt",
+            "rows.tsv",
             ["x"],
-            "rows.txt: expected a folder, or a file whose name ends in",
+            "rows.tsv: expected a folder, or a file whose name ends in",
         ),
     ],
 )
 def test_files_that_cannot_be_used_are_refused(project, name, lines, message):
     with pytest.raises(InputError) as error:
         opened(project.write_captions(lines, name))
-    assert str(error.value).removesuffix(" .jsonl, .csv or .parquet") == message
+    assert str(error.value).removesuffix(" .txt, .jsonl, .csv, .json or .parquet") == message
 
 
 def test_an_absent_file_is_refused(project):

@@ -85,7 +85,9 @@ def test_the_same_lexicon_at_either_place_is_the_same_run(chain, capsys):
 
 
 def test_what_the_embedded_models_cannot_know_is_pointed_out(chain):
-    chain(lexicon="english")
+    project = chain(TOYS, lexicon="english")
+    assert check("mine.yaml").advice == ()  # of a model whose tokenizer alone is needed
+    project.write_recipe(process=[EDIT, "sdxl_text2image_mapper"])
     (told,) = check("mine.yaml").advice
     assert told.endswith(
         f"process[0].{EDIT}.lexicon: english, but the embedded models (diffusion) know the words "

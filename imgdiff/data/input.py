@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -14,12 +14,31 @@ from imgdiff.data.readers import open_input
 from imgdiff.data.readers.base import Address, InputError, Reader, Record, inside, kind
 from imgdiff.data.rows import Row, derive_seed
 from imgdiff.errors import RowError, StoppedError
+from imgdiff.text.words import WORD
 
 OPERATOR = "input"  # what the reasons of this module begin with
 PEEKED_RECORDS = 100
 BYTES_PER_PIXEL = 8  # no picture of the formats we read needs more: 16 bit, four channels
 MOST_NAMES = 1000  # in one list, such as objects: these are counted in pairs
+CAPTIONS = ("caption_a", "caption_b")
+MOST_TOLD = 5  # words, in one message
 SAME_ASPECT = 0.02  # how far two ratios of width to height may lie apart, as a share
+
+
+@dataclass(frozen=True)
+class KnownWords:
+    """The words that captions may have, lower case, and what to do about others: how the message on
+    a caption ends that has some."""
+
+    words: frozenset[str]
+    way_out: str
+
+    def problem(self, captions: Iterable[str]) -> str | None:
+        """What is wrong with captions, as the end of a sentence; None if nothing is."""
+        words = (word.group().lower() for text in captions for word in WORD.finditer(text))
+        unknown = dict.fromkeys(word for word in words if word not in self.words)
+        named = ", ".join(list(unknown)[:MOST_TOLD])
+        return f"{named}, {self.way_out}" if unknown else None
 
 
 @dataclass(frozen=True)
@@ -28,7 +47,8 @@ class Demand:
 
     needed: fields that it reads before it makes them; a row without one has ended.
     made: fields that it makes itself, so that the input's are not read.
-    fit: whether an image B of another size is brought to A's.
+    fit: whether an image B of another size is brought to A's. known: what captions may say; None:
+    anything.
     """
 
     seed: int
@@ -36,6 +56,7 @@ class Demand:
     needed: frozenset[str]
     made: frozenset[str]
     fit: bool = False
+    known: KnownWords | None = None
 
 
 class Input:
@@ -144,16 +165,33 @@ class InputPart:
                 row.reject(OPERATOR, f"{_stem(name)}_empty", f"{place}: {name} is empty")
             else:
                 row.fail(OPERATOR, f"{_stem(name)}_missing", f"{place}: no {name}")
+        captions = [row[name] for name in CAPTIONS if name in row.values]
+        if row.ok and demand.known and (told := demand.known.problem(captions)):
+            row.reject(OPERATOR, "caption_words_unknown", f"{place}: the caption says {told}")
         return row
 
 
 def peek(address: Address) -> frozenset[str]:
-    """The names of the columns, from the first records if the input has no list of them."""
+    """The names of the columns, from the first records if the input has no list of them.
+
+    Raises:
+        InputError: not an input that we read, or no rows in it.
+    """
     with open_input(address) as reader:
         if reader.columns:
             return frozenset(reader.columns)
-        records = islice(reader.records(), PEEKED_RECORDS)
+        records = list(islice(reader.records(), PEEKED_RECORDS))
+        if not records:
+            raise InputError(f"{address.name} has no rows")
         return frozenset().union(*(record.fields for record in records))
+
+
+def peek_captions(address: Address) -> list[str]:
+    """Those of the first records that have one."""
+    with open_input(address) as reader:
+        records = [record.fields for record in islice(reader.records(), PEEKED_RECORDS)]
+    texts = (fields.get(address.column("caption_a", fields)) for fields in records)
+    return [text for text in texts if isinstance(text, str) and text.strip()]
 
 
 def fields_of(columns: Collection[str], address: Address) -> tuple[str, ...]:

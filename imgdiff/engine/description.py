@@ -83,6 +83,7 @@ def _scorings(plan: Plan, source: Input, columns: Sequence[Sequence[str]]) -> li
         "needed": sorted(demand.needed),
         "made": sorted(demand.made & source.address.fields.keys()),
     }
+    del wanted["known"]  # follows from the models
     so_far: list[Any] = [
         source.sha256,
         plan.recipe.columns,

@@ -45,7 +45,10 @@ class Models:
         return self._get("nsfw")
 
     def caption_limit(self) -> Callable[[str], tuple[int, int]]:
-        """Counts a caption's tokens against what the CLIP reads, without loading its weights."""
+        """Counts a caption's tokens against what the CLIP reads, without loading its weights. Where
+        none is bound every caption fits."""
+        if "clip" not in self._bindings:
+            return _any_length
         clip = self._checkpoint("clip")
         return self._kept(
             "caption_limit", lambda: family_of("clip", clip).plays.caption_limit(clip)
@@ -53,7 +56,9 @@ class Models:
 
     def prompt_limit(self) -> Callable[[str], tuple[int, int]]:
         """Counts a caption's tokens against what the diffusion model reads, without loading its
-        weights."""
+        weights. Where none is bound every caption fits."""
+        if "diffusion" not in self._bindings:
+            return _any_length
         from imgdiff.models.families.sdxl import load_prompt_limit
 
         return self._kept("prompt_limit", lambda: load_prompt_limit(self._checkpoint("diffusion")))
@@ -96,3 +101,8 @@ class Models:
         family = family_of_server(role, endpoint)
         client = ChatClient(endpoint, family, self._answers)
         return EndpointMllm(client, family.plays()) if role == "mllm" else EndpointLlm(client)
+
+
+def _any_length(caption: str) -> tuple[int, int]:
+    """Tokens, and the most that are read."""
+    return 0, 0

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from imgdiff.models.zoo import NAMED_SETS, Binding
+from imgdiff.models.zoo import Binding
 from imgdiff.operator import Operator
+from imgdiff.recipe.known_words import embedded_roles
 from imgdiff.recipe.schema import Recipe
 from imgdiff.recipe.source import Key, Source
 
-EMBEDDED = "embedded"  # a set of models, which know the words of one lexicon
-TOYLAND = "toyland"
-WORDLESS = ("segmenter",)  # the role of a model that neither reads nor writes words
+TOYLAND = "toyland"  # the lexicon whose words the embedded models know
 
 
 def advice(
@@ -29,7 +28,8 @@ def advice(
         if "lexicon" in type(operator.params).model_fields
     }
     _lexicons_that_differ(noted, recipe.lexicon, lexicons)
-    _words_unknown_to_models(noted, lexicons, models)
+    found = (role for _, operator in steps for role in embedded_roles(operator, models))
+    _words_unknown_to_models(noted, lexicons, list(dict.fromkeys(found)))
     return tuple(map(str, noted.problems))
 
 
@@ -45,13 +45,11 @@ def _lexicons_that_differ(noted: Source, common: str, lexicons: Mapping[Key, Ope
 
 
 def _words_unknown_to_models(
-    noted: Source, lexicons: Mapping[Key, Operator], models: Mapping[str, Binding]
+    noted: Source, lexicons: Mapping[Key, Operator], embedded: Sequence[str]
 ) -> None:
-    """The embedded models draw a toy for every word that they do not know."""
-    known = NAMED_SETS[EMBEDDED]
-    embedded = [
-        role for role, model in models.items() if role not in WORDLESS and model == known.get(role)
-    ]
+    """The embedded models draw a toy for every word that they do not know.
+
+    embedded: roles that they play."""
     for key, operator in lexicons.items():
         if embedded and operator.params.lexicon != TOYLAND:
             text = f"{operator.params.lexicon}, but the embedded models ({', '.join(embedded)})"

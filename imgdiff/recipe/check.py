@@ -1,15 +1,11 @@
 """The whole-recipe check: every problem in one report, before any model library is imported."""
 
-import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from imgdiff.data.fields import FIELDS, TAKEN, Field
-from imgdiff.data.input import fields_of, peek
-from imgdiff.data.readers import find
-from imgdiff.data.readers.base import Address, InputError, kind
+from imgdiff.data.readers.base import kind
 from imgdiff.errors import RefusedError
 from imgdiff.models.kinds import problem
 from imgdiff.models.zoo import Binding, bind
@@ -17,14 +13,20 @@ from imgdiff.operator import (
     INHERITED,
     Composite,
     Filter,
-    Operator,
     Selector,
     find_operator,
     registry,
 )
 from imgdiff.recipe.advice import advice
 from imgdiff.recipe.formats import ALWAYS, FORMATS
-from imgdiff.recipe.plan import Phase, Plan, asked_of, phases_of, written_columns
+from imgdiff.recipe.input_check import (
+    PlacedOperator,
+    follow_fields,
+    given_by_input,
+    makers,
+    refuse_unknown_captions,
+)
+from imgdiff.recipe.plan import Phase, Plan, asked_of, phases_of
 from imgdiff.recipe.scales import refuse_unknown, set_for
 from imgdiff.recipe.schema import Recipe
 from imgdiff.recipe.source import (
@@ -36,8 +38,6 @@ from imgdiff.recipe.source import (
     read_source,
 )
 from imgdiff.recipe.validation import validated
-
-PlacedOperator = tuple[Key, Operator]  # an operator of the recipe, and where its settings stand
 
 
 class TrainsError(RefusedError):
@@ -60,12 +60,14 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     steps = list(_operators(source, inherited))
     _refuse_repeats(source, steps)
     _check_selection(source, steps)
+    operators = [operator for _, operator in steps]
     fields = _known_fields(source, steps)
-    dataset = _dataset(source, fields)
+    given = given_by_input(source, fields)
     models = _bound_models(source, steps)
-    columns = _given_columns(source, dataset)
-    needed, made = _follow_fields(source, steps, fields, dataset, columns)
-    phases = phases_of(operator for _, operator in steps)
+    needed, made = follow_fields(source, steps, fields, given)
+    dataset = given.address
+    refuse_unknown_captions(source, dataset, operators, models, needed)
+    phases = phases_of(operators)
     _check_screening(source, steps, phases)
     _check_pools(source, [phase.name for phase in phases if not phase.selects])
     _check_formats(source, steps)
@@ -74,7 +76,6 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     if source.problems or recipe is None or dataset is None:
         raise RecipeError(source.path, source.problems)
     limits_for = set_for(source.written_models) | limits_for
-    operators = [operator for _, operator in steps]
     resolved = [{op.name: op.params.model_dump(mode="json")} for op in operators]
     return Plan(
         path=source.path,
@@ -168,76 +169,6 @@ def _known_fields(source: Source, steps: Sequence[PlacedOperator]) -> dict[str, 
     return known
 
 
-def _dataset(source: Source, fields: Mapping[str, Field]) -> Address | None:
-    """The input: as given, else from where the folder of recipes is (installed ones)."""
-    name = source.data.get("dataset_path")
-    if not isinstance(name, str) or not name:
-        return None  # reported with the schema
-    given = source.data.get("columns")
-    pairs = given.items() if isinstance(given, dict) else ()
-    columns = {str(field): column for field, column in pairs if isinstance(column, str)}
-    given_fields = {name: each for name, each in fields.items() if each.given_by == "input"}
-    names = ("id", *given_fields)
-    for field in columns:
-        if field not in names:
-            hint = did_you_mean(field, names) or f" The input gives {', '.join(names)}."
-            source.add(("columns", field), f"no field of the input.{hint}")
-    try:
-        found = find(name, Path(), source.path.parent.parent)
-        return replace(found, columns=columns, fields=given_fields)
-    except InputError as error:
-        source.add(("dataset_path",), str(error))
-        return None
-
-
-def _given_columns(source: Source, dataset: Address | None) -> frozenset[str] | None:
-    """The input's columns; None if that cannot be known before it is downloaded."""
-    if dataset is None or dataset.place is None:
-        return None
-    try:
-        given = peek(dataset)
-    except InputError as error:
-        source.add(("dataset_path",), str(error))
-        return None
-    for field, column in dataset.columns.items():
-        if column not in given:
-            hint = did_you_mean(column, given) or f" It has {', '.join(sorted(given))}."
-            source.add(("columns", field), f"the input has no column {column}.{hint}")
-    return given
-
-
-def _follow_fields(
-    source: Source,
-    steps: Sequence[PlacedOperator],
-    fields: Mapping[str, Field],
-    dataset: Address | None,
-    columns: frozenset[str] | None,
-) -> tuple[frozenset[str], frozenset[str]]:
-    """Follow the fields from operator to operator; returns (needed from the input, made here).
-
-    A step that could not be made may have been the one to make a field, so nothing is said about
-    missing fields then. What a dataset of the Hub gives is seen when it is there.
-    """
-    complete = dataset is not None and not any(p.key.startswith("process") for p in source.problems)
-    given: Collection[str] = ()
-    if dataset is not None:
-        given = dataset.fields if columns is None else fields_of(columns, dataset)
-    needed, made = set[str](), set[str]()
-    for key, operator in steps:
-        for name in dict.fromkeys((*operator.reads, *operator.writes)):
-            if name not in fields:
-                source.add(key, f"{name} is no field of a row.{did_you_mean(name, fields)}")
-        missing = [name for name in operator.reads if name in fields and name not in made]
-        needed.update(missing)
-        for name in missing:
-            if complete and name not in given:
-                advice = _way_out(key, operator, fields[name]) + _makers(name)
-                source.add(key, f"needs {name}, which nothing before it makes.{advice}")
-        made.update(operator.writes)
-    written = set(itertools.chain.from_iterable(written_columns(op) for _, op in steps))
-    return frozenset(needed), frozenset(written - needed)
-
-
 def _check_screening(
     source: Source, steps: Sequence[PlacedOperator], phases: Sequence[Phase]
 ) -> None:
@@ -255,16 +186,6 @@ def _check_screening(
                 source.add(key, f"{text} Put it {way_out}.")
             for later in (op.name for at, op in makers if at > place):
                 source.add(key, f"{field} is made anew by {later} behind it. Put it behind that.")
-
-
-def _way_out(key: Key, operator: Operator, field: Field) -> str:
-    """What to change when an input does not give a field."""
-    if field.given_by != "input":
-        return ""
-    step = len(key) > len(("process", 0, "operator"))  # of a composite
-    if step and field.name.startswith("caption") and isinstance(operator, Filter):
-        return f" Without captions set {operator.name}: off."
-    return f" If the input calls it otherwise, say so under columns: {field.name}."
 
 
 def _check_pools(source: Source, phases: Sequence[str]) -> None:
@@ -291,16 +212,7 @@ def _check_formats(source: Source, steps: Sequence[PlacedOperator]) -> None:
             hint = did_you_mean(name, FORMATS)
             source.add(key, f"{name} is not one of {', '.join(FORMATS)}.{hint}")
         elif name != ALWAYS and not made:
-            source.add(key, f"{name} needs {needed}, which nothing makes.{_makers(needed)}")
-
-
-def _makers(field: str) -> str:
-    makers = [
-        name
-        for name, known in sorted(registry().items())
-        if issubclass(known, Operator) and field in known.writes
-    ]
-    return f" Made by: {', '.join(makers)}" if makers else ""
+            source.add(key, f"{name} needs {needed}, which nothing makes.{makers(needed)}")
 
 
 def _bound_models(source: Source, steps: Sequence[PlacedOperator]) -> dict[str, Binding]:
@@ -316,6 +228,7 @@ def _bound_models(source: Source, steps: Sequence[PlacedOperator]) -> dict[str, 
     used: dict[str, Binding] = {}
     asked = asked_of(operator for _, operator in steps)
     for key, operator in steps:
+        operator.use(bound)
         for role in operator.roles:
             if role not in bound:
                 source.add(key, f"needs the model {role}, which {_lacking(setting, role)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from imgdiff.data.fields import Field, in_order
 from imgdiff.data.input import Demand
 from imgdiff.operator import Operator, RegionFilter, Selector
+from imgdiff.recipe.known_words import known_words
 from imgdiff.recipe.scales import limits_of_others
 from imgdiff.recipe.schema import Recipe
 from imgdiff.recipe.source import Key
@@ -33,7 +34,7 @@ class Phase:
     @property
     def loaded_roles(self) -> tuple[str, ...]:
         """Those whose weights are loaded: of the others the tokenizer alone is."""
-        loaded = {r for op in self.operators for r in op.roles if r not in op.tokenizers}
+        loaded = {role for op in self.operators for role in op.loaded_roles}
         return tuple(role for role in self.roles if role in loaded)
 
     @property
@@ -79,8 +80,14 @@ class Plan:
     def demand(self) -> Demand:
         """What is wanted from the input."""
         recipe = self.recipe
-        fit = recipe.resize == "fit"
-        return Demand(recipe.seed, recipe.limits.max_pixels, self.needed, self.made, fit)
+        return Demand(
+            recipe.seed,
+            recipe.limits.max_pixels,
+            self.needed,
+            self.made,
+            fit=recipe.resize == "fit",
+            known=known_words(self.operators, self.models, self.needed),
+        )
 
     @property
     def operators(self) -> list[Operator]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer, PreTrainedTokenizerFast
 
-from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, GROUNDS
+from imgdiff.toyland.vocabulary import CATEGORIES, COLOURS, GROUNDS, SENTENCE_WORDS
 
 COMPOUNDS = {
     "lighthouse": "light house",
@@ -19,12 +19,6 @@ COMPOUNDS = {
     "teapot": "tea pot",
     "butterfly": "butter fly",
 }
-SENTENCE_WORDS = (
-    "a an the of and on with in is are there photo picture drawing next to beside left right image "
-    "images shows show while both what does how differ do you see describe this region area inside "
-    "red box yes no nothing but background short caption for which different difference between "
-    "black bar few concise sentences than only"
-)
 CLIP_MERGES = Path(__file__).parent / "clip_merges.txt"
 CLIP_LENGTH = 40  # tokens, start and end included
 

@@ -70,6 +70,14 @@ USUAL_PARTNER = {
     "ball": "duck",
     "snowman": "tent",
 }
+SENTENCE_WORDS = (
+    "a an the of and on with in is are there photo picture drawing next to beside left right image "
+    "images shows show while both what does how differ do you see describe this region area inside "
+    "red box yes no nothing but background short caption for which different difference between "
+    "black bar few concise sentences than only"
+)
+# all that the embedded models have read
+KNOWN_WORDS = frozenset([*CATEGORIES, *COLOURS, *GROUNDS, *SENTENCE_WORDS.split()])
 USUAL_GROUND_WEIGHT = 4.0
 PARTNER_SHARE = 0.4
 

@@ -8,7 +8,8 @@ from imgdiff.data.hub import commit_of
 from imgdiff.data.readers.base import Address, InputError, Reader
 from imgdiff.errors import RefusedError
 
-FILES = (".jsonl", ".csv", ".parquet")
+LINES = (".txt", ".jsonl", ".csv")
+FILES = (*LINES, ".json", ".parquet")
 SAVED = ("dataset_dict.json", "state.json")  # what `datasets.save_to_disk` leaves in a folder
 HUB = re.compile(
     r"hf://(?:datasets/)?(?P<name>[\w.-]+/[\w.-]+)"
@@ -80,7 +81,11 @@ def open_input(address: Address) -> Reader:
         from imgdiff.data.readers.parquet import ParquetReader
 
         return ParquetReader(address)
-    if path.suffix in FILES:
+    if path.suffix == ".json":
+        from imgdiff.data.readers.json_file import JsonReader
+
+        return JsonReader(address)
+    if path.suffix in LINES:
         from imgdiff.data.readers.lines import LineReader
 
         return LineReader(address)

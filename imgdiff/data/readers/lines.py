@@ -1,4 +1,4 @@
-"""Lines of .jsonl and .csv: each knows where it stands, and a broken one is never lost."""
+"""Lines of .txt, .jsonl and .csv: each knows where it stands, and a broken one is never lost."""
 
 import csv
 import hashlib
@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 from imgdiff.data.readers.base import Address, InputError, Reader, Record, kind
 from imgdiff.errors import RowError
 
+TEXT_COLUMNS = ("caption",)  # of a .txt file
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class LineReader(Reader):
-    """An open .jsonl or .csv file; a record of the latter may span lines. Positions are bytes.
+    """An open .txt file, a caption a line; or a .jsonl or .csv file, of which a record of the
+    latter may span lines. Positions are bytes.
 
     Raises:
         InputError: it cannot be opened, or is a .csv file whose first line names no columns.
@@ -34,7 +36,8 @@ class LineReader(Reader):
         self._header: list[str] | None = None
         if path.suffix == ".csv":
             self._header = self._read_header()
-        self.columns = tuple(self._header or ())
+        self._of_line = _text_record if path.suffix == ".txt" else _json_record
+        self.columns = TEXT_COLUMNS if path.suffix == ".txt" else tuple(self._header or ())
         self._start = (self._file.tell(), 2) if self._header else (0, 1)
 
     def close(self) -> None:
@@ -51,13 +54,13 @@ class LineReader(Reader):
         """Empty lines are no records."""
         offset, line = self._start if position is None else (position, number)
         self._file.seek(offset)
-        return self._csv(line) if self._header else self._jsonl(line)
+        return self._csv(line) if self._header else self._lines(line)
 
-    def _jsonl(self, line: int) -> Iterator[Record]:
+    def _lines(self, line: int) -> Iterator[Record]:
         offset = self._file.tell()
         for raw in iter(self._file.readline, b""):
             if raw.strip():
-                yield _json_record(line, offset, raw)
+                yield self._of_line(line, offset, raw)
             offset, line = offset + len(raw), line + 1
 
     def _csv(self, line: int) -> Iterator[Record]:
@@ -102,6 +105,14 @@ class LineReader(Reader):
                 f"{self.address.name}:1: the first line must name the columns, each once"
             )
         return header
+
+
+def _text_record(line: int, offset: int, raw: bytes) -> Record:
+    raw = raw.removeprefix(BYTE_ORDER_MARK).strip()
+    try:
+        return Record(line, offset, _digest(raw), {"caption": raw.decode()})
+    except UnicodeDecodeError as error:
+        return _broken(line, offset, raw, f"not text in UTF-8 ({error.reason})")
 
 
 def _json_record(line: int, offset: int, raw: bytes) -> Record:
