@@ -47,6 +47,7 @@ from imgdiff.statistics.summary import (
 from imgdiff.store.endings import compare_with_input
 from imgdiff.store.files import is_disk_full
 from imgdiff.store.identity import recipe_changes
+from imgdiff.store.retry import Retry
 from imgdiff.store.run_dir import (
     RunDir,
     open_run,
@@ -65,7 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return ended(lambda: call(given))
 
 
-def run_recipe(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bool) -> int:
+def run_recipe(
+    recipe: str,
+    overrides: Sequence[str],
+    dry_run: bool,
+    restart: bool,
+    retry: Retry | None = None,
+) -> int:
     """Check the recipe, then run it or print its plan; returns the exit code.
 
     Raises:
@@ -82,20 +89,28 @@ def run_recipe(recipe: str, overrides: Sequence[str], dry_run: bool, restart: bo
         survey(plan, source)
         recorded = {} if restart else recorded_revisions(target, plan.recipe.models)
         if dry_run:
-            show_plan(console, plan, source, None if restart else recorded)
+            show_plan(console, plan, source, None if restart else recorded, retry)
             return COMPLETE
         if plan.recipe.export.hub_repo:
             _require_hub_token()
         plan = replace(plan, models=pinned(plan.models, recorded, plan.asked))
-        with open_run(target, describe(plan, source), restart) as folder:
-            return execute(console, plan, source, folder)
+        with open_run(target, describe(plan, source), restart, retry) as folder:
+            code = execute(console, plan, source, folder)
+            if failed := folder.report["rows"]["failed"]:
+                text = f"{failed} failed: the same command with --retry-failed runs these again"
+                console.print(f"{text}, with --retry-failed=REASON some of them", soft_wrap=True)
+            return code
     except KeyboardInterrupt:
         print("stopped at once. Run again to resume.", file=sys.stderr)
         return STOPPED
 
 
 def show_plan(
-    console: Console, plan: Plan, source: Input, recorded: Mapping[str, str | None] | None
+    console: Console,
+    plan: Plan,
+    source: Input,
+    recorded: Mapping[str, str | None] | None,
+    retry: Retry | None = None,
 ) -> None:
     """Print what a start would do; where a run was begun, also what it would use again.
 
@@ -112,7 +127,7 @@ def show_plan(
         console.print(line, soft_wrap=True)
     begun = None if recorded is None else read_begun(target, info)
     if begun is not None:
-        forecasts = forecast(plan, RunDir(target, info), source)
+        forecasts = forecast(plan, RunDir(target, info, retry=retry), source)
         print_forecast(console, recipe_changes(begun, info), forecasts)
 
 
@@ -135,6 +150,8 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
             if again:
                 counts += f", {again} of them from stored scores"
             log.info("resuming %s: %s", folder.path, counts)
+        if folder.files.retry is not None:
+            log.info("%s", _retried(folder.failed(), folder.files.retry))
         _examine(plan, folder)
         try:
             write_surveys(plan, folder.store)
@@ -162,6 +179,15 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
         return code
     pushed = push(console, folder, settings.hub_repo, settings.private)
     return COMPLETE if pushed == COMPLETE else STOPPED  # there has been work: it is not refused
+
+
+def _retried(failed: Mapping[str, int], retry: Retry) -> str:
+    """Which failed rows are run again, in words. failed: reason -> rows."""
+    again = {why: count for why, count in failed.items() if retry.covers(why)}
+    if again or not failed:
+        named = ", ".join(f"{count} {why}" for why, count in sorted(again.items()))
+        return f"failed rows to run again: {named or 'none'}"
+    return f"no row failed as {retry.reason}; rows failed as {', '.join(sorted(failed))}"
 
 
 def _placement(plan: Plan) -> list[str]:

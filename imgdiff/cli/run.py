@@ -1,9 +1,12 @@
 """`imgdiff run RECIPE [key=value ...]`, the same as `python -m imgdiff.run`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from imgdiff.cli import add_recipe
+
+RETRY = "--retry-failed"
 
 
 def parse(arguments: Sequence[str] | None, prog: str = "imgdiff run") -> argparse.Namespace:
@@ -12,13 +15,23 @@ def parse(arguments: Sequence[str] | None, prog: str = "imgdiff run") -> argpars
     settings = "limit=64 or process.1.num_inference_steps=20"
     add_recipe(parser, "recipes/replace.yaml", settings)
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
-    parser.add_argument(
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument(
         "--restart", action="store_true", help="delete what the run folder holds and begin again"
     )
-    return parser.parse_intermixed_args(arguments)  # options may stand between overrides
+    again.add_argument(
+        RETRY,
+        metavar="REASON",
+        help="run rows that failed once more; =REASON: those that failed so, as the report says",
+    )
+    words = sys.argv[1:] if arguments is None else arguments
+    given = [f"{RETRY}=" if word == RETRY else word for word in words]  # no word after it is its
+    return parser.parse_intermixed_args(given)  # options may stand between overrides
 
 
 def call(given: argparse.Namespace) -> int:
     from imgdiff.run import run_recipe
+    from imgdiff.store.retry import Retry
 
-    return run_recipe(given.recipe, given.overrides, dry_run=given.dry_run, restart=given.restart)
+    retry = None if given.retry_failed is None else Retry(given.retry_failed)
+    return run_recipe(given.recipe, given.overrides, given.dry_run, given.restart, retry)

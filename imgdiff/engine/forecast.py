@@ -32,7 +32,7 @@ class Forecast:
 def forecast(plan: Plan, folder: RunDir, source: Input) -> list[Forecast]:
     """For every phase, in order. No model is loaded and no picture read."""
     forecasts = [Forecast(phase.name) for phase in plan.phases]
-    replays = [Replay(phase.operators) for phase in plan.phases]
+    replays = [Replay(phase.operators, retry=folder.files.retry) for phase in plan.phases]
     unread = pictures(folder.info.known_fields)
     for shard in range(folder.shard_count):
         rows: list[Row] | None = None

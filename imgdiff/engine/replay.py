@@ -14,6 +14,7 @@ from imgdiff.data.rows import Region, Row
 from imgdiff.data.storable import Checks, misfit
 from imgdiff.engine.batches import tally
 from imgdiff.operator import Filter, Operator
+from imgdiff.store.retry import Retry
 from imgdiff.store.shard_files import Stored
 from imgdiff.store.tally import Tally
 
@@ -61,13 +62,18 @@ class Replay:
     name -> the place of the operator that does it. screeners: places of the filters for whose
     refusals nothing is stored of what this phase makes. by_region: take what was made of a region
     to be the same whichever others are with it, which is an estimate. checks: of a run with fields
-    of its own.
+    of its own. retry: which failed rows are to be run again, from where they failed.
     """
 
     def __init__(
-        self, operators: Sequence[Operator], by_region: bool = False, checks: Checks | None = None
+        self,
+        operators: Sequence[Operator],
+        by_region: bool = False,
+        checks: Checks | None = None,
+        retry: Retry | None = None,
     ) -> None:
         self.operators, self.by_region, self.checks = operators, by_region, checks
+        self.retry = retry
         self.numbers = {operator.name: number for number, operator in enumerate(operators)}
         self.writers = {name: k for k, each in enumerate(operators) for name in each.writes}
         self.scorers = {name: k for k, op in enumerate(operators) for name in op.scores}
@@ -197,6 +203,8 @@ class Trace:
         """The row after an operator; None if that cannot be told without running it."""
         if self.last < number:
             return None  # it did not come so far then
+        if self.last == number and self._is_retried():
+            return None
         kept = {k for k, region in enumerate(given.regions) if region.status == "ok"}
         kept_then = {k for k in range(len(given.regions)) if self.lasts[k] >= number}
         made = self.before(number + 1)
@@ -234,6 +242,10 @@ class Trace:
         found = any(name in self.stored.scores for name in operator.scores)
         found |= any(name in each.scores for each in regions for name in operator.region_scores)
         return found
+
+    def _is_retried(self) -> bool:
+        retry, then = self.phase.retry, self.stored
+        return retry is not None and then.status == "failed" and retry.covers(then.reason)
 
     def _end_as_then(self, number: int, made: Row) -> None:
         for k, region in enumerate(made.regions):

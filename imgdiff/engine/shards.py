@@ -66,7 +66,7 @@ class Worker:
         self._operators = [operator.fresh() for operator in task.phase.operators]
         checks = checks_of(task.files.info.fields)
         self._steps = [Batches(operator, checks) for operator in self._operators]
-        self._replay = Replay(self._operators, checks=checks)
+        self._replay = Replay(self._operators, checks=checks, retry=task.files.retry)
         self._is_set_up = False
 
     def run(self, shard: int, part: InputPart) -> Manifest:

@@ -7,6 +7,7 @@ pages and exports, which are built beside their place and moved there whole.
 
 import hashlib
 import shutil
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from imgdiff.store.files import TEMPORARY, locked, remove_temporary_files, to_js
 from imgdiff.store.folder_store import FolderStore
 from imgdiff.store.identity import WAY_OUT, recipe_changes, refusal
 from imgdiff.store.interface import Store, json_of
+from imgdiff.store.retry import Retry
 from imgdiff.store.run_info import RUN, RunInfo, read_info, write_info
 from imgdiff.store.shard_files import Manifest, ShardFiles
 from imgdiff.store.tally import Tally
@@ -35,7 +37,8 @@ def store_at(path: Path) -> Store:
 class RunDir:
     """A run's files. Each shard of a phase is a parquet file and, written last, its manifest.
 
-    changed: settings that differ from the last start's. report: what `report.json` holds, once
+    changed: settings that differ from the last start's. retry: which failed rows are done again:
+    shards that hold some are not complete. report: what `report.json` holds, once
     every shard is complete.
     """
 
@@ -45,10 +48,11 @@ class RunDir:
         info: RunInfo,
         changed: Sequence[str] = (),
         store: Store | None = None,
+        retry: Retry | None = None,
     ) -> None:
         self.path, self.info, self.changed = path, info, changed
         self.store = store or store_at(path)
-        self.files = ShardFiles(self.store, info)
+        self.files = ShardFiles(self.store, info, retry)
         self.report: dict[str, Any] = {}
         self.row_count = info.row_count
         self.shard_count = -(-self.row_count // info.shard_rows)
@@ -99,6 +103,15 @@ class RunDir:
             or not self.files.is_of_recipe(manifest, phase, any_thresholds=True)
             for shard in self.todo(phase)
         )
+
+    def failed(self) -> Counter[str]:
+        """Reason -> rows that failed for it, in all that is stored."""
+        found: Counter[str] = Counter()
+        for phase in range(len(self.info.phases)):
+            for shard in range(self.shard_count):
+                if manifest := self.files.manifest(phase, shard):
+                    found.update(self.files.failed(phase, manifest))
+        return found
 
     def manifests(self, phase: int) -> list[Manifest]:
         """Manifests of the phase's complete shards."""
@@ -174,7 +187,9 @@ class RunDir:
 
 
 @contextmanager
-def open_run(path: Path, info: RunInfo, restart: bool = False) -> Iterator[RunDir]:
+def open_run(
+    path: Path, info: RunInfo, restart: bool = False, retry: Retry | None = None
+) -> Iterator[RunDir]:
     """The run folder at `path`, begun or resumed, locked until the context ends.
 
     Raises:
@@ -201,7 +216,7 @@ def open_run(path: Path, info: RunInfo, restart: bool = False) -> Iterator[RunDi
         if changed:
             files.remove_recovery_records()  # they may blame rows for what another recipe did
         write_info(store, begun)
-        yield RunDir(path, begun, changed, store)
+        yield RunDir(path, begun, changed, store, retry)
 
 
 def begun_at(path: Path) -> RunDir | None:

@@ -13,6 +13,7 @@ from imgdiff.data.rows import Row, features, from_table, to_table
 from imgdiff.errors import StoppedError
 from imgdiff.store.files import to_json
 from imgdiff.store.interface import Store, json_of
+from imgdiff.store.retry import Retry, ended_in
 from imgdiff.store.run_info import RunInfo
 from imgdiff.store.tally import Tally
 
@@ -39,8 +40,9 @@ class ShardFiles:
     the one that counts: a worker that was given up and still runs can spoil nothing.
     """
 
-    def __init__(self, store: Store, info: RunInfo) -> None:
-        self.store, self.info = store, info
+    def __init__(self, store: Store, info: RunInfo, retry: Retry | None = None) -> None:
+        """retry: which failed rows are to be done again, whatever is stored of them."""
+        self.store, self.info, self.retry = store, info, retry
 
     def manifest(self, phase: int, shard: int) -> Manifest | None:
         """What is said about a shard; None if nothing readable is, or it is about another one."""
@@ -50,7 +52,8 @@ class ShardFiles:
 
     def is_valid(self, manifest: Manifest, phase: int, shard: int, rows: int) -> bool:
         """Whether the shard's file is there, as it was written, made by the recipe of what the
-        phase before has now (given that its shards `before` are valid), with that many rows."""
+        phase before has now (given that its shards `before` are valid), with that many rows, none
+        of which is to be done again."""
         if manifest.get("rows") != rows:  # `limit` was changed
             return False
         if manifest.get("previous") != self._previous(phase, shard):
@@ -58,7 +61,20 @@ class ShardFiles:
         before = self.manifest(phase - 1, shard) or {} if phase else manifest
         if manifest.get("ids_sha256") != before.get("ids_sha256"):
             return False
+        if self._is_retried(phase, manifest):
+            return False
         return self.is_of_recipe(manifest, phase) and self._is_whole(phase, manifest)
+
+    def failed(self, phase: int, manifest: Manifest) -> dict[str, int]:
+        """Reason -> rows of a shard that failed for it in this phase."""
+        operators = self.info.phases[phase].operators
+        failed: dict[str, int] = manifest.get("failed", {})
+        return {why: count for why, count in failed.items() if ended_in(why, phase, operators)}
+
+    def _is_retried(self, phase: int, manifest: Manifest) -> bool:
+        """Whether rows that failed in this phase are to be done again."""
+        retry = self.retry
+        return retry is not None and any(map(retry.covers, self.failed(phase, manifest)))
 
     def before(self, phase: int, shard: int) -> list[tuple[int, int]]:
         """(phase, shard) of what a shard is made from: itself one phase earlier and, in a
@@ -150,6 +166,7 @@ class ShardFiles:
             "thresholds": self.info.phases[phase].thresholds,
             "counts": Counter(row.status for row in rows),
             "reasons": Counter(row.reason for row in rows if not row.ok),
+            "failed": Counter(row.reason for row in rows if row.status == "failed"),
             "ended": {row.id: row.reason for row in rows if not row.ok},
             "samples": sum(len(row.kept_regions) for row in rows if row.ok),
             "operators": [vars(tally) for tally in tallies],
