@@ -5,6 +5,7 @@ it copies of rows that are still ok, in order, splits a failing batch until the 
 alone, and keeps the rest.
 """
 
+import hashlib
 import importlib.util
 import sys
 from abc import ABC, abstractmethod
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 INHERITED = ("lexicon",)  # settings that the recipe gives to all operators that have them
 OPERATOR_SET = "imgdiff.operators"  # the package whose files are found without being named
 OUTSIDE = "imgdiff_extra_"  # begins the module name of an operator file outside the package
+DIGEST = "__imgdiff_sha256__"  # in such a module: of its file
 
 
 class Params(BaseModel):
@@ -319,6 +321,15 @@ def _import_files(name: str) -> None:
                 importlib.import_module(".".join((OPERATOR_SET, *inside)))
 
 
+def file_digest_of(cls: type[Operator]) -> str | None:
+    """SHA-256 of the file outside the package that registers an operator; None of the operator
+    set's own, which its version speaks for."""
+    if not cls.__module__.startswith(OUTSIDE):
+        return None
+    digest: str = getattr(sys.modules[cls.__module__], DIGEST)
+    return digest
+
+
 def load_operator_file(path: Path) -> None:
     """Run a Python file outside the package that registers operators.
 
@@ -333,4 +344,6 @@ def load_operator_file(path: Path) -> None:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses and pydantic look up a class's annotations
-    spec.loader.exec_module(module)
+    content = path.read_bytes()
+    setattr(module, DIGEST, hashlib.sha256(content).hexdigest())
+    exec(compile(content, path, "exec"), vars(module))  # what is hashed, not what is there later

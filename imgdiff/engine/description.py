@@ -11,7 +11,7 @@ from imgdiff.data.input import Input
 from imgdiff.models.pipeline_parts import Weights
 from imgdiff.models.revisions import part_key
 from imgdiff.models.zoo import Binding
-from imgdiff.operator import Filter, Operator
+from imgdiff.operator import Filter, Operator, file_digest_of
 from imgdiff.recipe.plan import Plan
 from imgdiff.store.identity import package_version
 from imgdiff.store.run_info import RunInfo, RunInput, RunModel, RunOperator, RunPhase
@@ -98,6 +98,8 @@ def _scorings(plan: Plan, source: Input, columns: Sequence[Sequence[str]]) -> li
             aside = {"batch_size", *_thresholds(operator)}
             params = operator.params.model_dump(mode="json", exclude=aside)
             so_far.append([operator.name, operator.version, params, models])
+            if digest := file_digest_of(type(operator)):
+                so_far.append(digest)
             if operator.surveyed is not None:
                 so_far.append(operator.surveyed)
             if operator.fields:
@@ -118,6 +120,7 @@ def _described(operator: Operator, phase: str) -> RunOperator:
     return RunOperator(
         name=operator.name,
         version=operator.version,
+        file_sha256=file_digest_of(type(operator)),
         phase=phase,
         params=operator.params.model_dump(mode="json"),
         params_sha256=hashlib.sha256(params.encode()).hexdigest(),

@@ -102,7 +102,11 @@ class Worker:
                     self._together(again, waiting)
         remove_screened(self.task.phase.operators, again.rows)
         seconds = manifest.get("seconds", 0.0) + time.monotonic() - began
-        manifest = files.write(number, shard, again.rows, again.tallies, seconds, marks)
+        versions = manifest.get("versions", {})
+        if waiting or not manifest:
+            kept = any(again.starts[place] for place, row in enumerate(rows) if row.id in marks)
+            versions = files.versions(versions if kept else None)
+        manifest = files.write(number, shard, again.rows, again.tallies, seconds, marks, versions)
         record.clear()
         return manifest
 

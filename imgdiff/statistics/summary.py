@@ -14,13 +14,15 @@ from imgdiff.engine.forecast import Forecast
 from imgdiff.recipe.plan import Plan
 from imgdiff.store.run_dir import RunDir
 from imgdiff.store.run_info import RunInfo
+from imgdiff.store.shard_files import together
 from imgdiff.store.tally import Tally
 
 IMAGE_BYTES = 3 * 1024 * 1024  # a picture of 1024 x 1024 pixels, were it not compressed at all
 
 
 def build_report(folder: RunDir) -> dict[str, Any]:
-    """What `report.json` holds, for a run whose shards are all complete."""
+    """What `report.json` holds, for a run whose shards are all complete. `mixed` names packages of
+    which not all shards were made with one version."""
     counts, reasons = Counter[str](), Counter[str]()
     phases = [folder.manifests(number) for number in range(len(folder.info.phases))]
     for manifest in phases[-1]:
@@ -31,6 +33,7 @@ def build_report(folder: RunDir) -> dict[str, Any]:
         for tally in manifest["operators"]:
             tallies[tally["name"]].add(tally)
     seconds = [sum(manifest["seconds"] for manifest in manifests) for manifests in phases]
+    versions = together(each.get("versions", {}) for manifests in phases for each in manifests)
     endings = {status: counts[status] for status in ("ok", "rejected", "failed")}
     return {
         "rows": {"total": folder.row_count, **endings},
@@ -42,6 +45,7 @@ def build_report(folder: RunDir) -> dict[str, Any]:
         ],
         "samples": sum(manifest["samples"] for manifest in phases[-1]),
         "seconds": sum(seconds),
+        "mixed": {name: each for name, each in versions.items() if len(each) > 1},
         "shards_sha256": folder.digest,
     }
 

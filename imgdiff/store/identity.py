@@ -8,6 +8,7 @@ from imgdiff.store.run_info import RunInfo
 
 # settings of a recipe that may change: where and how it is run, and what operators inherit
 FREE = ("export_path", "executor_type", "ray_address", "phases", "export", "lexicon")
+DIGITS = 12  # of a hash that a person sees
 WAY_OUT = "Use a new export_path, or --restart to delete it."
 
 
@@ -24,7 +25,7 @@ def refusal(begun: RunInfo, info: RunInfo) -> str | None:
 
 
 def recipe_changes(begun: RunInfo, info: RunInfo) -> list[str]:
-    """`dotted.key: old -> new` for every setting, version and model that differs."""
+    """`dotted.key: old -> new` for every setting, version, operator file and model that differs."""
     lines = list(setting_differences(_settings(begun), _settings(info)))
     names = [[operator.name for operator in each.operators] for each in (begun, info)]
     if not lines and names[0] != names[1]:
@@ -38,8 +39,10 @@ def _settings(info: RunInfo) -> dict[str, Any]:
     recipe = {key: value for key, value in info.recipe.items() if key not in FREE}
     steps = {name: each for step in recipe["process"] for name, each in step.items()}
     versions = {operator.name: operator.version for operator in info.operators}
+    files = {each.name: each.file_sha256[:DIGITS] for each in info.operators if each.file_sha256}
     models = {role: model.fingerprint for role, model in info.models.items()}
-    return recipe | {"process": steps, "version": versions, "fingerprint": models}
+    made_with = {"version": versions, "file of": files, "package": info.versions}
+    return recipe | {"process": steps, "fingerprint": models} | made_with
 
 
 def setting_differences(old: Any, new: Any, key: str = "") -> Iterator[str]:

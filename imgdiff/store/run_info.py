@@ -36,10 +36,12 @@ class RunInput:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOperator:
-    """thresholds: score -> (lowest, highest) value that passes."""
+    """thresholds: score -> (lowest, highest) value that passes. file_sha256: of the file that it
+    stands in, if that is none of the package."""
 
     name: str
     version: str
+    file_sha256: str | None = None
     phase: str = ""
     params: dict[str, Any] = field(default_factory=dict)
     params_sha256: str

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedIOBase
 from secrets import token_hex
@@ -18,6 +18,7 @@ from imgdiff.store.run_info import RunInfo
 from imgdiff.store.tally import Tally
 
 Manifest = dict[str, Any]
+Versions = dict[str, list[str]]  # package -> its versions, those of one dataset or of a part of it
 STAGES = "stages/"
 
 
@@ -143,9 +144,10 @@ class ShardFiles:
         tallies: Sequence[Tally],
         seconds: float,
         marks: Mapping[str, str] | None = None,
+        versions: Versions | None = None,
     ) -> Manifest:
         """Store what a phase made of a shard, of rows that came in with `marks`; returns its
-        manifest."""
+        manifest. versions: of packages that it was made with; None: those of now."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -173,12 +175,18 @@ class ShardFiles:
             "seconds": seconds,
             "attempt": (before or {}).get("attempt", 0) + 1,
             "marks": dict(marks or {}),
+            "versions": self.versions() if versions is None else versions,
         }
         self.store.put(self._data(phase, manifest), content)
         self.store.replace(self.name(phase, shard, "json"), to_json(manifest))
         if before is not None:
             self.store.delete(self._data(phase, before))
         return manifest
+
+    def versions(self, before: Versions | None = None) -> Versions:
+        """Package -> versions of now, together with those that something was made with before."""
+        now = {name: [each] for name, each in self.info.versions.items() if each is not None}
+        return together([now, before or {}])
 
     def remove_leftovers(self) -> None:
         """Delete what killed attempts left: files that no manifest names.
@@ -277,6 +285,15 @@ def _folder(name: str) -> str:
 def _named_in(folder: str, manifest: Manifest) -> str:
     """The name of what a manifest in that folder speaks of: it lies beside it."""
     return folder + str(manifest.get("file", "none")).rpartition("/")[2]
+
+
+def together(parts: Iterable[Versions]) -> Versions:
+    """The versions of all parts, each once, in order."""
+    found: dict[str, set[str]] = {}
+    for part in parts:
+        for name, versions in part.items():
+            found.setdefault(name, set()).update(versions)
+    return {name: sorted(versions) for name, versions in found.items()}
 
 
 def hash_of_ids(ids: Sequence[str]) -> str:
