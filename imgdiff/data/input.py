@@ -13,7 +13,8 @@ from imgdiff.data.fields import INT32, INTEGER, PICTURE, TEXT, Field, pictures
 from imgdiff.data.readers import open_input
 from imgdiff.data.readers.base import Address, InputError, Reader, Record, inside, kind
 from imgdiff.data.rows import Row, derive_seed
-from imgdiff.errors import RowError, StoppedError
+from imgdiff.data.stamps import Stamp, changed, newest
+from imgdiff.errors import RowError
 from imgdiff.text.words import WORD
 
 OPERATOR = "input"  # what the reasons of this module begin with
@@ -75,6 +76,7 @@ class Input:
         self.address, self.path = address, address.name
         self.ids: list[str] = []
         self._positions, self._numbers = array("Q"), array("Q")
+        touched = 0 if address.place is None else newest([address.place])  # before it is read
         repeats: Counter[str] = Counter()
         with open_input(address) as reader:
             self.sha256 = reader.sha256()
@@ -86,6 +88,7 @@ class Input:
                 self._numbers.append(record.number)
             self._refuse_repeated_ids(reader)
             self.unused = reader.unused
+        self.stamp = Stamp(touched, self.sha256)
         if not self.ids:
             raise InputError(f"{self.path} has no rows")
         self.columns = fields_of(seen, address)
@@ -97,7 +100,8 @@ class Input:
     def part(self, start: int, stop: int) -> "InputPart":
         """Rows from `start` up to `stop`, to be read by whoever gets it."""
         ids = self.ids[start:stop]
-        return InputPart(self.address, ids, self._positions[start], self._numbers[start])
+        first = self._positions[start], self._numbers[start]
+        return InputPart(self.address, ids, *first, self.stamp)
 
     def refuse_without(self, needed: Collection[str]) -> None:
         """Raise InputError if a needed field has no column: every row would end for it."""
@@ -120,12 +124,14 @@ class InputPart:
     """Some rows of an input.
 
     ids: of the rows. position, number: of the first one, see `imgdiff.data.readers.base.Record`.
+    stamp: of the input as the run found it.
     """
 
     address: Address
     ids: list[str]
     position: int
     number: int
+    stamp: Stamp
 
     def rows(self, demand: Demand, reader: Reader | None = None) -> list[Row]:
         """The rows, pictures read; a row that cannot be used has ended.
@@ -137,16 +143,18 @@ class InputPart:
         Raises:
             StoppedError: the input is not what it was when the run began.
         """
-        changed = StoppedError(f"{self.address.name} has changed since the run began")
         rows: list[Row] = []
+        files: set[str] = set()
         with nullcontext(reader) if reader else open_input(self.address) as opened:
             for record in islice(opened.records(self.position, self.number), len(self.ids)):
                 id_ = self.ids[len(rows)]
                 if (_given_id(record, self.address) or id_) != id_:
-                    raise changed
+                    raise changed(self.address)
+                files |= _files_of(record, self.address)
                 rows.append(self._row(id_, record, opened, demand))
         if len(rows) < len(self.ids):
-            raise changed
+            raise changed(self.address)
+        self.stamp.refuse_touched(self.address, files)  # what was edited meanwhile is not stored
         return rows
 
     def _row(self, id_: str, record: Record, reader: Reader, demand: Demand) -> Row:
@@ -169,6 +177,12 @@ class InputPart:
         if row.ok and demand.known and (told := demand.known.problem(captions)):
             row.reject(OPERATOR, "caption_words_unknown", f"{place}: the caption says {told}")
         return row
+
+
+def _files_of(record: Record, address: Address) -> set[str]:
+    """Paths of the pictures of a record."""
+    columns = (address.column(name, record.fields) for name in pictures(address.fields))
+    return {path for column in columns if isinstance(path := record.fields.get(column), str)}
 
 
 def peek(address: Address) -> frozenset[str]:
