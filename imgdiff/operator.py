@@ -7,6 +7,7 @@ alone, and keeps the rest.
 
 import hashlib
 import importlib.util
+import logging
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -26,6 +27,7 @@ INHERITED = ("lexicon",)  # settings that the recipe gives to all operators that
 OPERATOR_SET = "imgdiff.operators"  # the package whose files are found without being named
 OUTSIDE = "imgdiff_extra_"  # begins the module name of an operator file outside the package
 DIGEST = "__imgdiff_sha256__"  # in such a module: of its file
+log = logging.getLogger(__name__)
 
 
 class Params(BaseModel):
@@ -331,7 +333,10 @@ def file_digest_of(cls: type[Operator]) -> str | None:
 
 
 def load_operator_file(path: Path) -> None:
-    """Run a Python file outside the package that registers operators.
+    """Run a Python file outside the package that registers operators, and say so.
+
+    What is run is the text that was hashed: Python's own import would prefer a compiled copy that
+    lies beside it.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -339,11 +344,12 @@ def load_operator_file(path: Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(path)
     registry()  # no name of the operator set is taken again
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    log.warning("executing %s, sha256 %s", path, digest)
     spec = importlib.util.spec_from_file_location(f"{OUTSIDE}{path.stem}", path)
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    setattr(module, DIGEST, digest)
     sys.modules[spec.name] = module  # where dataclasses and pydantic look up a class's annotations
-    content = path.read_bytes()
-    setattr(module, DIGEST, hashlib.sha256(content).hexdigest())
-    exec(compile(content, path, "exec"), vars(module))  # what is hashed, not what is there later
+    exec(compile(content, path, "exec"), vars(module))

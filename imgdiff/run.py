@@ -33,6 +33,7 @@ from imgdiff.errors import (
 from imgdiff.export.formats import ALWAYS, Exported, export, print_exports
 from imgdiff.models.machine import gpus
 from imgdiff.models.revisions import pinned
+from imgdiff.models.trust import NOTHING_MORE, Trust
 from imgdiff.models.zoo import Endpoint
 from imgdiff.recipe.check import check
 from imgdiff.recipe.plan import Plan
@@ -72,6 +73,7 @@ def run_recipe(
     dry_run: bool,
     restart: bool,
     retry: Retry | None = None,
+    trust: Trust = NOTHING_MORE,
 ) -> int:
     """Check the recipe, then run it or print its plan; returns the exit code.
 
@@ -81,7 +83,7 @@ def run_recipe(
     """
     console = make_console()
     try:
-        plan = check(recipe, overrides)
+        plan = check(recipe, overrides, trust)
         target = Path(plan.recipe.export_path)
         dataset = pinned_input(plan.dataset, None if restart else recorded_input(target))
         plan, source = replace(plan, dataset=dataset), Input(dataset)

@@ -26,12 +26,13 @@ class Server:
     """Answers with the next of `script` (a status, a body, or a way to misbehave), then with what
     was asked.
 
-    usual: a step once the script is at its end. asked: the bodies of all requests. keys: their
-    Authorization headers. seconds: that every answer takes.
+    usual: a step once the script is at its end. asked: the bodies of all requests. keys, encodings:
+    their Authorization and Accept-Encoding headers. seconds: that every answer takes.
     """
 
     def __init__(self, port=0):
         self.script, self.asked, self.keys, self.usual = [], [], [], None
+        self.encodings = []
         self.seconds = 0.02
         self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
@@ -45,6 +46,7 @@ class Server:
                 with server.lock:
                     server.asked.append(body)
                     server.keys.append(self.headers["Authorization"])
+                    server.encodings.append(self.headers["Accept-Encoding"])
                     step = server.script.pop(0) if server.script else server.usual
                     server.at_once += 1
                     server.most_at_once = max(server.at_once, server.most_at_once)
@@ -75,7 +77,8 @@ class Server:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
-                self.wfile.write(content)
+                with suppress(OSError):  # whom it is too much hangs up
+                    self.wfile.write(content)
 
             def drip(self, headers):
                 """Sends blanks, one by one, until nobody listens."""

@@ -139,15 +139,15 @@ def test_the_wrong_kind_and_the_missing_hub(bound, capsys, model_hub):
 
 def test_a_server_is_asked_one_tiny_question(bound, project, capsys, monkeypatch):
     server = Server()
-    monkeypatch.setenv("MY_KEY", "secret")
+    monkeypatch.setenv("MY_API_KEY", "secret")
     process = [*project.settings["process"], "region_caption_mapper"]
-    endpoint = {"base_url": server.url, "model": "toy", "key_variable": "MY_KEY"}
+    endpoint = {"base_url": server.url, "model": "toy", "key_variable": "MY_API_KEY"}
     project.write_recipe(process=process, models={"mllm": endpoint})
     code, said = doctor(capsys)
     server.close()
     assert code == COMPLETE
     assert len(server.asked) == 1
-    assert f"mllm: toy at {server.url} answers (MY_KEY is set)" in said
+    assert f"mllm: toy at {server.url} answers (MY_API_KEY is sent to 127.0.0.1)" in said
     assert "secret" not in said
 
 

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import signal
+import threading
 import time
 
 import numpy as np
@@ -14,6 +16,7 @@ from imgdiff.errors import RowError, StoppedError
 from imgdiff.models import Models
 from imgdiff.models.chat_client import ChatClient, completions_url
 from imgdiff.models.endpoint import EndpointMllm, user_message
+from imgdiff.models.http import MOST_BYTES
 from imgdiff.models.kinds import family_of_server, problem
 from imgdiff.models.roles import Question
 from imgdiff.models.zoo import Endpoint, bind
@@ -32,6 +35,7 @@ def server():
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
     monkeypatch.setattr("imgdiff.models.chat_client.LONGEST_WAIT", 0.01)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
 def client(server, answers=None, **settings):
@@ -62,12 +66,16 @@ def test_as_many_at_once_as_it_says(server):
 
 
 NESTED = b"[" * 100_000 + b"]" * 100_000
+LARGE = b" " * (MOST_BYTES + 1)
+LOOPING = completion("a car and " * 20_000)
+NO_ANSWERS = [
+    *(b"", b"garbage", b"\xff\xfe", NESTED, LARGE, LOOPING, b"null", b"1" * 10_000),
+    *({}, {"choices": []}, {"choices": None}, {"choices": [{}]}),
+    *(completion(None), completion(["a"]), completion({"text": "a"}), completion("\ud800")),
+]
 
 
-@pytest.mark.parametrize(
-    "step",
-    [429, 500, 503, b"garbage", NESTED, {}, completion(None), completion("\ud800"), "hang up"],
-)
+@pytest.mark.parametrize("step", [429, 500, 503, "hang up", *NO_ANSWERS])
 def test_another_try_after(server, step):
     server.script = [step, step]
     assert ask(client(server), "x") == ["echo: x"]
@@ -83,16 +91,14 @@ def test_another_try_after_a_timeout(server):
     ("step", "code"),
     [
         (500, "endpoint_error"),
-        (b"garbage", "endpoint_error"),
-        (NESTED, "endpoint_error"),
-        (completion("\ud800"), "endpoint_error"),
         ("slow", "endpoint_slow"),
+        *((step, "endpoint_error") for step in NO_ANSWERS),
     ],
 )
 def test_tries_are_bounded_and_the_row_fails(server, step, code):
     server.script = [step] * 3
     with pytest.raises(RowError) as error:
-        ask(client(server, tries=3, timeout_s=0.3), "x")
+        ask(client(server, tries=3, timeout_s=0.3 if step == "slow" else 60), "x")
     assert error.value.code == code
     assert len(server.asked) == 3
 
@@ -108,7 +114,9 @@ def test_a_refused_question_is_not_asked_again(server):
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_wrong_key_or_name_stops_the_run(server, status):
     server.script = [status]
-    with pytest.raises(StoppedError, match=f"toy at http.* says {status}. Is OPENAI_API_KEY set"):
+    with pytest.raises(
+        StoppedError, match=f"toy at http.* says {status}. OPENAI_API_KEY is not set"
+    ):
         ask(client(server), "x")
 
 
@@ -119,10 +127,58 @@ def test_no_server_stops_the_run():
 
 
 def test_key_comes_from_the_environment_and_goes_nowhere_else(server, monkeypatch, tmp_path):
-    monkeypatch.setenv("MY_KEY", "secret-4711")
-    ask(client(server, FolderStore(tmp_path), key_variable="MY_KEY"), "x")
+    monkeypatch.setenv("MY_API_KEY", "secret-4711")
+    ask(client(server, FolderStore(tmp_path), key_variable="MY_API_KEY"), "x")
     assert server.keys == ["Bearer secret-4711"]
     assert not any("secret-4711" in p.read_text() for p in tmp_path.rglob("*") if p.is_file())
+
+
+def test_an_echo_of_the_key_is_not_stored(server, monkeypatch, tmp_path):
+    monkeypatch.setenv("MY_API_KEY", "secret-4711")
+    server.script = [completion("you said secret-4711"), {"secret-4711": 1}]
+    asked = client(server, FolderStore(tmp_path), key_variable="MY_API_KEY", tries=1)
+    assert ask(asked, "x") == ["you said ***"]
+    with pytest.raises(RowError, match=r'no chat completion \(KeyError\): \{"\*\*\*": 1\}'):
+        ask(asked, "y")
+    assert not any("secret-4711" in p.read_text() for p in tmp_path.rglob("*") if p.is_file())
+
+
+def test_a_key_that_is_a_common_word_is_no_secret(server, monkeypatch):
+    """A vLLM of one's own takes any."""
+    monkeypatch.setenv("OPENAI_API_KEY", "EMPTY")
+    server.script = [completion("an EMPTY street")]
+    assert ask(client(server), "x") == ["an EMPTY street"]
+    assert server.keys == ["Bearer EMPTY"]
+
+
+@pytest.mark.parametrize("key", ["clé-4711-4711", "a\nb"])
+def test_a_key_that_cannot_be_sent_stops_the_run(server, monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(StoppedError, match="OPENAI_API_KEY holds characters that no key has"):
+        client(server)
+
+
+def test_blanks_around_a_key_are_no_part_of_it(server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", " secret-4711\n")
+    ask(client(server), "x")
+    assert server.keys == ["Bearer secret-4711"]
+
+
+def test_nothing_is_unpacked(server):
+    """A few bytes that unpack to gigabytes would fill the memory."""
+    ask(client(server), "x")
+    assert server.encodings == ["identity"]
+
+
+def test_an_interruption_waits_for_no_answer(server):
+    """The main thread is interrupted while several questions are asked; so is the second Ctrl-C."""
+    server.usual, began = "drip", time.monotonic()
+    asked, here = client(server, timeout_s=60), threading.get_ident()
+    threading.Timer(0.3, signal.pthread_kill, [here, signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        ask(asked, *map(str, range(20)))
+    assert time.monotonic() - began < 5
+    assert len(server.asked) <= asked.endpoint.concurrent_requests
 
 
 def test_answers_are_kept_by_what_was_asked(server, tmp_path):
@@ -172,10 +228,10 @@ def test_a_server_that_sends_elsewhere_is_not_followed(server):
 
 
 def test_a_refusal_says_why_without_the_key(server, monkeypatch):
-    monkeypatch.setenv("MY_KEY", "secret-4711")
+    monkeypatch.setenv("MY_API_KEY", "secret-4711")
     server.script = [(400, {"error": {"message": "no top_k here,\n secret-4711"}})]
     with pytest.raises(RowError, match=r"HTTP 400: no top_k here, \*\*\*$"):
-        ask(client(server, key_variable="MY_KEY"), "x")
+        ask(client(server, key_variable="MY_API_KEY"), "x")
 
 
 @pytest.mark.parametrize(
@@ -297,6 +353,13 @@ class TestYesAndNo:
         np.testing.assert_allclose(found, [0.9, 1, np.nan], rtol=1e-6)
         assert [body["max_tokens"] for body in server.asked] == [1, 1, 1, 5, 5]
 
+    def test_odd_probabilities(self, server):
+        odd = completion("Yes", logprobs={"Yes": 0.9})
+        odd["choices"][0]["logprobs"]["content"][0]["top_logprobs"][0]["logprob"] = 1e9
+        server.script = [odd]
+        found = mllm(server, concurrent_requests=1).yes_probability(self.QUESTIONS[:1])
+        np.testing.assert_array_equal(found, [1])
+
     def test_the_word_where_they_are_refused(self, server):
         server.script = [400, completion("No, it is odd.")]
         found = mllm(server, concurrent_requests=1).yes_probability(self.QUESTIONS[:1])
@@ -348,7 +411,19 @@ class TestRecipe:
         assert bound["mllm"].fingerprint() == "http://localhost:8000/v1#m"
         assert bound["mllm"].problem() is None
 
-    @pytest.mark.parametrize("url", ["localhost:8000", "http://me:secret@host/v1", "file:///x"])
+    @pytest.mark.parametrize(
+        "url",
+        [
+            *("localhost:8000", "http://me:secret@host/v1", "file:///x", "http://"),
+            *(
+                "http://a\\.b/v1",
+                "http://a/v1?to=b",
+                "http://a/v1#b",
+                "http://a:b/v1",
+                "http://é/v1",
+            ),
+        ],
+    )
     def test_address_must_be_plain_http(self, url):
         assert "is no http address" in Endpoint(base_url=url, model="m").problem()
 
@@ -367,6 +442,23 @@ class TestRecipe:
         fields = {"base_url": "http://h/v1", "model": "m", "extra_body": {"a": float("nan")}}
         with pytest.raises(ValueError, match=r"llm\.extra_body: .*not what JSON can hold"):
             bind({"llm": fields})
+
+    @pytest.mark.parametrize("given", [5, ["a"], None, True, 1.5])
+    @pytest.mark.parametrize("role", ["llm", "clip"])
+    def test_what_is_no_mapping_is_refused(self, role, given):
+        with pytest.raises(ValueError, match=f"{role}: expected a name, or settings"):
+            bind({role: given})
+
+    @pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "API_KEY", "_API_KEY\n"])
+    def test_only_api_keys_may_be_named(self, name):
+        fields = {"base_url": "http://h/v1", "model": "m", "key_variable": name}
+        with pytest.raises(ValueError, match=r"(?s)llm\.key_variable: .* must end in _API_KEY"):
+            bind({"llm": fields})
+
+    @pytest.mark.parametrize("seconds", [float("inf"), 1e9, 0.0])
+    def test_no_answer_takes_more_than_a_day(self, seconds):
+        with pytest.raises(ValueError, match=r"llm\.timeout_s: "):
+            bind({"llm": {"base_url": "http://h/v1", "model": "m", "timeout_s": seconds}})
 
     def test_other_roles_may_not(self):
         with pytest.raises(ValueError, match=r"clip\.name: Field required"):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from imgdiff import __version__
 from imgdiff.errors import COMPLETE, REFUSED, STOPPED, RefusedError, StoppedError
+from imgdiff.models.trust import Grant, Trust, grant
 
 VERBS = {
     "run": "run a recipe; the same command resumes it",
@@ -75,6 +76,43 @@ def add_recipe(parser: argparse.ArgumentParser, example: str, settings: str) -> 
         metavar="key=value",
         help=f"a setting of the recipe: {settings}; @FILE: those of a file, one a line",
     )
+
+
+def add_trust(parser: argparse.ArgumentParser, keys: bool = True, files: bool = True) -> None:
+    """Let it say what a recipe may do beyond being read. keys: whether servers are asked. files:
+    whether operators may come from files."""
+    parser.set_defaults(allow_key=[], no_operator_files=False)
+    parser.add_argument(
+        "--trust-remote-code",
+        action="store_true",
+        help="models that say so in the recipe may run the code that comes with them",
+    )
+    if keys:
+        parser.add_argument(
+            "--allow-key",
+            action="append",
+            type=_grant,
+            metavar="NAME=HOST",
+            help="the key in this environment variable may be sent to that host",
+        )
+    if files:
+        parser.add_argument(
+            "--no-operator-files",
+            action="store_true",
+            help="do not execute the Python files that the recipe names",
+        )
+
+
+def trust_of(given: argparse.Namespace) -> Trust:
+    """What the arguments of `add_trust` allow."""
+    return Trust(given.trust_remote_code, not given.no_operator_files, frozenset(given.allow_key))
+
+
+def _grant(text: str) -> Grant:
+    try:
+        return grant(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgdiff.cli import verb_parser
+from imgdiff.cli import add_trust, trust_of, verb_parser
 from imgdiff.data.hub import HubUnreachableError
 from imgdiff.errors import COMPLETE, REFUSED, RefusedError
 from imgdiff.models.revisions import at_commit, in_role
+from imgdiff.models.trust import Trust
 from imgdiff.models.zoo import Binding
 from imgdiff.recipe.check import TrainsError, check
 from imgdiff.recipe.plan import Plan
@@ -29,6 +30,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="key=value",
         help="a setting of each of these recipes, as for run and train",
     )
+    add_trust(parser)
     given = parser.parse_args(arguments)
     named = [text for text in given.recipes if not _is_override(text) or Path(text).is_file()]
     given.overrides = [text for text in given.recipes if text not in named]
@@ -47,19 +49,19 @@ def call(given: argparse.Namespace) -> int:
     code = COMPLETE
     for path in given.recipes:
         try:
-            print("\n  ".join(_checked(path, given.overrides)))
+            print("\n  ".join(_checked(path, given.overrides, trust_of(given))))
         except RefusedError as problem:
             print(problem, file=sys.stderr)
             code = REFUSED
     return code
 
 
-def _checked(path: str, overrides: Sequence[str]) -> list[str]:
+def _checked(path: str, overrides: Sequence[str], trust: Trust) -> list[str]:
     """What a recipe without problems is, in words, and what may not be meant."""
     try:
-        plan = check(path, overrides)
+        plan = check(path, overrides, trust)
     except TrainsError:
-        return [_checked_training(path, overrides)]
+        return [_checked_training(path, overrides, trust)]
     bound: dict[Key, Binding] = {("models", role): each for role, each in plan.models.items()}
     notes, found = _looked_up(plan, bound, plan.asked)
     plan = replace(plan, models={str(key[1]): model for key, model in found.items()})
@@ -67,10 +69,10 @@ def _checked(path: str, overrides: Sequence[str]) -> list[str]:
     return [f"{path}: fine, {'; '.join(facts)}", *plan.advice]
 
 
-def _checked_training(path: str, overrides: Sequence[str]) -> str:
+def _checked_training(path: str, overrides: Sequence[str], trust: Trust) -> str:
     from imgdiff.training.check import check_training
 
-    plan = check_training(path, overrides)
+    plan = check_training(path, overrides, trust)
     facts = [f"trains by {plan.recipe.method}", *map(str, plan.missing)]
     facts += _looked_up(plan, {("model",): plan.recipe.checkpoint()}, {})[0]
     return f"{path}: fine, {'; '.join(facts)}"

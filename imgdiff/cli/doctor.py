@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from imgdiff.cli import verb_parser
+from imgdiff.cli import add_trust, trust_of, verb_parser
 from imgdiff.errors import COMPLETE, REFUSED
 
 
@@ -11,6 +11,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = verb_parser("doctor")
     parser.add_argument("recipe", metavar="RECIPE")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for run")
+    add_trust(parser)
     return parser.parse_args(arguments)
 
 
@@ -22,7 +23,7 @@ def call(given: argparse.Namespace) -> int:
     from imgdiff.recipe.check import check
 
     console = make_console()
-    plan = check(given.recipe, given.overrides)
+    plan = check(given.recipe, given.overrides, trust_of(given))
     found = examine(plan, gpus())
     for section in found.sections:
         console.print(section.title, style="bold")

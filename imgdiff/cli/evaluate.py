@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from imgdiff.cli import verb_parser
+from imgdiff.cli import add_trust, trust_of, verb_parser
 from imgdiff.console.progress import make_console
 from imgdiff.errors import COMPLETE
 from imgdiff.evaluation import by_answers, by_scores, pope
@@ -62,7 +62,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     test = tests.add_parser("ohd", help="an image's own caption against hard negatives (OHD-Caps)")
     _add_ohd(test)
     test.set_defaults(test=by_scores.ohd_scores)
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    given.trust = trust_of(given)
+    return given
 
 
 def _add_common(test: argparse.ArgumentParser, max_new_tokens: int) -> None:
@@ -79,6 +81,7 @@ def _add_common(test: argparse.ArgumentParser, max_new_tokens: int) -> None:
     test.add_argument("--batch-size", type=int, default=16)
     test.add_argument("--max-new-tokens", type=int, default=max_new_tokens)
     test.add_argument("--json", type=Path, help="write the figures there too")
+    add_trust(test, files=False)
 
 
 def _add_ohd(test: argparse.ArgumentParser) -> None:
@@ -103,6 +106,7 @@ def _add_ohd(test: argparse.ArgumentParser) -> None:
     test.add_argument("--limit", type=int, help="the first rows only; of a folder, of each class")
     test.add_argument("--batch-size", type=int, default=16, help="images at once")
     test.add_argument("--json", type=Path, help="write the figures there too")
+    add_trust(test, keys=False, files=False)
 
 
 def call(given: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from imgdiff.cli import verb_parser
+from imgdiff.cli import add_trust, trust_of, verb_parser
 from imgdiff.errors import COMPLETE, TOO_MANY_FAILED
 
 
@@ -16,6 +16,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="for the miniatures and what the run writes"
     )
+    add_trust(parser)
     return parser.parse_intermixed_args(arguments)
 
 
@@ -37,7 +38,7 @@ def _rehearse(given: argparse.Namespace, folder: Path) -> int:
     from imgdiff.store.run_dir import open_run
 
     console = make_console()
-    plan = check(given.recipe, given.overrides)
+    plan = check(given.recipe, given.overrides, trust_of(given))
     console.print("making miniatures of the models: real configs, few layers, random weights")
     rehearsal = prepare(plan, folder)
     plan, source = rehearsal.plan, rehearsal.source

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from imgdiff.cli import add_recipe
+from imgdiff.cli import add_recipe, add_trust, trust_of
 
 RETRY = "--retry-failed"
 
@@ -24,6 +24,7 @@ def parse(arguments: Sequence[str] | None, prog: str = "imgdiff run") -> argpars
         metavar="REASON",
         help="run rows that failed once more; =REASON: those that failed so, as the report says",
     )
+    add_trust(parser)
     words = sys.argv[1:] if arguments is None else arguments
     given = [f"{RETRY}=" if word == RETRY else word for word in words]  # no word after it is its
     return parser.parse_intermixed_args(given)  # options may stand between overrides
@@ -34,4 +35,5 @@ def call(given: argparse.Namespace) -> int:
     from imgdiff.store.retry import Retry
 
     retry = None if given.retry_failed is None else Retry(given.retry_failed)
-    return run_recipe(given.recipe, given.overrides, given.dry_run, given.restart, retry)
+    trust = trust_of(given)
+    return run_recipe(given.recipe, given.overrides, given.dry_run, given.restart, retry, trust)

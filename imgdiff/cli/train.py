@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from imgdiff.cli import add_recipe, verb_parser
+from imgdiff.cli import add_recipe, add_trust, trust_of, verb_parser
 from imgdiff.errors import STOPPED
 from imgdiff.recipe.source import RecipeError
 from imgdiff.training.check import check_training
@@ -18,11 +18,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--restart", action="store_true", help="delete what the folder holds and begin again"
     )
+    add_trust(parser, keys=False, files=False)
     return parser.parse_intermixed_args(arguments)  # options may stand between overrides
 
 
 def call(given: argparse.Namespace) -> int:
-    plan = check_training(given.recipe, given.overrides)
+    plan = check_training(given.recipe, given.overrides, trust_of(given))
     if plan.missing:
         raise RecipeError(plan.path, plan.missing)
     try:

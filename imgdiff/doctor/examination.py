@@ -5,7 +5,6 @@ the weights is estimated.
 """
 
 import importlib.metadata
-import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -171,15 +170,14 @@ def _servers(models: Mapping[str, Binding]) -> Iterator[Finding]:
     for role, binding in models.items():
         if not isinstance(binding, Endpoint):
             continue
-        key = "is set" if os.environ.get(binding.key_variable) else "is not set"
         quick = _impatient(binding)
         try:
             client = ChatClient(quick, family_of_server(role, binding), None)
             client.ask([user_message("Say yes.")], max_tokens=16, temperature=0.0)
         except (StoppedError, RowError) as error:
-            yield Finding(f"{role}: {error} ({binding.key_variable} {key})", is_wrong=True)
+            yield Finding(f"{role}: {error} ({binding.key_note})", is_wrong=True)
         else:
-            yield Finding(f"{role}: {binding.name} answers ({binding.key_variable} {key})")
+            yield Finding(f"{role}: {binding.name} answers ({binding.key_note})")
 
 
 def _impatient(endpoint: Endpoint) -> Endpoint:

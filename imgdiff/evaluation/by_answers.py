@@ -98,7 +98,7 @@ def _answers(given: argparse.Namespace, asked: Sequence[Prompt]) -> dict[str, st
     settings["max_new_tokens"] = given.max_new_tokens
     if not given.model:
         return asking.ask(None, asked, load, **settings)
-    named = named_model(given.model, "mllm", {"embedded": "mllm"})
+    named = named_model(given.model, "mllm", {"embedded": "mllm"}, given.trust)
     from imgdiff.models.loading import loading
 
     with closing(Models({"mllm": named})) as models:

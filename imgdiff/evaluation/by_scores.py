@@ -13,6 +13,7 @@ from imgdiff.errors import RefusedError
 from imgdiff.evaluation import ohd, zero_shot
 from imgdiff.evaluation.asking import from_folder
 from imgdiff.evaluation.naming import named_model
+from imgdiff.models.trust import Trust
 from imgdiff.models.zoo import Checkpoint
 from imgdiff.statistics.estimates import Estimate
 
@@ -31,7 +32,7 @@ def ohd_scores(given: argparse.Namespace) -> Tables:
     classes = _classes(given) if given.zero_shot else None
     if not items and classes is None:
         raise RefusedError("give --questions FILE, --run FOLDER, --toyland N or --zero-shot FOLDER")
-    scorer = _scorer(given.model)
+    scorer = _scorer(given.model, given.trust)
     tables: Tables = {}
     if items:
         tables |= ohd.scores(items, _scored(scorer, items, given.batch_size))
@@ -64,10 +65,10 @@ def _classes(given: argparse.Namespace) -> zero_shot.Classes:
     return toyland.thing_crops(given.toyland)
 
 
-def _scorer(name: str) -> "Scorer":
+def _scorer(name: str, trust: Trust) -> "Scorer":
     from imgdiff.evaluation.image_text import load_scorer
 
-    checkpoint = named_model(name, "clip", EMBEDDED)
+    checkpoint = named_model(name, "clip", EMBEDDED, trust)
     assert isinstance(checkpoint, Checkpoint)  # a server plays no clip
     return load_scorer(checkpoint)
 

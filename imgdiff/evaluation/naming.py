@@ -6,10 +6,11 @@ import yaml
 
 from imgdiff.errors import RefusedError
 from imgdiff.models.revisions import at_commit
+from imgdiff.models.trust import Trust
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Binding, bind
 
 
-def named_model(name: str, role: str, embedded: Mapping[str, str]) -> Binding:
+def named_model(name: str, role: str, embedded: Mapping[str, str], trust: Trust) -> Binding:
     """What `--model` says: a folder, a Hub name, or fields of a checkpoint or an endpoint.
 
     Args:
@@ -22,11 +23,11 @@ def named_model(name: str, role: str, embedded: Mapping[str, str]) -> Binding:
         name = str(EMBEDDED_WEIGHTS / embedded[name])
     try:
         bound = bind({role: yaml.safe_load(name)})[role]
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise RefusedError(f"--model {name}: {error}") from None
-    if problem := bound.problem():
+    if problem := bound.problem() or trust.problem(bound):
         raise RefusedError(f"--model: {problem}")
     try:
-        return at_commit(bound)
+        return trust.applied(at_commit(bound))
     except RefusedError as refusal:
         raise RefusedError(f"--model: {refusal}") from None

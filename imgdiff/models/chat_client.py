@@ -6,10 +6,8 @@ nothing twice.
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -18,16 +16,21 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from imgdiff.data.readers.base import utf8
 from imgdiff.errors import RowError, StoppedError
 from imgdiff.models.families import Family
-from imgdiff.models.http import TimelyClient
+from imgdiff.models.http import MOST_BYTES, TimelyClient, TooMuchError
+from imgdiff.models.threads import in_threads
 from imgdiff.models.zoo import Endpoint
 from imgdiff.store.interface import Store, content_of
 from imgdiff.text.answers import THINKS, without_thoughts
 
 ANSWERS = "answers"  # how the names begin under which answers are kept
 LONGEST_WAIT = 30.0  # seconds between two tries
-LONGEST_REASON = 200  # characters of what a server says of a request that it refuses
+LONGEST_REASON = 200  # characters of what a server says that is no answer
+LONGEST_ANSWER = 100_000  # characters; no operator asks for a tenth of that
+SHORTEST_SECRET = 8  # characters; servers of one's own often take EMPTY or none as a key
 # what reading an answer of another form raises; one in a thousand brackets: RecursionError
-NO_COMPLETION = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+NO_COMPLETION = (
+    *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
+)
 # servers take what is not said from a model's own generation_config.json
 SAMPLING = {"top_p": 1.0, "top_k": -1, "repetition_penalty": 1.0}
 NOT_THINKING = {"chat_template_kwargs": {"enable_thinking": False}}
@@ -54,13 +57,18 @@ class ChatClient:
         endpoint: see there.
         family: of the model that answers.
         answers: where they are kept; None keeps none.
+
+    Raises:
+        StoppedError: what is set as the key cannot be sent.
     """
 
     def __init__(self, endpoint: Endpoint, family: Family, answers: Store | None) -> None:
         self.endpoint, self._answers = endpoint, answers
         self._always = SAMPLING | (NOT_THINKING if family.thinks else {})
         self._url = completions_url(endpoint.base_url)
-        self._key = os.environ.get(endpoint.key_variable)
+        self._key = endpoint.key or ""
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise StoppedError(f"{endpoint.key_variable} holds characters that no key has")
         self._client = TimelyClient(endpoint.timeout_s)
 
     def ask(
@@ -85,8 +93,8 @@ class ChatClient:
             self._request(messages, settings | ({} if seed is None else {"seed": seed}))
             for messages, seed in zip(conversations, seeds, strict=True)
         ]
-        with ThreadPoolExecutor(self.endpoint.concurrent_requests) as pool:
-            return list(pool.map(partial(self._answer, read or answer_text), requests))
+        answer = partial(self._answer, read or answer_text)
+        return in_threads(answer, requests, self.endpoint.concurrent_requests)
 
     def _request(self, messages: list[dict[str, Any]], settings: dict[str, Any]) -> dict[str, Any]:
         """What is sent, the binding's `extra_body` above all else: null leaves a field out."""
@@ -133,6 +141,9 @@ class ChatClient:
         except TimeoutError:
             text = f"no answer in {self.endpoint.timeout_s:g} s"
             raise PassingError("endpoint_slow", text) from None
+        except TooMuchError:
+            text = f"an answer of more than {MOST_BYTES // 2**20} MB"
+            raise PassingError("endpoint_error", text) from None
         except ConnectionError as error:
             text = f"{self.endpoint.name} cannot be reached ({error})"
             raise ServerUnreachableError(text) from None
@@ -141,16 +152,19 @@ class ChatClient:
         try:
             answer = read(json.loads(body))
         except NO_COMPLETION as error:
-            text = f"no chat completion ({type(error).__name__})"
+            text = f"no chat completion ({type(error).__name__}): {self._quoted(body)}"
             raise PassingError("endpoint_error", text) from None
         if answer != utf8(answer):
-            raise PassingError("endpoint_error", "no text in the answer")
-        return answer
+            raise PassingError("endpoint_error", f"no text in the answer: {self._quoted(body)}")
+        if len(answer) > LONGEST_ANSWER:
+            text = f"an answer of {len(answer):,} characters: {self._quoted(answer.encode())}"
+            raise PassingError("endpoint_error", text)
+        return self._without_key(answer)
 
     def _raise_for(self, status: int, body: bytes) -> None:
         where = f"{self.endpoint.name} says {status}"
         if status in (401, 403, 404):
-            raise StoppedError(f"{where}. Is {self.endpoint.key_variable} set?")
+            raise StoppedError(f"{where}. {self.endpoint.key_note}")
         if 300 <= status < 400:
             raise StoppedError(f"{where}: it sends on to another address, which is not followed")
         text = f"HTTP {status}{self._reason(body)}"
@@ -166,9 +180,16 @@ class ChatClient:
             words = " ".join(str(error["message"] if isinstance(error, dict) else error).split())
         except NO_COMPLETION:
             return ""
-        if self._key:
-            words = words.replace(self._key, "***")
-        return f": {utf8(words[:LONGEST_REASON])}" if words else ""
+        return f": {self._quoted(words.encode(errors='surrogatepass'))}" if words else ""
+
+    def _quoted(self, content: bytes) -> str:
+        """The beginning of what a server sent, in one line."""
+        text = self._without_key(content.decode(errors="backslashreplace"))
+        return " ".join(text[: 2 * LONGEST_REASON].split())[:LONGEST_REASON]
+
+    def _without_key(self, text: str) -> str:
+        """Servers and proxies may say a key back, and what they say is stored."""
+        return text.replace(self._key, "***") if len(self._key) >= SHORTEST_SECRET else text
 
 
 def completions_url(base_url: str) -> str:

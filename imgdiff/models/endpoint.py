@@ -107,5 +107,5 @@ def yes_and_no(reply: Reply) -> str:
     for each in first.get("top_logprobs") or [first]:
         word = each["token"].strip().lstrip("\u2581\u0120").lower()  # marks of a blank before it
         if word in chances:
-            chances[word] += math.exp(each["logprob"])
+            chances[word] += math.exp(min(each["logprob"], 0.0))
     return json.dumps(chances)

@@ -7,6 +7,13 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 CONNECT_SECONDS = 10.0  # after which nobody is there
+MOST_BYTES = 4 * 2**20  # of one reply; the longest answer of a model has less than one million
+# without it a few bytes could be unpacked to many
+PLAIN = {"Accept-Encoding": "identity"}
+
+
+class TooMuchError(Exception):
+    """A reply of more than MOST_BYTES."""
 
 
 class TimelyClient:
@@ -14,7 +21,7 @@ class TimelyClient:
 
     The time-out of an HTTP library is one for each read, so that a server which sends a byte now
     and then is waited for without end. Here the whole reply has to be there in time. Redirects are
-    not followed.
+    not followed, and of a reply no more than MOST_BYTES are taken, as they are sent.
 
     Args:
         seconds: for one reply, from the first byte that is sent.
@@ -33,6 +40,7 @@ class TimelyClient:
 
         Raises:
             TimeoutError: it was not there in time.
+            TooMuchError: it has more than MOST_BYTES.
             ConnectionError: nobody answers, or the connection broke; the message names the kind of
                 error.
         """
@@ -60,17 +68,20 @@ class TimelyClient:
 
         ends, body = time.monotonic() + self._seconds, bytearray()
         try:
-            with self._client.stream("POST", url, content=content, headers=headers) as reply:
-                for part in reply.iter_bytes():
+            all_headers = {**headers, **PLAIN}
+            with self._client.stream("POST", url, content=content, headers=all_headers) as reply:
+                for part in reply.iter_raw():
                     body += part
                     if time.monotonic() > ends:
                         raise TimeoutError
+                    if len(body) > MOST_BYTES:
+                        raise TooMuchError
                 return reply.status_code, bytes(body)
         except httpx2.ConnectTimeout as error:
             raise ConnectionError(type(error).__name__) from None
         except httpx2.TimeoutException:
             raise TimeoutError from None
+        except TimeoutError:
+            raise
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            if isinstance(error, TimeoutError):
-                raise
             raise ConnectionError(type(error).__name__) from None

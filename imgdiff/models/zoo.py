@@ -1,13 +1,16 @@
 """Which checkpoint plays which role: names, places and fingerprints, without loading anything."""
 
 import hashlib
+import ipaddress
 import json
+import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
 from imgdiff.models.pipeline_parts import (
     SchedulerSetting,
@@ -20,7 +23,11 @@ from imgdiff.models.pipeline_parts import (
 ROLES = ("diffusion", "segmenter", "clip", "matcher", "mllm", "llm", "nsfw")
 ANSWERING = ("mllm", "llm")  # roles that may be played by a server
 OF_DIFFUSION = ("unet", "lora", "scheduler", "compile")  # settings that no other role has
-URL = re.compile(r"https?://[^\s@]+")  # without user or password: it is written into run.json
+# without user or password, for it is written into run.json, and with one host for every reader
+URL = re.compile(
+    r"https?://(?P<host>[\w.-]+|\[[0-9a-fA-F:.]+\])(?P<port>:\d{1,5})?(?:/[^\s@\\?#]*)?", re.ASCII
+)
+KEY_VARIABLE = re.compile(r"[A-Za-z_]\w*_API_KEY", re.ASCII)  # what a recipe may name, no other
 EMBEDDED_WEIGHTS = Path(__file__).parent.parent / "toyland" / "weights"
 
 
@@ -94,10 +101,12 @@ class Endpoint(BaseModel):
     base_url: str = Field(description="for example http://localhost:8000/v1")
     model: str = Field(min_length=1, description="the model's name on that server")
     key_variable: str = Field(
-        "OPENAI_API_KEY", description="environment variable with the key; unset: none is sent"
+        "OPENAI_API_KEY",
+        description="environment variable with the key, whose name ends in _API_KEY. It is sent to "
+        "this machine, and to a host that --allow-key or your own config.yaml allows",
     )
     concurrent_requests: int = Field(8, ge=1, le=256)
-    timeout_s: float = Field(120.0, gt=0, description="for one answer")
+    timeout_s: float = Field(120.0, gt=0, le=86_400, description="for one whole answer")
     tries: int = Field(5, ge=1, le=20, description="of one question, before its row fails")
     family: str | None = Field(
         None, description="of the model that answers, by which it is asked; null: any"
@@ -105,6 +114,15 @@ class Endpoint(BaseModel):
     extra_body: dict[str, Any] = Field(
         {}, description="fields of every request, above all others; null leaves one out"
     )
+
+    _is_key_allowed: bool = PrivateAttr(default=False)  # no recipe can set it
+
+    @field_validator("key_variable")
+    @classmethod
+    def _is_key(cls, name: str) -> str:
+        if not KEY_VARIABLE.fullmatch(name):
+            raise ValueError(f"{name} may not be sent: the variable's name must end in _API_KEY")
+        return name
 
     @field_validator("extra_body")
     @classmethod
@@ -118,6 +136,51 @@ class Endpoint(BaseModel):
     @property
     def name(self) -> str:
         return f"{self.model} at {self.base_url}"
+
+    @property
+    def host(self) -> str:
+        """Of the server, in lower case; empty where the address is none."""
+        match = URL.fullmatch(self.base_url)
+        return match["host"].lower() if match else ""
+
+    @property
+    def host_and_port(self) -> str:
+        match = URL.fullmatch(self.base_url)
+        return self.host + (match["port"] or "" if match else "")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine."""
+        with suppress(ValueError):
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        return self.host == "localhost"
+
+    def with_key(self) -> "Endpoint":
+        """The same, with leave to send the key there."""
+        made = self.model_copy()
+        made._is_key_allowed = True
+        return made
+
+    @property
+    def key(self) -> str | None:
+        """What is sent as the key; None if there is none, or it must not be sent there."""
+        may = self.is_local or self._is_key_allowed
+        return (os.environ.get(self.key_variable, "").strip() or None) if may else None
+
+    @property
+    def keeps_key(self) -> bool:
+        """Whether there is a key that must not be sent there."""
+        return bool(os.environ.get(self.key_variable)) and self.key is None
+
+    @property
+    def key_note(self) -> str:
+        """What becomes of the key, in words."""
+        if self.key:
+            return f"{self.key_variable} is sent to {self.host}"
+        if not self.keeps_key:
+            return f"{self.key_variable} is not set, so no key is sent"
+        allow = f"--allow-key {self.key_variable}={self.host_and_port} allows it"
+        return f"{self.key_variable} is not sent to {self.host}: {allow}"
 
     @property
     def folder(self) -> None:
@@ -181,6 +244,8 @@ def bind(setting: str | dict[str, str | dict[str, object]]) -> dict[str, Binding
             bound[role] = NAMED_SETS[given][role]
             continue
         fields = {"name": given} if isinstance(given, str) else given
+        if not isinstance(fields, dict):
+            raise ValueError(f"{role}: expected a name, or settings such as name: and dtype:")
         kind = Endpoint if role in ANSWERING and "base_url" in fields else Checkpoint
         try:
             bound[role] = kind.model_validate(fields)

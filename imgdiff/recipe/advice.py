@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from imgdiff.models.zoo import Binding
+from imgdiff.models.zoo import Binding, Endpoint
 from imgdiff.operator import Operator
 from imgdiff.recipe.known_words import embedded_roles
 from imgdiff.recipe.schema import Recipe
@@ -30,7 +30,15 @@ def advice(
     _lexicons_that_differ(noted, recipe.lexicon, lexicons)
     found = (role for _, operator in steps for role in embedded_roles(operator, models))
     _words_unknown_to_models(noted, lexicons, list(dict.fromkeys(found)))
+    _keys_that_stay(noted, models)
     return tuple(map(str, noted.problems))
+
+
+def _keys_that_stay(noted: Source, models: Mapping[str, Binding]) -> None:
+    """A key is set, but nothing allows to send it to the server."""
+    for role, model in models.items():
+        if isinstance(model, Endpoint) and model.keeps_key:
+            noted.add(("models", role), model.key_note)
 
 
 def _lexicons_that_differ(noted: Source, common: str, lexicons: Mapping[Key, Operator]) -> None:

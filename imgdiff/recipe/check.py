@@ -8,6 +8,7 @@ from imgdiff.data.fields import FIELDS, TAKEN, Field
 from imgdiff.data.readers.base import kind
 from imgdiff.errors import RefusedError
 from imgdiff.models.kinds import problem
+from imgdiff.models.trust import NOTHING_MORE, Trust
 from imgdiff.models.zoo import Binding, bind
 from imgdiff.operator import (
     INHERITED,
@@ -44,15 +45,17 @@ class TrainsError(RefusedError):
     """The recipe says how to train a model, not how to make data."""
 
 
-def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
+def check(path: str | Path, overrides: Sequence[str] = (), trust: Trust = NOTHING_MORE) -> Plan:
     """The plan of a recipe that can be run.
+
+    trust: what it may do beyond being read.
 
     Raises:
         RefusedError: there is no such recipe.
         TrainsError: it is one for training.
         RecipeError: every problem that can be told without loading a model.
     """
-    source = read_source(find_recipe(path), overrides)
+    source = read_source(find_recipe(path), overrides, trust)
     if "method" in source.data and "process" not in source.data:
         raise TrainsError(f"{path} trains a model. Use: imgdiff train {path}")
     recipe = validated(source, Recipe, source.data, ())
@@ -63,7 +66,7 @@ def check(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
     operators = [operator for _, operator in steps]
     fields = _known_fields(source, steps)
     given = given_by_input(source, fields)
-    models = _bound_models(source, steps)
+    models = _bound_models(source, steps, trust)
     needed, made = follow_fields(source, steps, fields, given)
     dataset = given.address
     refuse_unknown_captions(source, dataset, operators, models, needed)
@@ -215,7 +218,9 @@ def _check_formats(source: Source, steps: Sequence[PlacedOperator]) -> None:
             source.add(key, f"{name} needs {needed}, which nothing makes.{makers(needed)}")
 
 
-def _bound_models(source: Source, steps: Sequence[PlacedOperator]) -> dict[str, Binding]:
+def _bound_models(
+    source: Source, steps: Sequence[PlacedOperator], trust: Trust
+) -> dict[str, Binding]:
     """The checkpoint of every role that the operators need."""
     setting = source.data.get("models", "embedded")
     if not isinstance(setting, str | dict):
@@ -232,10 +237,11 @@ def _bound_models(source: Source, steps: Sequence[PlacedOperator]) -> dict[str, 
         for role in operator.roles:
             if role not in bound:
                 source.add(key, f"needs the model {role}, which {_lacking(setting, role)}")
-            elif role not in used and (wrong := problem(role, bound[role], asked.get(role, {}))):
-                source.add(("models", role), wrong)
-            if role in bound:
-                used[role] = bound[role]
+            elif role not in used:
+                binding = used[role] = trust.applied(bound[role])
+                wrong = trust.problem(binding) or problem(role, binding, asked.get(role, {}))
+                if wrong:
+                    source.add(("models", role), wrong)
     return used
 
 

@@ -4,6 +4,7 @@ import copy
 import difflib
 import importlib.resources
 import itertools
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,14 @@ from typing import Any
 import yaml
 
 from imgdiff.errors import RefusedError
+from imgdiff.models.trust import NOTHING_MORE, Trust
 from imgdiff.models.zoo import NAMED_SETS
 from imgdiff.operator import Composite, find_operator, load_operator_file
 from imgdiff.recipe.schema import Recipe
 
 MAX_BYTES = 256 * 1024
 COMMAND_LINE = 0  # stands for the line of a setting that came as key=value
+log = logging.getLogger(__name__)
 Key = tuple[str | int, ...]  # ("process", 2, "image_pair_similarity_filter", "min_score")
 
 
@@ -92,9 +95,9 @@ def find_recipe(path: str | Path) -> Path:
     raise RefusedError(f"{path}: no such recipe")
 
 
-def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
-    """Read a recipe, load the operator files it names, apply overrides: `key=value`, or `@FILE`
-    with such lines.
+def read_source(path: Path, overrides: Sequence[str] = (), trust: Trust = NOTHING_MORE) -> Source:
+    """Read a recipe, load the operator files it names if that is allowed, apply overrides:
+    `key=value`, or `@FILE` with such lines.
 
     Raises:
         RecipeError: the text is no YAML mapping, or repeats a key.
@@ -109,7 +112,7 @@ def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
             if key[0] == "models" and len(key) > 1:
                 _name_each_model(source)
             set_value(source, tuple(key), value)
-    _load_operators(source)
+    _load_operators(source, trust)
     for key, value in changes:
         if key[0] not in Recipe.model_fields or key[0] == "process":
             _override_step(source, key, value)
@@ -181,9 +184,12 @@ def _one_key(entry: Any) -> Any:
     return entry
 
 
-def _load_operators(source: Source) -> None:
+def _load_operators(source: Source, trust: Trust) -> None:
     files = source.data.get("operators")
     for index, name in enumerate(files if isinstance(files, list) else []):
+        if not trust.operator_files:
+            log.warning("%s is not executed, nor are its operators known", name)
+            continue
         beside = source.path.parent / str(name)
         try:
             load_operator_file(beside if beside.is_file() else Path(str(name)))

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from imgdiff.data.input import Input
 from imgdiff.engine.forecast import Forecast
+from imgdiff.models.zoo import Endpoint
 from imgdiff.recipe.plan import Plan
 from imgdiff.store.run_dir import RunDir
 from imgdiff.store.run_info import RunInfo
@@ -84,6 +85,7 @@ def print_plan(console: Console, plan: Plan, source: Input, info: RunInfo) -> No
             table.add_row("" if number else phase.name, each.name, *cells)
     console.print(table)
     lines = [f"model {role}: {checkpoint.name}" for role, checkpoint in plan.models.items()]
+    lines += [each.key_note for each in plan.models.values() if isinstance(each, Endpoint)]
     recipe = plan.recipe
     rows = min(len(source), recipe.limit or len(source))
     shards = -(-rows // recipe.shard_rows)

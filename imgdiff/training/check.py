@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imgdiff.models.trust import NOTHING_MORE, Trust
 from imgdiff.recipe.source import (
     Key,
     Problem,
@@ -28,7 +29,9 @@ class TrainingPlan:
     lines: Mapping[Key, int]  # of the settings, for messages
 
 
-def check_training(path: str | Path, overrides: Sequence[str] = ()) -> TrainingPlan:
+def check_training(
+    path: str | Path, overrides: Sequence[str] = (), trust: Trust = NOTHING_MORE
+) -> TrainingPlan:
     """The plan of a training recipe without a problem.
 
     Raises:
@@ -41,7 +44,8 @@ def check_training(path: str | Path, overrides: Sequence[str] = ()) -> TrainingP
     recipe = _recipe(source)
     if recipe is not None:
         try:
-            recipe.checkpoint()
+            if problem := trust.problem(recipe.checkpoint()):
+                source.add(("model",), problem)
         except ValueError as error:
             source.add(("model",), str(error))
     if source.problems or recipe is None:
