@@ -6,18 +6,18 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 
 
-def in_threads(act: Callable[[Item], Result], items: Sequence[Item], most: int) -> list[Result]:
+def in_threads(act: Callable[[_Given], _Made], items: Sequence[_Given], most: int) -> list[_Made]:
     """What `act` gives for each item, in order, at most so many at once.
 
     Where it raises, no more are begun, those in hand are waited for, and the error of the first of
     the failed items is raised. An interruption is waited for by nothing: the threads of an executor
     would keep the interpreter from ending.
     """
-    todo: SimpleQueue[tuple[int, Item]] = SimpleQueue()
+    todo: SimpleQueue[tuple[int, _Given]] = SimpleQueue()
     ended: SimpleQueue[Any] = SimpleQueue()  # place, result, error; None where a thread ends
     stop = threading.Event()
     for numbered in enumerate(items):
@@ -37,7 +37,7 @@ def in_threads(act: Callable[[Item], Result], items: Sequence[Item], most: int) 
     count = min(most, len(items))
     for _ in range(count):
         threading.Thread(target=work, daemon=True).start()
-    results: dict[int, Result] = {}
+    results: dict[int, _Made] = {}
     errors: dict[int, BaseException] = {}
     try:
         while count:
