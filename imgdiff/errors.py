@@ -27,5 +27,9 @@ class StoppedError(Exception):
     """The run cannot go on now; what is done is safe, the same command resumes it (exit code 1)."""
 
 
+class TooManyFailedError(Exception):
+    """The run is complete, but more rows failed than its recipe allows (exit code 3)."""
+
+
 class BrokenDeviceError(StoppedError):
     """The GPU does not work any more in this process; a fresh one may go on."""

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return ended(lambda: call(given))
 
 
-def run_recipe(
+def run_or_plan(
     recipe: str,
     overrides: Sequence[str],
     dry_run: bool,
@@ -84,27 +84,44 @@ def run_recipe(
     console = make_console()
     try:
         plan = check(recipe, overrides, trust)
-        target = Path(plan.recipe.export_path)
-        dataset = pinned_input(plan.dataset, None if restart else recorded_input(target))
-        plan, source = replace(plan, dataset=dataset), Input(dataset)
-        source.refuse_without(plan.needed)
-        survey(plan, source)
-        recorded = {} if restart else recorded_revisions(target, plan.recipe.models)
-        if dry_run:
-            show_plan(console, plan, source, None if restart else recorded, retry)
-            return COMPLETE
-        if plan.recipe.export.hub_repo:
-            _require_hub_token()
-        plan = replace(plan, models=pinned(plan.models, recorded, plan.asked))
-        with open_run(target, describe(plan, source), restart, retry) as folder:
-            code = execute(console, plan, source, folder)
-            if failed := folder.report["rows"]["failed"]:
-                text = f"{failed} failed: the same command with --retry-failed runs these again"
-                console.print(f"{text}, with --retry-failed=REASON some of them", soft_wrap=True)
-            return code
+        if not dry_run:
+            return run_plan(console, plan, restart, retry)
+        plan, source, recorded = _with_input(plan, restart)
+        show_plan(console, plan, source, None if restart else recorded, retry)
+        return COMPLETE
     except KeyboardInterrupt:
         print("stopped at once. Run again to resume.", file=sys.stderr)
         return STOPPED
+
+
+def run_plan(console: Console, plan: Plan, restart: bool, retry: Retry | None = None) -> int:
+    """Run a checked recipe to its end; returns the exit code.
+
+    Raises:
+        RefusedError, StoppedError: as above.
+    """
+    plan, source, recorded = _with_input(plan, restart)
+    if plan.recipe.export.hub_repo:
+        _require_hub_token()
+    plan = replace(plan, models=pinned(plan.models, recorded, plan.asked))
+    target = Path(plan.recipe.export_path)
+    with open_run(target, describe(plan, source), restart, retry) as folder:
+        code = execute(console, plan, source, folder)
+        if failed := folder.report["rows"]["failed"]:
+            text = f"{failed} failed: the same command with --retry-failed runs these again"
+            console.print(f"{text}, with --retry-failed=REASON some of them", soft_wrap=True)
+        return code
+
+
+def _with_input(plan: Plan, restart: bool) -> tuple[Plan, Input, dict[str, str | None]]:
+    """The plan with its input as the run has had it so far, that input, and role -> the commit of
+    the Hub that it has used."""
+    target = Path(plan.recipe.export_path)
+    dataset = pinned_input(plan.dataset, None if restart else recorded_input(target))
+    plan, source = replace(plan, dataset=dataset), Input(dataset)
+    source.refuse_without(plan.needed)
+    survey(plan, source)
+    return plan, source, {} if restart else recorded_revisions(target, plan.recipe.models)
 
 
 def show_plan(

@@ -10,7 +10,7 @@ from embedded.figures import Figure, share
 
 from imgdiff.errors import StoppedError
 from imgdiff.evaluation.chair import load_vocabulary
-from imgdiff.run import COMPLETE, run_recipe
+from imgdiff.run import COMPLETE, run_or_plan
 from imgdiff.toyland.make import write_scenes
 from imgdiff.toyland.scenes import generator, sample_scene
 
@@ -83,6 +83,6 @@ def _rows(run_folder: Path) -> Any:
 
 
 def _run(overrides: Sequence[str]) -> None:
-    code = run_recipe(RECIPE, overrides, dry_run=False, restart=False)
+    code = run_or_plan(RECIPE, overrides, dry_run=False, restart=False)
     if code != COMPLETE:
         raise StoppedError(f"{RECIPE} ended with exit code {code}")

@@ -31,9 +31,9 @@ def parse(arguments: Sequence[str] | None, prog: str = "imgdiff run") -> argpars
 
 
 def call(given: argparse.Namespace) -> int:
-    from imgdiff.run import run_recipe
+    from imgdiff.run import run_or_plan
     from imgdiff.store.retry import Retry
 
     retry = None if given.retry_failed is None else Retry(given.retry_failed)
     trust = trust_of(given)
-    return run_recipe(given.recipe, given.overrides, given.dry_run, given.restart, retry, trust)
+    return run_or_plan(given.recipe, given.overrides, given.dry_run, given.restart, retry, trust)

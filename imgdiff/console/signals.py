@@ -17,6 +17,9 @@ def stop_on_signals(work: str) -> Iterator[threading.Event]:
     work: what is finished first, in words.
     """
     stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # signals go to the main thread, which is not ours to interrupt
+        return
 
     def first(number: int, frame: FrameType | None) -> None:
         stop.set()

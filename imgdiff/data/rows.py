@@ -98,6 +98,12 @@ class Row:
         """End the row: something broke."""
         self.status, self.reason, self.message = "failed", f"{operator}: {code}", message
 
+    def _repr_html_(self) -> str:
+        """The row as a notebook shows it."""
+        from imgdiff.data.markup import row_markup
+
+        return row_markup(self)
+
     def random(self, operator: str) -> np.random.Generator:
         """This row's random numbers for one operator, the same in every run, order and batch."""
         import numpy as np

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgdiff.data.boxes import Box
-from imgdiff.data.conversations import Form, Turn, image_count, recast
+from imgdiff.data.conversations import IMAGE, Form, Turn, image_count, recast
 from imgdiff.data.images import draw_box, load_rgb, side_by_side
+from imgdiff.data.markup import figure_markup
 from imgdiff.data.rows import Region, Row
+from imgdiff.data.thumbnails import shrunk
 from imgdiff.export.split import Side, Split
 
 LONGEST_NAME = 100  # characters of an id that become part of a file's name
@@ -34,6 +36,12 @@ class Sample:
     @property
     def name(self) -> str:
         return safe_name(self.id)
+
+    def _repr_html_(self) -> str:
+        """The sample as a notebook shows it: the box is drawn in the pictures."""
+        shown = [(shrunk(picture), (), "") for picture in self.pictures]
+        turns = (turn["value"].replace(IMAGE, "").strip() for turn in self.turns)
+        return figure_markup(self.id, shown, turns)
 
 
 def samples(row: Row, form: Form, split: Split) -> Iterator[Sample]:

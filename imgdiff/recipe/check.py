@@ -60,13 +60,13 @@ def check(path: str | Path, overrides: Sequence[str] = (), trust: Trust = NOTHIN
         raise TrainsError(f"{path} trains a model. Use: imgdiff train {path}")
     recipe = validated(source, Recipe, source.data, ())
     inherited = {name: getattr(recipe, name) for name in INHERITED if recipe is not None}
-    steps = list(_operators(source, inherited))
+    steps = list(operators_of(source, inherited))
     _refuse_repeats(source, steps)
     _check_selection(source, steps)
     operators = [operator for _, operator in steps]
     fields = _known_fields(source, steps)
     given = given_by_input(source, fields)
-    models = _bound_models(source, steps, trust)
+    models = bound_models(source, steps, trust)
     needed, made = follow_fields(source, steps, fields, given)
     dataset = given.address
     refuse_unknown_captions(source, dataset, operators, models, needed)
@@ -94,7 +94,7 @@ def check(path: str | Path, overrides: Sequence[str] = (), trust: Trust = NOTHIN
     )
 
 
-def _operators(source: Source, inherited: Mapping[str, Any]) -> Iterator[PlacedOperator]:
+def operators_of(source: Source, inherited: Mapping[str, Any]) -> Iterator[PlacedOperator]:
     """The recipe's operators in order, composites expanded; what cannot be made is reported.
 
     inherited: settings that the recipe gives to every operator that has them.
@@ -218,7 +218,7 @@ def _check_formats(source: Source, steps: Sequence[PlacedOperator]) -> None:
             source.add(key, f"{name} needs {needed}, which nothing makes.{makers(needed)}")
 
 
-def _bound_models(
+def bound_models(
     source: Source, steps: Sequence[PlacedOperator], trust: Trust
 ) -> dict[str, Binding]:
     """The checkpoint of every role that the operators need."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from imgdiff.data.rows import Region, Row
+from imgdiff.data.thumbnails import SIDE, Thumbnail, thumbnail
 from imgdiff.export import FinishedRun
-from imgdiff.report.thumbnails import SIDE, Thumbnail, thumbnail
 from imgdiff.text.shortening import cut, shortened
 from imgdiff.text.words import word_blocks
 

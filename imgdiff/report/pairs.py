@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from imgdiff.data.fields import PICTURE
 from imgdiff.data.rows import Region, Row
+from imgdiff.data.thumbnails import thumbnail
 from imgdiff.export import FinishedRun
 from imgdiff.report.gallery import (
     SHOWN_REGIONS,
@@ -19,7 +20,6 @@ from imgdiff.report.gallery import (
     pieces,
 )
 from imgdiff.report.rendering import render_page
-from imgdiff.report.thumbnails import thumbnail
 from imgdiff.store.files import swap_folder
 from imgdiff.store.run_info import RunInfo, RunModel, RunOperator
 

@@ -5,6 +5,7 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from imgdiff.data.images import load_rgb
@@ -28,9 +29,14 @@ def thumbnail(image: dict[str, Any] | None, side: int = SIDE) -> Thumbnail | Non
     if image is None:
         return None
     try:
-        picture = Image.fromarray(load_rgb(image))
+        return shrunk(load_rgb(image), side)
     except RowError:
         return None
+
+
+def shrunk(array: np.ndarray, side: int = SIDE) -> Thumbnail:
+    """A picture [H, W, 3] uint8, its longer side at most `side`."""
+    picture = Image.fromarray(array)
     width, height = picture.size
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
