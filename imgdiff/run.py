@@ -19,6 +19,7 @@ from imgdiff.data.readers import pinned_input
 from imgdiff.doctor.examination import examine
 from imgdiff.engine.description import describe
 from imgdiff.engine.forecast import forecast
+from imgdiff.engine.libraries import import_for_the_end
 from imgdiff.engine.placement import Placed, in_sentences, needs_of, placed
 from imgdiff.engine.selection import select
 from imgdiff.engine.survey import survey, write_surveys
@@ -174,6 +175,8 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
         _examine(plan, folder)
         try:
             write_surveys(plan, folder.store)
+            if folder.done_count < folder.total_count:
+                import_for_the_end()
             with Progress(console) as progress:
                 _engine(plan.recipe.executor_type).run(plan, source, folder, progress, stop)
                 select(plan, folder, progress, stop)

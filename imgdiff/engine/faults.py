@@ -10,6 +10,14 @@ from imgdiff.operator import Operator
 from imgdiff.store.files import is_disk_full
 
 LONGEST_MESSAGE = 300
+SYSTEM_PACKAGES = {  # what OpenCV lacks on a machine without a screen -> the package that has it
+    "libGL.so.1": "libgl1",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libSM.so.6": "libsm6",
+    "libXext.so.6": "libxext6",
+    "libxcb.so.1": "libxcb1",
+}
 
 
 def raise_what_stops(operator: str, error: BaseException) -> None:
@@ -23,12 +31,25 @@ def raise_what_stops(operator: str, error: BaseException) -> None:
     if isinstance(error, KeyboardInterrupt | StoppedError) or is_disk_full(error):
         raise error
     if isinstance(error, ImportError):
-        way_out = "Install what is missing, then run again."
-        raise StoppedError(f"{operator}: {text_of(error)}. {way_out}") from error
+        raise StoppedError(f"{operator}: {cannot_import(error)}") from error
     text = text_of(error)
     if "device-side assert" in text or text.startswith("CUDA error"):
         # no cause: its traceback would hold the batch's tensors in memory
         raise BrokenDeviceError(f"{operator}: CUDA stopped working ({first_line(text)})") from None
+
+
+def cannot_import(error: BaseException) -> str:
+    """What an import raised, and how what is missing is installed."""
+    text = " ".join(text_of(error).split())[:LONGEST_MESSAGE]
+    if not isinstance(error, ImportError):  # a library may raise anything while it is imported
+        text = f"{type(error).__name__}: {text}"
+    package = next((each for file, each in SYSTEM_PACKAGES.items() if file in text), None)
+    if package is None:
+        return f"{text}. Install what is missing, then run again."
+    return (
+        f"{text}. On Debian and Ubuntu: apt-get install {package}. Or, in the place of "
+        "opencv-python: pip install opencv-python-headless. Then run again."
+    )
 
 
 def explained(error: BaseException) -> tuple[str, str]:

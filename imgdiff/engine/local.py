@@ -8,6 +8,7 @@ from contextlib import closing
 
 from imgdiff.console.progress import Progress
 from imgdiff.data.input import Input
+from imgdiff.engine.libraries import import_libraries
 from imgdiff.engine.shards import Worker, models_of, tasks
 from imgdiff.errors import StoppedError
 from imgdiff.recipe.plan import Plan
@@ -20,9 +21,12 @@ def run(
     """Do every shard that is to do; the one in hand is finished when `stop` is set.
 
     Raises:
-        StoppedError: `stop` was set, a model cannot be loaded, or the disk is nearly full.
+        StoppedError: `stop` was set, a library or a model cannot be loaded, or the disk is nearly
+            full.
     """
     todo = tasks(plan, folder.files)
+    for task in (task for task in todo if folder.is_fresh(task.number)):
+        import_libraries(task.phase, task.models)
     models = models_of(plan.models, folder.files)
     for place, task in enumerate(todo):
         number, name = task.number, task.phase.name

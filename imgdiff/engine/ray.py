@@ -22,6 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from imgdiff.console.progress import Progress
 from imgdiff.data.input import Input
+from imgdiff.engine.libraries import import_libraries
 from imgdiff.engine.placement import in_sentences, needs_of, placed
 from imgdiff.engine.ray_errors import carried, cause
 from imgdiff.engine.shards import Task, Worker, tasks
@@ -67,6 +68,10 @@ class PhaseWorker:
     """What Ray Data calls with the number of a shard. Models are loaded with the first one."""
 
     def __init__(self, task: Task) -> None:
+        try:
+            import_libraries(task.phase, task.models)
+        except StoppedError as error:
+            raise carried(error, task.phase.name) from None
         self.worker = Worker(task)
         self.task = task
 
