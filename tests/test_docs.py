@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import datasets
@@ -12,6 +13,7 @@ from imgdiff import run
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, bind
 from imgdiff.operator import registry
 from imgdiff.recipe.check import check
+from imgdiff.recipe.schema import Export, Limits, Recipe
 from imgdiff.testing import make_row, run_operator
 
 ROOT = Path(__file__).parents[1]
@@ -111,9 +113,37 @@ def test_every_file_that_a_page_links_is_there(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_the_readme_links_every_page() -> None:
-    links = re.findall(r"\]\((docs/[^)]+)\)", (ROOT / "README.md").read_text())
-    assert set(links) == {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
+def test_the_site_has_every_page() -> None:
+    settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    listed = re.findall(r"[\w/-]+\.md", json.dumps(settings["nav"]))
+    made = {"python.md"}  # of the notebook, when the site is built
+    docs = ROOT / "docs"
+    assert set(listed) == {str(path.relative_to(docs)) for path in docs.rglob("*.md")} | made
+    assert len(listed) == len(set(listed))
+
+
+def test_the_readme_is_short_and_shows_a_picture_first() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 150
+    assert text.index("![") < text.index("```")
+
+
+def test_the_page_of_recipes_knows_every_key() -> None:
+    page = (ROOT / "docs" / "recipes.md").read_text().partition("## The sections")[2]
+    listed = set(re.findall(r"`([a-z_.]+)`", "".join(re.findall(r"^\|([^|]+)\|", page, re.M))))
+    sections = {"limits": Limits, "export": Export}
+    keys = {
+        f"{name}.{inner}" if inner else name
+        for name in Recipe.model_fields
+        for inner in (sections[name].model_fields if name in sections else [""])
+    }
+    assert listed == keys
+
+
+def test_the_page_of_operators_is_what_the_operators_say() -> None:
+    """Else write it anew: python docs/site/operator_set.py"""
+    script = runpy.run_path(str(ROOT / "docs" / "site" / "operator_set.py"))
+    assert script["PAGE"].read_text() == script["page"]()
 
 
 def test_every_test_that_the_page_of_faults_names_is_there() -> None:

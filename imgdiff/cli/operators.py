@@ -9,7 +9,7 @@ from typing import Any
 
 from imgdiff.cli import verb_parser
 from imgdiff.errors import COMPLETE, REFUSED
-from imgdiff.operator import INHERITED, Composite, Registered, registry
+from imgdiff.operator import INHERITED, Composite, Operator, Registered, registry
 from imgdiff.recipe.source import did_you_mean
 
 BOUNDS = {
@@ -55,15 +55,20 @@ def _lines(operator: Registered) -> Iterator[str]:
     facts["scores"] = (*operator.scores, *operator.region_scores)
     yield from (f"  {fact}: {', '.join(names)}" for fact, names in facts.items() if names)
     yield from (f"  field {field.name}: {field.meaning}" for field in operator.fields)
+    for name, setting, required in declared_settings(operator):
+        yield f"    {name}: {', '.join(described_setting(setting, required))}"
+
+
+def declared_settings(operator: type[Operator]) -> Iterator[tuple[str, dict[str, Any], bool]]:
+    """The name of each setting, what its JSON schema says, and whether it must be given."""
     schema = operator.Params.model_json_schema()
-    required = schema.get("required", ())
     for name, setting in schema.get("properties", {}).items():
         if name in INHERITED:
             setting["default"] = "the recipe's"
-        yield f"    {name}: {', '.join(_describe_setting(setting, name in required))}"
+        yield name, setting, name in schema.get("required", ())
 
 
-def _describe_setting(setting: dict[str, Any], required: bool) -> Iterable[str]:
+def described_setting(setting: dict[str, Any], required: bool) -> Iterable[str]:
     """Its type, bounds, default and meaning, from a JSON schema."""
     kinds = setting.get("anyOf", [setting])
     yield " or ".join(_kind(kind) for kind in kinds)
