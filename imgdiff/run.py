@@ -14,6 +14,7 @@ from imgdiff.cli import ended
 from imgdiff.cli.run import call, parse
 from imgdiff.console.progress import Progress, logging_to, make_console
 from imgdiff.console.signals import stop_on_signals
+from imgdiff.console.signs import Doing, Say
 from imgdiff.data.input import Input
 from imgdiff.data.readers import pinned_input
 from imgdiff.doctor.examination import examine
@@ -180,8 +181,8 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
             with Progress(console) as progress:
                 _engine(plan.recipe.executor_type).run(plan, source, folder, progress, stop)
                 select(plan, folder, progress, stop)
-            compare_with_input(folder, source.ids)
-            exports = finish(folder, console)
+                compare_with_input(folder, source.ids)
+                exports = finish(folder, console, progress.say)
         except OSError as error:
             if not is_disk_full(error):
                 raise
@@ -276,22 +277,28 @@ def _engine(name: str) -> ModuleType:
     return importlib.import_module(f"imgdiff.engine.{name}")
 
 
-def finish(folder: RunDir, console: Console) -> list[Exported]:
-    """Turn complete shards into what people use: `report.json`, data, the page and exports."""
+def finish(folder: RunDir, console: Console, say: Say) -> list[Exported]:
+    """Turn complete shards into what people use: `report.json`, data, the page and exports.
+
+    say: called where something begins that may take long.
+    """
     from imgdiff.export.dataset import write_dataset
     from imgdiff.report.page import write_report
 
     folder.tidy()
     fraction = folder.info.validation_fraction
     folder.report = build_report(folder)
+    say(Doing("writing data/"))
     write_dataset(folder, fraction)
+    say(Doing("writing report.html"))
     write_report(folder)
     folder.write_report(folder.report)  # after these two, for which it vouches
-    return [
-        export(folder, name, folder.path / "export" / name, fraction, console)
-        for name in folder.info.formats
-        if name != ALWAYS and folder.report["samples"]
-    ]
+    wanted = [name for name in folder.info.formats if name != ALWAYS and folder.report["samples"]]
+    exports = []
+    for name in wanted:
+        say(Doing(f"writing export/{name}/"))
+        exports.append(export(folder, name, folder.path / "export" / name, fraction, console))
+    return exports
 
 
 def _judge(folder: RunDir) -> int:

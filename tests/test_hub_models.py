@@ -1,6 +1,7 @@
 """Models of the Hub that were published as pickled weights, through whole runs; the Hub is a local
 server that lists files as it does, and holds miniatures."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -330,3 +331,16 @@ def test_an_evaluation_loads_the_pull_request(hub, project, capsys):
     asked = ["evaluate", "ohd", "--model", BLIP, "--toyland", "2", "--batch-size", "2"]
     assert cli.main(asked) == run.COMPLETE
     assert f"GET /{BLIP}/resolve/{CONVERTED[BLIP]}/{WEIGHTS}" in hub.asked
+
+
+def test_a_download_is_told_and_later_the_loading(hub, start, capsys):
+    start()
+    said = capsys.readouterr().out
+    for role, name in (("clip", CLIP), ("matcher", BLIP)):
+        assert re.search(
+            rf"^downloading {role}: {name}, \d+\.\d of \d+\.\d MB$", said, re.MULTILINE
+        )
+    start(None, "--restart")
+    said = capsys.readouterr().out
+    assert f"loading clip: {CLIP}\n" in said
+    assert "downloading" not in said

@@ -325,3 +325,15 @@ def test_two_interruptions_stop_at_once(project):
     assert "stopped at once. Run again to resume." in errors
     assert time.monotonic() - began < 8 + 20  # a shard takes eight seconds
     assert not list(stage.glob("*.json"))
+
+
+def test_workers_tell_of_failures_and_of_how_far_they_are(project, monkeypatch, capsys):
+    monkeypatch.setattr("imgdiff.console.progress.SILENCE", 0.3)
+    project.write_captions([*records(12), {"id": "odd", "caption": "bad"}])
+    project.write_recipe(limits={"max_failed_fraction": 1.0})
+    slowly = ["light_edit_mapper.seconds=0.3", "light_edit_mapper.batch_size=1"]
+    assert run.main(["mine.yaml", RAY, *slowly]) == run.COMPLETE
+    said = capsys.readouterr().out
+    assert "starting workers of extra, light_areas\n" in said
+    assert said.count("row odd failed: light_edit_mapper: caption_bad: this caption is bad\n") == 1
+    assert re.search(r"extra: \d+ of 13 rows; shard \d: \d of \d rows through light_edit_m", said)

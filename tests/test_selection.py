@@ -112,7 +112,7 @@ def test_the_first_rows_are_kept(selecting):
 
 def test_pictures_are_not_read_again(selecting, monkeypatch):
     read = []
-    monkeypatch.setattr(Selection, "run", lambda self, rows: read.extend(rows) or [])
+    monkeypatch.setattr(Selection, "run", lambda self, rows, signs: read.extend(rows) or [])
     run.main(["mine.yaml"])
     assert len(read) == 30
     assert not any({"image_a", "image_b"} & row.values.keys() for row in read)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -96,8 +97,21 @@ def _downloaded(name: str, revision: str, repo_type: str) -> str | None:
 
 def has_downloaded(repo: str, commit: str, ending: str) -> bool:
     """Whether the cache of the Hub's files has any file of a model that ends so."""
+    return any((_kept(repo) / "snapshots" / commit).rglob(f"*{ending}"))
+
+
+def stored_bytes(repo: str) -> int:
+    """Bytes that the cache of the Hub's files has of a model, files that are still coming too."""
+    total = 0
+    for path in (_kept(repo) / "blobs").glob("*"):
+        with suppress(FileNotFoundError):  # renamed, as it has come whole
+            total += path.stat().st_size
+    return total
+
+
+def _kept(repo: str) -> Path:
+    """Where the cache of the Hub's files keeps a model."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
-    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model")
-    return any((folder / "snapshots" / commit).rglob(f"*{ending}"))
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model")

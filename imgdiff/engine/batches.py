@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from imgdiff.data.fields import REGION
 from imgdiff.data.readers.base import utf8
@@ -14,6 +14,7 @@ from imgdiff.operator import Operator
 from imgdiff.recipe.plan import written_columns
 from imgdiff.store.tally import Tally
 
+Heard = Callable[[Sequence[Row], int, int], None]  # rows just done, how many so far, of how many
 log = logging.getLogger(__name__)
 
 
@@ -30,14 +31,23 @@ class Batches:
         self._written, self._scores = written_columns(operator), set(operator.scores)
         self._region_scores = set(operator.region_scores)
 
-    def run(self, rows: list[Row]) -> Tally:
-        """Replace the rows that are still ok by what the operator makes of them."""
+    def run(self, rows: list[Row], heard: Heard | None = None) -> Tally:
+        """Replace the rows that are still ok by what the operator makes of them.
+
+        heard: called before the first batch and after each.
+        """
         began = time.monotonic()
         places = [place for place, row in enumerate(rows) if row.ok]
         given = [rows[place] for place in places]
         made: list[Row] = []
+        batch: list[Row] = []
         while len(made) < len(given):
-            made += self._isolate(given[len(made) : len(made) + self.size])
+            if heard:
+                heard(batch, len(made), len(given))
+            batch = self._isolate(given[len(made) : len(made) + self.size])
+            made += batch
+        if heard and batch:
+            heard(batch, len(made), len(given))
         for place, row in zip(places, made, strict=True):
             rows[place] = row
         done = tally(self.operator, given, made)

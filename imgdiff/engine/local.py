@@ -7,6 +7,7 @@ import threading
 from contextlib import closing
 
 from imgdiff.console.progress import Progress
+from imgdiff.console.signs import Doing
 from imgdiff.data.input import Input
 from imgdiff.engine.libraries import import_libraries
 from imgdiff.engine.shards import Worker, models_of, tasks
@@ -25,13 +26,14 @@ def run(
             full.
     """
     todo = tasks(plan, folder.files)
+    progress.say(Doing("importing libraries"))
     for task in (task for task in todo if folder.is_fresh(task.number)):
         import_libraries(task.phase, task.models)
-    models = models_of(plan.models, folder.files)
+    models = models_of(plan.models, folder.files, progress.say)
     for place, task in enumerate(todo):
         number, name = task.number, task.phase.name
-        progress.begin_phase(name, folder.shard_count, folder.manifests(number))
-        with closing(Worker(task, models)) as worker:
+        progress.begin_phase(name, folder.shard_count, folder.row_count, folder.manifests(number))
+        with closing(Worker(task, models, progress.say)) as worker:
             for shard in folder.todo(number):
                 if stop.is_set():
                     raise StoppedError(folder.where_it_stands())

@@ -21,10 +21,12 @@ import ray.data
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from imgdiff.console.progress import Progress
+from imgdiff.console.signs import Doing
 from imgdiff.data.input import Input
 from imgdiff.engine.libraries import import_libraries
 from imgdiff.engine.placement import in_sentences, needs_of, placed
 from imgdiff.engine.ray_errors import carried, cause
+from imgdiff.engine.ray_signs import Sender, make_board, show
 from imgdiff.engine.shards import Task, Worker, tasks
 from imgdiff.errors import BrokenDeviceError, StoppedError
 from imgdiff.models.machine import gpus
@@ -53,26 +55,32 @@ def run(
             see the run folder, a model cannot be loaded, or the disk is nearly full.
     """
     folder.store.delete(STOP)
+    progress.say(Doing("connecting to Ray"))
     with _connected(plan.recipe.ray_address):
         gpu_bytes = _check_shared(folder.store)
         watch = Watch(folder, progress)
         for group in _grouped(plan, tasks(plan, folder.files), gpu_bytes):
             for task, _ in group:
                 watch.begin(task.number)
+            progress.say(Doing(f"starting workers of {_names(group)}"))
             _flow(group, source, folder, watch, stop)
             if stop.is_set():
                 raise StoppedError(folder.where_it_stands())
 
 
+def _names(group: Sequence[tuple[Task, WorkerPool]]) -> str:
+    return ", ".join(task.phase.name for task, _ in group)
+
+
 class PhaseWorker:
     """What Ray Data calls with the number of a shard. Models are loaded with the first one."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, board: Any) -> None:
         try:
             import_libraries(task.phase, task.models)
         except StoppedError as error:
             raise carried(error, task.phase.name) from None
-        self.worker = Worker(task)
+        self.worker = Worker(task, say=Sender(board))
         self.task = task
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -96,6 +104,7 @@ class Watch:
 
     def __init__(self, folder: RunDir, progress: Progress) -> None:
         self._folder, self._progress = folder, progress
+        self.board = make_board()  # what the workers say of themselves
         self._begun: list[int] = []
         self._stale: dict[tuple[int, int], str] = {}  # files that do not count, as the run began
         self._attempts: dict[tuple[int, int], int] = {}
@@ -103,7 +112,10 @@ class Watch:
     def begin(self, phase: int) -> None:
         """Follow a phase from now on."""
         name = self._folder.info.phases[phase].name
-        self._progress.begin_phase(name, self._folder.shard_count, self._folder.manifests(phase))
+        folder = self._folder
+        self._progress.begin_phase(
+            name, folder.shard_count, folder.row_count, folder.manifests(phase)
+        )
         for shard in self._folder.todo(phase):
             manifest = self._folder.files.manifest(phase, shard)
             if manifest:
@@ -111,6 +123,7 @@ class Watch:
         self._begun.append(phase)
 
     def look(self) -> None:
+        show(self.board, self._progress)
         files = self._folder.files
         for phase in self._begun:
             names = set(files.store.list(files.folder(phase)))
@@ -162,7 +175,7 @@ def _flow(
         least, most = pool.workers
         dataset = dataset.map_batches(
             PhaseWorker,
-            fn_constructor_args=(task,),
+            fn_constructor_args=(task, watch.board),
             batch_size=1,  # one shard; Ray would else put small blocks together
             compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
             num_cpus=pool.num_cpus,

@@ -10,6 +10,7 @@ from imgdiff.data.rows import Row
 from imgdiff.data.storable import Checks, checks_of
 from imgdiff.engine.batches import Batches
 from imgdiff.engine.faults import explained, raise_what_stops, set_up
+from imgdiff.engine.signs import ShardSigns
 from imgdiff.errors import StoppedError
 from imgdiff.models import Models
 from imgdiff.operator import Selector
@@ -35,7 +36,7 @@ def select(plan: Plan, folder: RunDir, progress: Progress, stop: threading.Event
     unread = pictures(folder.info.known_fields) - reads
     selectors = [op.fresh() for op in phase.operators if isinstance(op, Selector)]
     selection = Selection(selectors, checks_of(folder.info.fields))
-    progress.begin_phase(phase.name, folder.shard_count, folder.manifests(number))
+    progress.begin_phase(phase.name, folder.shard_count, folder.row_count, folder.manifests(number))
     for shard in range(todo[0]):
         selection.remember(folder.files.read(shard, number + 1, unread))
     for shard in todo:
@@ -44,7 +45,8 @@ def select(plan: Plan, folder: RunDir, progress: Progress, stop: threading.Event
         folder.check_space(number)
         began = time.monotonic()
         rows = folder.files.read(shard, number, unread)
-        tallies = selection.run(rows)
+        said = ShardSigns(progress.say, phase.name, shard, len(rows), selectors)
+        tallies = selection.run(rows, said)
         manifest = folder.write_shard(number, shard, rows, tallies, time.monotonic() - began)
         progress.end_shard(phase.name, shard, manifest)
 
@@ -57,13 +59,14 @@ class Selection:
         self._selectors = selectors
         self._steps = [Batches(selector, checks) for selector in selectors]
 
-    def run(self, rows: list[Row]) -> list[Tally]:
+    def run(self, rows: list[Row], signs: ShardSigns | None = None) -> list[Tally]:
         """Replace the rows that are still ok by what the selectors make of them, one by one."""
         tallies = [Tally(selector.name) for selector in self._selectors]
         for place in range(len(rows)):
             alone = rows[place : place + 1]
-            for step, tally in zip(self._steps, tallies, strict=True):
-                tally.add(vars(step.run(alone)))
+            for number, (step, tally) in enumerate(zip(self._steps, tallies, strict=True)):
+                heard = signs.of_row(number, place, len(rows)) if signs else None
+                tally.add(vars(step.run(alone, heard)))
             rows[place] = alone[0]
             self.remember(alone)
         return tallies

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from imgdiff.console.signs import Say, silent
 from imgdiff.data.input import Demand, InputPart
 from imgdiff.data.readers import open_input
 from imgdiff.data.readers.base import Reader
@@ -13,6 +14,7 @@ from imgdiff.engine.batches import Batches
 from imgdiff.engine.faults import set_up
 from imgdiff.engine.recovery import BLAMED_AFTER, RecoveryRecord
 from imgdiff.engine.replay import Replay, Replayed, mark
+from imgdiff.engine.signs import ShardSigns
 from imgdiff.models import Models
 from imgdiff.models.zoo import Binding
 from imgdiff.operator import Filter, Operator
@@ -49,24 +51,26 @@ def tasks(plan: Plan, files: ShardFiles) -> list[Task]:
     ]
 
 
-def models_of(bindings: Mapping[str, Binding], files: ShardFiles) -> Models:
+def models_of(bindings: Mapping[str, Binding], files: ShardFiles, say: Say) -> Models:
     """The models of a run or of a phase, not yet loaded."""
-    return Models(bindings, answers=files.store)
+    return Models(bindings, files.store, say)
 
 
 class Worker:
     """Does shards of one phase. Models are loaded when a row first asks for them; `close` drops the
     operators that hold them."""
 
-    def __init__(self, task: Task, models: Models | None = None) -> None:
-        """models: where those of the phase come from, and stay; None: its own."""
-        self.task = task
-        self._models = models or models_of(task.models, task.files)
+    def __init__(self, task: Task, models: Models | None = None, say: Say = silent) -> None:
+        """models: where those of the phase come from, and stay; None: its own. say: called with
+        every sign of life."""
+        self.task, self._say = task, say
+        self._models = models or models_of(task.models, task.files, say)
         self._reader: Reader | None = None
         self._operators = [operator.fresh() for operator in task.phase.operators]
         checks = checks_of(task.files.info.fields)
         self._steps = [Batches(operator, checks) for operator in self._operators]
         self._replay = Replay(self._operators, checks=checks, retry=task.files.retry)
+        self._seconds = [0.0] * len(self._steps)  # of each operator, in the shards so far
         self._is_set_up = False
 
     def run(self, shard: int, part: InputPart) -> Manifest:
@@ -82,6 +86,10 @@ class Worker:
         number, files = self.task.number, self.task.files
         record = RecoveryRecord(files.store, files.name(number, shard, "recovery"))
         rows = files.read(shard, number) if number else self._read(part)
+        phase = self.task.phase.name
+        signs = ShardSigns(self._say, phase, shard, len(rows), self._operators, self._seconds)
+        if not number:
+            signs.failed(rows)  # those that could not be read
         marks = {row.id: mark(row) for row in rows if row.ok}
         manifest, stored = files.stored(number, shard)
         again = self._replay.run(rows, stored, marks)
@@ -93,13 +101,13 @@ class Worker:
             if row.ok and again.starts[place] < len(self._steps)
         ]
         if waiting:
-            with record.loading(self.task.phase.name):
+            with record.loading(phase):
                 self._set_up()
             if record.careful:
-                self._one_by_one(again, waiting, record)
+                self._one_by_one(again, waiting, record, signs)
             else:
                 with record.shard():
-                    self._together(again, waiting)
+                    self._together(again, waiting, signs)
         remove_screened(self.task.phase.operators, again.rows)
         seconds = manifest.get("seconds", 0.0) + time.monotonic() - began
         versions = manifest.get("versions", {})
@@ -127,19 +135,24 @@ class Worker:
             set_up(self.task.phase.name, self._operators, self._models)
             self._is_set_up = True
 
-    def _together(self, work: Replayed, waiting: Sequence[int]) -> None:
+    def _together(self, work: Replayed, waiting: Sequence[int], signs: ShardSigns) -> None:
         """Run the rows at the places `waiting`, in place, each from where it has to start."""
         for number, step in enumerate(self._steps):
             places = [place for place in waiting if work.starts[place] <= number]
             rows = [work.rows[place] for place in places]
-            work.tallies[number].add(vars(step.run(rows)))
+            done = step.run(rows, signs.of_step(number))
+            work.tallies[number].add(vars(done))
+            self._seconds[number] += done.seconds
             for place, row in zip(places, rows, strict=True):
                 work.rows[place] = row
 
-    def _one_by_one(self, work: Replayed, waiting: Sequence[int], record: RecoveryRecord) -> None:
+    def _one_by_one(
+        self, work: Replayed, waiting: Sequence[int], record: RecoveryRecord, signs: ShardSigns
+    ) -> None:
         """The same with each row alone, so that a death has one row to blame."""
         suspects = set(record.suspects)
-        for place in sorted(waiting, key=lambda place: work.rows[place].id not in suspects):
+        places = sorted(waiting, key=lambda place: work.rows[place].id not in suspects)
+        for count, place in enumerate(places):
             alone = [work.rows[place]]
             for number in range(work.starts[place], len(self._steps)):
                 if not alone[0].ok:
@@ -148,9 +161,10 @@ class Worker:
                 name = step.operator.name
                 if record.blamed.get(alone[0].id) == name:
                     done = step.blame(alone, BLAMED_AFTER)
+                    signs.failed(alone)
                 else:
                     with record.row(alone[0].id, name):
-                        done = step.run(alone)
+                        done = step.run(alone, signs.of_row(number, count, len(places)))
                 work.tallies[number].add(vars(done))
             work.rows[place] = alone[0]
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from imgdiff.console.signs import Say, silent
 from imgdiff.models.kinds import family_of, family_of_server
 from imgdiff.models.memory import free_gpu_memory
 from imgdiff.models.zoo import Binding, Checkpoint, Endpoint
@@ -18,9 +19,14 @@ if TYPE_CHECKING:
 class Models:
     """Loads each role's model on first use and keeps it until it is released."""
 
-    def __init__(self, bindings: Mapping[str, Binding], answers: Store | None = None) -> None:
-        """answers: where those of servers are kept."""
-        self._bindings, self._answers = bindings, answers
+    def __init__(
+        self,
+        bindings: Mapping[str, Binding],
+        answers: Store | None = None,
+        say: Say = silent,
+    ) -> None:
+        """answers: where those of servers are kept. say: called while a model is loaded."""
+        self._bindings, self._answers, self._say = bindings, answers, say
         self._loaded: dict[str, Any] = {}
 
     def diffusion(self) -> "Diffusion":
@@ -77,7 +83,14 @@ class Models:
         binding = self._bindings[role]
         if isinstance(binding, Endpoint):
             return self._ask(role, binding)
-        return self._kept(role, lambda: family_of(role, binding).load(binding))
+        return self._kept(role, lambda: self._load(role, binding))
+
+    def _load(self, role: str, checkpoint: Checkpoint) -> Any:
+        from imgdiff.models.downloads import loaded
+
+        return loaded(
+            role, checkpoint, lambda: family_of(role, checkpoint).load(checkpoint), self._say
+        )
 
     def _kept(self, key: str, load: Callable[[], Any]) -> Any:
         if key not in self._loaded:

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from imgdiff.console.durations import duration
 from imgdiff.export.card import limits
 from imgdiff.export.tables import public_name
 from imgdiff.text.shortening import shortened
@@ -61,18 +62,6 @@ def _environment() -> Environment:
     }
     environment.tests["outside"] = outside
     return environment
-
-
-def duration(seconds: float) -> str:
-    """`0.4 s`, `42 s`, `3 min 5 s`, `2 h 10 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def outside(value: float, bounds: Sequence[float | None]) -> bool:
