@@ -16,6 +16,7 @@ from imgdiff.evaluation import by_answers, by_scores, pope
 from imgdiff.evaluation.by_answers import ScoreTable
 from imgdiff.text import prompts
 
+WIDEST = 10_000  # columns: no table is as wide
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = verb_parser("evaluate")
@@ -123,14 +124,28 @@ def call(given: argparse.Namespace) -> int:
 
 
 def _print(console: Console, scores: ScoreTable) -> None:
-    """A row for each part, a column for each metric, with 95 % intervals."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("", no_wrap=True)
-    for name in next(iter(scores.values())):
-        table.add_column(name, justify="right")  # broken into lines where the screen is narrow
-    table.add_column("items", justify="right")
-    for row, metrics in scores.items():
-        items = next(iter(metrics.values())).items
-        table.add_row(row, *(str(value) for value in metrics.values()), str(items))
+    """A row for each part and a column for each metric, with 95 % intervals; where the screen is
+    too narrow for that, a line for each metric of each part."""
+    names = list(next(iter(scores.values())))
+    items = [str(next(iter(each.values())).items) for each in scores.values()]
+    cells = [list(map(str, each.values())) for each in scores.values()]
+    table = _table(["", *names, "items"])
+    for row, values, count in zip(scores, cells, items, strict=True):
+        table.add_row(row, *values, count)
+    unbounded = console.options.update(max_width=WIDEST)
+    if console.measure(table, options=unbounded).maximum > console.width:
+        table = _table(["", "metric", "value", "items"])
+        for row, values, count in zip(scores, cells, items, strict=True):
+            for n, (name, value) in enumerate(zip(names, values, strict=True)):
+                table.add_row("" if n else row, name, value, "" if n else count)
     console.print(table)
     console.print("in brackets: 95 % intervals, by bootstrap")
+
+
+def _table(columns: Sequence[str]) -> Table:
+    """An empty one, of which no cell is broken into lines."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        left = column in ("", "metric")
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+    return table

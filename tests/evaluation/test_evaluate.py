@@ -31,21 +31,31 @@ def test_kept_answers_are_scored_without_a_model(tmp_path, capsys):
     assert found["bleu_4"]["items"] == 2
 
 
-def test_a_narrow_screen_cuts_no_figure(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(progress, "PLAIN_WIDTH", 60)
-    references, answers = tmp_path / "references.jsonl", tmp_path / "answers.jsonl"
-    lines = [{"id": str(k), "question": "?", "references": [f"it is {k}"]} for k in range(9)]
-    references.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    kept = [{"id": str(k), "question": "?", "answer": f"it is {k % 4}"} for k in range(9)]
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_a_screen_of_any_width_shows_each_figure_in_one_piece(
+    tmp_path, capsys, monkeypatch, columns
+):
+    monkeypatch.setattr(progress, "PLAIN_WIDTH", columns)
+    questions, answers = tmp_path / "coco_pope_random.json", tmp_path / "answers.jsonl"
+    asked = "Is there a cup in the image?"
+    labels = ["yes" if k % 2 else "no" for k in range(9)]
+    lines = [
+        {"question_id": k, "image": f"{k}.jpg", "text": asked, "label": label}
+        for k, label in enumerate(labels)
+    ]
+    questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    kept = [{"id": f"random-{k}", "question": asked, "answer": "yes"} for k in range(9)]
     answers.write_text("".join(json.dumps(line) + "\n" for line in kept))
     figures = tmp_path / "figures.json"
     assert not evaluate(
-        *("captions", "--references", references, "--answers", answers, "--json", figures)
+        *("pope", "--questions", questions, "--answers", answers, "--json", figures)
     )
-    printed = capsys.readouterr().out
-    assert max(map(len, printed.splitlines())) <= 60
-    for figure in json.loads(figures.read_text())["captions"].values():
-        assert all(f"{figure[name]:.3f}" in printed for name in ("value", "low", "high"))
+    printed = capsys.readouterr().out.splitlines()
+    assert max(map(len, printed)) <= columns
+    for name, figure in json.loads(figures.read_text())["random"].items():
+        value, low, high = (figure[key] for key in ("value", "low", "high"))
+        whole = f"{value:.3f} ({low:.3f} to {high:.3f})"
+        assert any(whole in line and (name in line or columns == 200) for line in printed)
 
 
 @pytest.mark.parametrize(
