@@ -18,6 +18,7 @@ from imgdiff.text import prompts
 
 WIDEST = 10_000  # columns: no table is as wide
 
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = verb_parser("evaluate")
     tests = parser.add_subparsers(required=True, metavar="TEST")
