@@ -334,6 +334,6 @@ def test_workers_tell_of_failures_and_of_how_far_they_are(project, monkeypatch, 
     slowly = ["light_edit_mapper.seconds=0.3", "light_edit_mapper.batch_size=1"]
     assert run.main(["mine.yaml", RAY, *slowly]) == run.COMPLETE
     said = capsys.readouterr().out
-    assert "starting workers of extra, light_areas\n" in said
+    assert re.search(r"^starting workers of extra, light_areas, .* so far$", said, re.MULTILINE)
     assert said.count("row odd failed: light_edit_mapper: caption_bad: this caption is bad\n") == 1
     assert re.search(r"extra: \d+ of 13 rows; shard \d: \d of \d rows through light_edit_m", said)

@@ -75,8 +75,7 @@ class Progress:
                 if self._is_first(subject):
                     return logging.INFO, self._doing
             case Doing():
-                self._do(sign.what, sign.what)
-                return logging.INFO, sign.what
+                self._do(sign.what, sign.what)  # often over in a moment: only silence tells of it
         return logging.INFO, ""
 
     def _do(self, subject: str, what: str) -> None:
