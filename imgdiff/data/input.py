@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from imgdiff.data.fields import INT32, INTEGER, PICTURE, TEXT, Field, pictures
+from imgdiff.data.files import NotAFileError, inside, read_regular
 from imgdiff.data.readers import open_input
-from imgdiff.data.readers.base import Address, InputError, Reader, Record, inside, kind
+from imgdiff.data.readers.base import Address, InputError, Reader, Record, kind
 from imgdiff.data.rows import Row, derive_seed
 from imgdiff.data.stamps import Stamp, changed, newest
 from imgdiff.errors import RowError
@@ -328,13 +329,16 @@ def _picture(name: str, value: Any, folder: Path, max_pixels: int) -> dict[str, 
     value = stored.get("path") if isinstance(stored, dict) else stored
     if not isinstance(value, str):
         raise RowError("image_path", f"{name} is {kind(value)}, expected a path")
-    path = inside(folder, value)
+    most = max_pixels * BYTES_PER_PIXEL
     try:
-        if path.stat().st_size > max_pixels * BYTES_PER_PIXEL:
-            raise RowError("image_too_large", f"{value} is too large for {max_pixels} pixels")
-        return {"bytes": path.read_bytes(), "path": value}
+        content = read_regular(inside(folder, value), most)
+    except NotAFileError as error:
+        raise RowError("image_no_file", f"cannot read {value}: {error.strerror}") from None
     except OSError as error:
         raise RowError("image_missing", f"cannot read {value}: {error.strerror}") from None
+    if len(content) > most:
+        raise RowError("image_too_large", f"{value} is too large for {max_pixels} pixels")
+    return {"bytes": content, "path": value}
 
 
 def _decode(row: Row, place: str, demand: Demand, names: Collection[str]) -> None:

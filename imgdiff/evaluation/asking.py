@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
+from imgdiff.data.files import inside, read_regular
 from imgdiff.data.images import load_rgb
 from imgdiff.errors import RefusedError, RowError, StoppedError
 from imgdiff.evaluation.annotations import read_lines
@@ -75,14 +76,10 @@ def ask(
 
 def from_folder(folder: Path) -> Loader:
     """Reads images by their names inside `folder`."""
-    root = folder.resolve()
 
     def load(name: str) -> np.ndarray:
-        path = (root / name).resolve()
-        if not path.is_relative_to(root):
-            raise RefusedError(f"image {name} is outside {folder}")
         try:
-            return load_rgb({"bytes": path.read_bytes(), "path": name})
+            return load_rgb({"bytes": read_regular(inside(folder, name)), "path": name})
         except OSError as error:
             raise RefusedError(f"cannot read image {name} in {folder}: {error.strerror}") from None
         except RowError as error:

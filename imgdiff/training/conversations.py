@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from imgdiff.data.conversations import IMAGE, Form, Turn, image_count, recast
+from imgdiff.data.files import inside, read_regular
 from imgdiff.data.images import load_rgb
-from imgdiff.data.readers.base import inside
 from imgdiff.data.rows import Region
 from imgdiff.errors import RefusedError, RowError
 from imgdiff.export.base import example_turns
@@ -152,7 +152,7 @@ class LlavaExamples:
 
     def _picture(self, name: str) -> np.ndarray:
         try:
-            content = inside(self._images, name).read_bytes()
+            content = read_regular(inside(self._images, name))
         except OSError as error:
             text = f"image {name} in {self._images}: {error.strerror}"
             raise RowError("image_unreadable", text) from None

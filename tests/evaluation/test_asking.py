@@ -83,7 +83,7 @@ def test_images_stay_inside_their_folder(tmp_path):
     (tmp_path / "secret.png").write_bytes(encode_png(load(""))["bytes"])
     read = from_folder(tmp_path / "images")
     assert read("1.png").shape == (4, 4, 3)
-    with pytest.raises(RefusedError, match=r"image \.\./secret.png is outside"):
+    with pytest.raises(RefusedError, match=r"image path \.\./secret.png is outside"):
         read("../secret.png")
     with pytest.raises(RefusedError, match=r"cannot read image 2.png in .*: No such file"):
         read("2.png")

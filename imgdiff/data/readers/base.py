@@ -4,10 +4,11 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from imgdiff.data.fields import INPUT_FIELDS, Field
+from imgdiff.data.files import open_regular
 from imgdiff.errors import RefusedError, RowError
 
 ALIASES = {"caption_a": "caption", "image_a": "image"}
@@ -119,21 +120,6 @@ def utf8(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def inside(folder: Path, name: str) -> Path:
-    """The file `name` of a folder; it must be in it, whatever links do.
-
-    Raises:
-        RowError: path_outside.
-    """
-    outside = RowError("path_outside", f"image path {name} is outside the input's folder")
-    if PureWindowsPath(name).drive or "\\" in name or "\0" in name:
-        raise outside
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise outside
-    return path
-
-
 def sha256_of(path: Path) -> str:
     """Of a file's content.
 
@@ -141,7 +127,7 @@ def sha256_of(path: Path) -> str:
         InputError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None

@@ -5,12 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from imgdiff.data.files import inside, read_regular
 from imgdiff.data.readers.base import (
     Address,
     InputError,
     Reader,
     Record,
-    inside,
     sha256_of_files,
     utf8,
 )
@@ -73,9 +73,11 @@ class FolderReader(Reader):
         if field.startswith("image"):
             return names[0]
         try:
-            return inside(self.folder, names[0]).read_text(encoding="utf-8")
+            return read_regular(inside(self.folder, names[0])).decode()
         except UnicodeDecodeError as error:
             raise RowError("caption_type", f"{names[0]} is not text ({error.reason})") from None
+        except OSError as error:
+            raise RowError("caption_missing", f"cannot read {names[0]}: {error.strerror}") from None
 
 
 def _visible(folder: Path) -> list[Path]:

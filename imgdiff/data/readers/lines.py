@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from io import BufferedReader
 from typing import Any, ClassVar
 
+from imgdiff.data.files import open_regular
 from imgdiff.data.readers.base import Address, InputError, Reader, Record, kind
 from imgdiff.errors import RowError
 
@@ -30,7 +31,7 @@ class LineReader(Reader):
         assert path is not None  # `open_input` gives a file
         self.folder = path.parent
         try:
-            self._file: BufferedReader = path.open("rb")
+            self._file: BufferedReader = open_regular(path)
         except OSError as error:
             raise InputError(f"{address.name}: {error.strerror}") from None
         self._header: list[str] | None = None

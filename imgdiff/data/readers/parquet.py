@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgdiff.data.files import open_regular
 from imgdiff.data.readers.base import (
     Address,
     InputError,
@@ -64,6 +65,7 @@ class ParquetReader(Reader):
         from pyarrow.parquet import ParquetFile
 
         try:
+            open_regular(path).close()
             return ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
         except (ArrowException, OSError) as error:
             reason = str(error).splitlines()[0]
