@@ -6,7 +6,8 @@ full size. What attention takes is in it, as its maps are never in memory.
 
 from typing import Any
 
-UNET_TENSORS, VAE_TENSORS = 40, 10
+UNET_TENSORS = 40
+VAE_TENSORS = 7  # SDXL's decoder has 6 in memory, in bfloat16 7.5: it enlarges them in float32
 
 
 def drawing_bytes(pipeline: Any, high: int, wide: int) -> float:

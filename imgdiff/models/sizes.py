@@ -17,7 +17,7 @@ STORED_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "F8_E4M3": 1,
 GIB = 1 << 30
 # GiB beside the weights that the least part of a role's work takes at full size: a picture of 1024
 # pixels drawn and decoded in float32, 64 points of three masks, one question with its KV cache
-WORKING = {"diffusion": 6.0, "segmenter": 1.0, "mllm": 2.5, "llm": 1.0}
+WORKING = {"diffusion": 4.0, "segmenter": 1.0, "mllm": 2.5, "llm": 1.0}
 LEAST_WORKING = 0.5
 SMALL = 1.0  # GiB of weights: a model below is as quick to run as it is small
 

@@ -5,7 +5,7 @@ them would be tried. A row that a rule refuses goes on, with a stand-in for what
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,13 +61,16 @@ class Lenient:
             row.regions = [Region((wide / 4, high / 4, wide / 2, high / 2), "a")]
 
 
-def lenient(operator: Operator) -> Operator:
-    """The same operator with open limits and little work; selectors stay as they are."""
+def lenient(operator: Operator, little: Mapping[str, int] = LITTLE) -> Operator:
+    """The same operator with open limits and no more work than `little` says; selectors stay as
+    they are."""
     if isinstance(operator, Selector):
         return operator
     own = type(operator)
     mixed: Any = type(own.__name__, (Lenient, own), {})
-    made: Operator = mixed(operator.params.model_copy(update=_opened(operator) | _little(operator)))
+    made: Operator = mixed(
+        operator.params.model_copy(update=_opened(operator) | _lowered(operator, little))
+    )
     made.surveyed = operator.surveyed
     made.refused = Counter()  # type: ignore[attr-defined]
     return made
@@ -90,9 +93,9 @@ def _opened(operator: Operator) -> dict[str, Any]:
     return opened
 
 
-def _little(operator: Operator) -> dict[str, int]:
-    names = LITTLE.keys() & type(operator.params).model_fields.keys()
-    return {name: min(LITTLE[name], getattr(operator.params, name)) for name in names}
+def _lowered(operator: Operator, little: Mapping[str, int]) -> dict[str, int]:
+    names = little.keys() & type(operator.params).model_fields.keys()
+    return {name: min(little[name], getattr(operator.params, name)) for name in names}
 
 
 def _noise(row: Row, name: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The full-size recipes measured in the true shapes of their models, with random weights."""
