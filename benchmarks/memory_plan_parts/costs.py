@@ -10,9 +10,11 @@ from imgdiff.operator import Operator
 from imgdiff.recipe.check import check
 from imgdiff.recipe.plan import Plan
 from memory_plan_parts.facts import GIB, SIDE, Model
-from memory_plan_parts.phases import CROPS, EDIT, PAIR, RECIPES, REGION, dtype_of, known, side_of
+from memory_plan_parts.phases import EDIT, PAIR, RECIPES, REGION, dtype_of, known, side_of
 
 REACHED = 0.4  # of a card's arithmetic, an assumption
+SEGMENTS = 40  # of a picture, an assumption
+CROPS = 2 * SEGMENTS * 2  # of a pair: the segments of both pictures, each cut out of both
 ANSWER = 30  # tokens, of the usual answer, an assumption
 QUESTIONS_AT_ONCE = 8  # that share a read of the weights, an assumption
 # Img-Diff: 118,000 pairs, 38,533 alike but not the same, 117,779 boxes in these, 12,688 samples

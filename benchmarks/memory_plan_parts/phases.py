@@ -17,9 +17,6 @@ RECIPES = ROOT / "recipes" / "sdxl"
 SHARE = 0.7  # of the free memory that is filled, as imgdiff.models.memory has it
 # GB on the box -> GiB that a process can use: what drivers and the CUDA context leave, an estimate
 CARDS = {24: 22.0, 48: 44.0, 80: 74.0}
-SEGMENTS = 40  # of a picture, an assumption
-CROPS = 2 * SEGMENTS * 2  # of a pair: the segments of both pictures, each cut out of both
-SCORING = ("region_text_matching_filter", "region_difference_filter")  # all crops of a pair at once
 POINTS_GIB = 0.75  # 64 points x 3 masks x 1024 x 1024 pixels in float32
 PICTURE_GIB = 0.15  # of an MLLM's picture encoder, an estimate
 # tokens of a question's words and of its answer
@@ -115,8 +112,7 @@ def _items(operator: Operator, loaded: dict[str, Model], plan: Plan) -> Iterator
             yield Item("picture segmented", model.picture.gib + POINTS_GIB * area)
         elif model.crop:
             half = 1 if dtype_of(plan, role) == "float32" else 0.5
-            crops = CROPS if operator.name in SCORING else 2
-            yield Item("crops of a pair", crops * half * model.crop.gib)
+            yield Item("crop scored", half * model.crop.gib)
         elif model.language:
             words, new = QUESTIONS[operator.name]
             both = operator.name == "difference_caption_mapper"
