@@ -18,9 +18,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from huggingface_hub import constants, hf_api
 
+from imgdiff.data import hub
+
 TOKEN = "hf_only_for_this_test"
 LARGE = (".parquet", ".png", ".safetensors", ".bin")  # what the Hub keeps in LFS
-PLACE = r"(?:(?:/api)?/datasets|/api/models)?/(\w+/[\w-]+?)(?:\.git)?(?:/(.*))?"
+PLACE = r"(?:(?:/api)?/datasets|/api/models)?/([\w-]+/[\w.-]+?)(?:\.git)?(?:/(.*))?"
 POLL = 0.005  # seconds after which `close` is noticed; half a second by default
 Files = dict[str, bytes]
 
@@ -39,10 +41,10 @@ class Listed(bytes):
 class Repo:
     """commits: (id, files), oldest first; the first one holds what the Hub puts there. requests:
     pull requests as the Hub lists them. proposed: reference -> the commit of one. public: read
-    without a token."""
+    without a token. gated: everybody sees which files there are, and reads none."""
 
-    def __init__(self, private: bool = False, public: bool = False) -> None:
-        self.private, self.public = private, public
+    def __init__(self, private: bool = False, public: bool = False, gated: bool = False) -> None:
+        self.private, self.public, self.gated = private, public, gated
         self.commits: list[tuple[str, Files]] = []
         self.requests: list[dict] = []
         self.proposed: dict[str, tuple[str, Files]] = {}
@@ -102,6 +104,7 @@ class HubServer:
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(cache / "no-token"))
+        monkeypatch.setattr("imgdiff.data.hub._answered", {})
 
     def publish(self, name: str, folder: Path, converted: str, author: str, status: str) -> None:
         """A saved model as it is often published: pickled weights on main, safetensors in a pull
@@ -113,6 +116,11 @@ class HubServer:
         self.repos[name].commit(files)
         proposed = files | {"model.safetensors": weights}
         self.repos[name].propose(66, converted, proposed, author, status)
+
+    def break_down(self) -> None:
+        """Answer nobody, as a new process finds it, which does not remember that it did."""
+        self.before = lambda number: "break"
+        hub._answered.clear()
 
     def close(self) -> None:
         self.http.shutdown()
@@ -168,9 +176,11 @@ class Handler(BaseHTTPRequestHandler):
             return 200, b"", {}
         found = re.fullmatch(PLACE, path)
         repo = self.hub.repos.get(found[1]) if found else None
-        allowed = self.headers.get("Authorization") == f"Bearer {TOKEN}"
-        if not allowed and not (repo and repo.public):
+        given = self.headers.get("Authorization")
+        if given not in (None, f"Bearer {TOKEN}"):
             return failure(401, "Invalid credentials in Authorization header")
+        if given is None and not (repo and repo.public):  # whether there is one, or not
+            return failure(401, "Invalid username or password.", "RepoNotFound")
         if path == "/api/validate-yaml":
             return success({"errors": [], "warnings": []})
         if path == "/api/repos/create":
@@ -178,6 +188,8 @@ class Handler(BaseHTTPRequestHandler):
         if repo is None:
             return failure(404, "Repository not found", "RepoNotFound")
         kind, _, rest = (found[2] or "revision/main").partition("/")
+        if repo.gated and kind in ("auth-check", "resolve"):
+            return failure(403, "Access to this model is restricted", "GatedRepo")
         if kind == "discussions":
             listed = {"start": 0, "count": len(repo.requests), "discussions": repo.requests}
             return success(listed)
@@ -234,6 +246,7 @@ class Handler(BaseHTTPRequestHandler):
         blobs = [describe(path, content) for path, content in commit[1].items()]
         siblings = [{"rfilename": each.pop("path"), **each} for each in blobs]
         facts = {"id": name, "sha": commit[0], "private": self.hub.repos[name].private}
+        facts["gated"] = "manual" if self.hub.repos[name].gated else False
         return success(facts | {"tags": [], "downloads": 0, "likes": 0, "siblings": siblings})
 
     def tree(self, name: str, commit: tuple[str, Files], inner: str, body: bytes) -> tuple:

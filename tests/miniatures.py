@@ -207,21 +207,25 @@ def save_siglip(folder: Path) -> None:
 
 
 def save_siglip2(folder: Path) -> None:
-    """NaFlex: a picture keeps its shape. That of fixed size is a SigLIP, with this tokenizer. It
-    has a token for each letter."""
+    """NaFlex: a picture keeps its shape. That of fixed size is a SigLIP, with this tokenizer."""
     torch.manual_seed(0)
-    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
-    letters = ["▁", *string.ascii_letters]
-    vocabulary = {token: k for k, token in enumerate([*special, *letters])}
-    tokenizer = Siglip2Tokenizer(
-        vocabulary, [], add_eos_token=True, padding_side="right", model_max_length=40
-    )
+    tokenizer = siglip2_tokenizer(40)
     vision = {"num_patches": (SIDE // PATCH) ** 2, "patch_size": PATCH}
     text = SMALL | siglip_text(tokenizer)
     model = Siglip2Model(Siglip2Config(text_config=text, vision_config=SMALL | vision))
     model.save_pretrained(folder)
     pictures = Siglip2ImageProcessor(patch_size=PATCH, max_num_patches=vision["num_patches"])
     Siglip2Processor(pictures, tokenizer).save_pretrained(folder)
+
+
+def siglip2_tokenizer(length: int) -> Siglip2Tokenizer:
+    """With a token for each letter."""
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    letters = ["▁", *string.ascii_letters]
+    vocabulary = {token: k for k, token in enumerate([*special, *letters])}
+    return Siglip2Tokenizer(
+        vocabulary, [], add_eos_token=True, padding_side="right", model_max_length=length
+    )
 
 
 def siglip_text(tokenizer):

@@ -17,6 +17,17 @@ echo "0, NVIDIA L4, {total}, {free}"
 """
 
 
+@pytest.fixture(autouse=True)
+def disk(monkeypatch):
+    """Has so many GB free; at first plenty."""
+
+    def put(gigabytes):
+        monkeypatch.setattr("imgdiff.doctor.examination._free", lambda _: gigabytes * 10**9)
+
+    put(1000)
+    return put
+
+
 @pytest.fixture
 def gpu(tmp_path, monkeypatch):
     """A driver that knows one GPU of so many GiB; 0: no driver."""
@@ -106,6 +117,31 @@ def test_a_small_gpu_is_no_fault_where_the_model_works_elsewhere(bound, gpu, cap
     gpu(8)
     assert doctor(capsys)[0] == REFUSED
     assert doctor(capsys, override)[0] == COMPLETE
+
+
+@pytest.mark.parametrize(("free", "code"), [(18, COMPLETE), (17, REFUSED)])
+def test_a_disk_without_room_for_the_models(bound, gpu, disk, capsys, free, code):
+    bound()
+    gpu(24)
+    disk(free)
+    found, said = doctor(capsys)
+    assert found == code
+    assert f"17.2 GB of models to download, {free}.0 GB free" in said
+
+
+def test_a_model_in_two_roles_is_counted_once(project, model_hub, gpu, capsys):
+    repo = model_hub.repos["a/large"] = Repo(public=True)
+    config = json.dumps({"model_type": "siglip", "dtype": "float32"}).encode()
+    repo.commit({"config.json": config, "model.safetensors": Listed(4 * GIB)})
+    steps = ["light_areas", {"region_text_matching_filter": {"min_itc": 0}}]
+    steps += [{"region_difference_filter": {"max_similarity": 1}}]
+    process = [*project.settings["process"][:-1], "light_area_mapper", *steps[1:]]
+    project.write_recipe(process=process, models={"clip": "a/large", "matcher": "a/large"})
+    gpu(24)
+    code, said = doctor(capsys)
+    assert code == COMPLETE
+    assert "difference_area: 4.0 GiB of weights" in said
+    assert "4.3 GB of models to download" in said
 
 
 def test_a_gpu_that_others_use(bound, gpu, capsys):

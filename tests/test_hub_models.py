@@ -244,7 +244,8 @@ class TestCheck:
         assert "models.clip: the Hub refuses nobody/nothing at main: " in capsys.readouterr().err
 
 
-def test_a_pinned_commit_that_was_downloaded_needs_no_hub(hub, project, start, capsys):
+def test_a_pinned_commit_that_was_downloaded_needs_no_hub(hub, project, start, capsys, monkeypatch):
+    monkeypatch.setattr("imgdiff.data.hub.LATELY", 0.0)  # it comes back at once
     pinned = {
         "clip": {"name": CLIP, "revision": CONVERTED[CLIP]},
         "matcher": {"name": BLIP, "revision": CONVERTED[BLIP]},

@@ -17,6 +17,7 @@ from imgdiff.export.licences import OWN, licence_of
 from imgdiff.models.families import Family
 from imgdiff.models.kinds import family_of, family_of_server
 from imgdiff.models.machine import Gpu
+from imgdiff.models.revisions import at_commit
 from imgdiff.models.sizes import ModelSize, in_words, needs_gpu, size_of
 from imgdiff.models.zoo import Binding, Checkpoint, Endpoint
 from imgdiff.recipe.plan import Plan
@@ -51,10 +52,6 @@ class Examination:
     @property
     def findings(self) -> list[Finding]:
         return [found for section in self.sections for found in section.findings]
-
-    @property
-    def wrong(self) -> list[str]:
-        return [found.text for found in self.findings if found.is_wrong]
 
 
 def examine(
@@ -93,8 +90,9 @@ def _models(models: Mapping[str, Binding]) -> tuple[list[Finding], dict[str, Mod
             continue
         name = f"{role}: {'embedded' if binding.is_embedded else binding.name}"
         try:
-            family = family_of(role, binding)
-            sizes[role] = size_of(binding)
+            pinned = at_commit(binding)
+            family = family_of(role, pinned)
+            sizes[role] = size_of(pinned)
         except HubUnreachableError as silent:
             findings.append(Finding(f"{name}: {silent}", is_open=True))
         except RefusedError as refusal:
@@ -147,7 +145,8 @@ def _without_gpu(plan: Plan, sizes: Mapping[str, ModelSize]) -> Iterator[Finding
 
 
 def _disk(plan: Plan, sizes: Mapping[str, ModelSize]) -> Iterator[Finding]:
-    wanted = sum(size.to_download for size in sizes.values())
+    files = {(plan.models[role].name, plan.models[role].revision): s for role, s in sizes.items()}
+    wanted = sum(size.to_download for size in files.values())
     if not wanted:
         return
     from huggingface_hub import constants

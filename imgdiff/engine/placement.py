@@ -53,6 +53,8 @@ def needs_of(
             continue
         roles = [role for role in phase.loaded_roles if role in sizes.keys() - on_cpu]
         working = max((sizes[role].working(role) for role in roles), default=0.0)
+        if "clip" in roles and "clip" in models and models["clip"] == models.get("matcher"):
+            roles = [role for role in roles if role != "matcher"]  # one model plays both
         needs.append(Need(phase.name, sum(sizes[role].memory for role in roles), working))
     return needs
 

@@ -83,7 +83,7 @@ class Models:
         binding = self._bindings[role]
         if isinstance(binding, Endpoint):
             return self._ask(role, binding)
-        return self._kept(role, lambda: self._load(role, binding))
+        return self._kept(role, lambda: self._shared(role, binding) or self._load(role, binding))
 
     def _load(self, role: str, checkpoint: Checkpoint) -> Any:
         from imgdiff.models.downloads import loaded
@@ -91,6 +91,19 @@ class Models:
         return loaded(
             role, checkpoint, lambda: family_of(role, checkpoint).load(checkpoint), self._say
         )
+
+    def _shared(self, role: str, binding: Checkpoint) -> Any:
+        """What plays a role by a model that is loaded already: that of the role `clip`, which a
+        matcher may be by cosines. None if there is none."""
+        other = {"clip": "matcher", "matcher": "clip"}.get(role)
+        if other not in self._loaded or self._bindings[other] != binding:
+            return None
+        from imgdiff.models.families.cosines import Cosines
+
+        made = self._loaded[other]
+        if role == "matcher":
+            return Cosines(made)
+        return made.clip if isinstance(made, Cosines) else None
 
     def _kept(self, key: str, load: Callable[[], Any]) -> Any:
         if key not in self._loaded:

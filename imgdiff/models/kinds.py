@@ -16,11 +16,18 @@ from imgdiff.models.families import (
     family_named,
     family_of_kind,
 )
-from imgdiff.models.zoo import Binding, Checkpoint, Endpoint
+from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Binding, Checkpoint, Endpoint
 
 PIPELINE, CONFIG = "model_index.json", "config.json"
+TOKENIZER = "tokenizer_config.json"
 NOTHING: Mapping[str, Any] = {}  # is asked of a model that not every family can do
 LORA_NEEDS = {"peft": "0.17.0"}  # for diffusers to load one
+SHAPE = (
+    ("vision_config", "image_size"),
+    ("vision_config", "hidden_size"),
+    ("text_config", "hidden_size"),
+    ("text_config", "vocab_size"),
+)
 OWN = "imgdiff_family"  # by which a checkpoint may name its family itself
 
 
@@ -35,6 +42,8 @@ def family_of(role: str, checkpoint: Checkpoint) -> Family:
     """
     family = _family_of(role, checkpoint)
     needs = dict(family.needs) | (LORA_NEEDS if checkpoint.lora else {})
+    if family.tokenizer_needs:
+        needs |= family.tokenizer_needs.get(_tokenizer_class(checkpoint), {})
     lacking = [_wanted(*each) for each in needs.items() if not _is_installed(*each)]
     if lacking:
         text = f"{checkpoint.name} (family {family.name}) needs {' and '.join(lacking)}"
@@ -49,11 +58,23 @@ def _family_of(role: str, checkpoint: Checkpoint) -> Family:
     if OWN in config:
         return _named(role, str(config[OWN]))
     kind = kind_of(config)
+    if role == "mllm" and (embedded := _embedded_of_shape(config)):
+        return _named(role, embedded)
     family = family_of_kind(role, kind)
     if family is None:
         what = f"is of the kind {kind}" if kind else f"names no model_type in its {CONFIG}"
         raise RefusedError(f"{checkpoint.name} {what}, but {role} takes {_taken(role)}")
     return family
+
+
+def _embedded_of_shape(config: dict[str, Any]) -> str | None:
+    """The family of the embedded MLLM, if a config is of its shape: one that was trained on from it
+    may have been saved without naming its family."""
+    own = read_config(Checkpoint(name=str(EMBEDDED_WEIGHTS / "mllm")))
+    if kind_of(config) != kind_of(own):
+        return None
+    shapes = ([made.get(part, {}).get(size) for part, size in SHAPE] for made in (config, own))
+    return str(own[OWN]) if len({*map(tuple, shapes)}) == 1 else None
 
 
 def family_of_server(role: str, endpoint: Endpoint) -> Family:
@@ -131,6 +152,12 @@ def problem(role: str, binding: Binding, asked: Mapping[str, str] = NOTHING) -> 
 def kind_of(config: dict[str, Any]) -> str:
     """The class of a pipeline or the model_type of a model; UNNAMED if there is neither."""
     return str(config.get("_class_name") or config.get("model_type") or UNNAMED)
+
+
+def _tokenizer_class(checkpoint: Checkpoint) -> str:
+    """Of which class a checkpoint's tokenizer is; nothing if it does not say so."""
+    path = _on_disk(checkpoint, TOKENIZER) or _on_hub(checkpoint, TOKENIZER)
+    return str(_parsed(path).get("tokenizer_class")) if path is not None else ""
 
 
 def read_config(checkpoint: Checkpoint) -> dict[str, Any]:

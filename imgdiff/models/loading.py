@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from imgdiff.data.hub import answers, has_downloaded_all
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.models.sizes import needs_gpu, size_of
 from imgdiff.models.zoo import Checkpoint
@@ -46,11 +47,15 @@ def hide_bars() -> None:
 
 
 def place(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Where a processor or tokenizer comes from."""
+    """Where a processor or tokenizer comes from. Where the Hub does not answer, libraries are told
+    so: they would try again and again, for half a minute each time."""
+    name, commit = checkpoint.name, checkpoint.revision
+    here = checkpoint.folder is None and commit is not None and has_downloaded_all(name, commit)
     return {
-        "pretrained_model_name_or_path": str(checkpoint.folder or checkpoint.name),
-        "revision": checkpoint.revision,
+        "pretrained_model_name_or_path": str(checkpoint.folder or name),
+        "revision": commit,
         "trust_remote_code": checkpoint.trust_remote_code,
+        "local_files_only": here and not answers(name),
     }
 
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-SAFE = ".safetensors"
+from imgdiff.data.hub import SAFE
+
 SchedulerName = Literal[  # of diffusers: those that draw with SDXL
     "DDIMScheduler",
     "DDPMScheduler",

@@ -8,7 +8,15 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from imgdiff.data.hub import HubUnreachableError, ask_hub, commit_of, has_downloaded, listing
+from imgdiff.data.hub import (
+    SAFE,
+    HubUnreachableError,
+    ask_hub,
+    commit_of,
+    has_downloaded,
+    has_downloaded_all,
+    listing,
+)
 from imgdiff.errors import RefusedError
 from imgdiff.models.kinds import NOTHING, refuse_unable
 from imgdiff.models.pipeline_parts import Weights
@@ -18,7 +26,6 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
 
 CONVERTER = "SFconvertbot"  # the Hub's bot; weights that others propose may be anything
-SAFE = ".safetensors"
 PICKLED = (".bin", ".ckpt", ".pt", ".pth")
 PROSE = (".md", ".gitattributes")  # files that no model is loaded from
 log = logging.getLogger(__name__)
@@ -101,7 +108,7 @@ def at_commit(
     commit = recorded
     if commit is None:
         commit = commit_of(binding.name, binding.revision, "model")
-        if not has_downloaded(binding.name, commit, SAFE):
+        if not has_downloaded_all(binding.name, commit):
             commit = _with_safetensors(binding, commit)
     return binding.model_copy(update=parts | {"revision": commit})
 
@@ -143,7 +150,7 @@ def _with_safetensors(checkpoint: Checkpoint, commit: str) -> str:
     repo = checkpoint.name
     wanted = listing(repo, commit)
     if wanted is None:
-        raise HubUnreachableError(f"{repo} at {commit}")
+        raise HubUnreachableError(f"{repo} at {commit}", in_part=has_downloaded(repo, commit, ""))
     if _is_safe(wanted):
         return commit
     pickled = [name for name in _files(wanted) if name.endswith(PICKLED)]

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imgdiff.data.hub import HubUnreachableError, listing
+from imgdiff.data.hub import SAFE, HubUnreachableError, has_all_weights, listing
 from imgdiff.models.kinds import read_config
 from imgdiff.models.pipeline_parts import Weights
 from imgdiff.models.zoo import Checkpoint
 
-SAFE, HALF = ".safetensors", ".fp16.safetensors"
+HALF = f".fp16{SAFE}"
 LONGEST_HEADER = 100_000_000  # bytes, as the safetensors library allows
 DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 STORED_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "F8_E4M3": 1, "F8_E5M2": 1}
@@ -133,22 +133,13 @@ def _files(checkpoint: Checkpoint) -> tuple[dict[str, int], Path | None]:
     """Path -> bytes of all files of a model, and the folder that has some of them, if any. The Hub
     is only asked where this disk has not all weights."""
     folder = checkpoint.folder or _snapshot(checkpoint)
-    if folder is not None and (checkpoint.folder or _is_whole(folder)):
+    if folder is not None and (checkpoint.folder or has_all_weights(folder)):
         found = (path for path in folder.rglob("*") if path.is_file())
         return {str(path.relative_to(folder)): path.stat().st_size for path in found}, folder
     there = listing(checkpoint.name, checkpoint.revision or "main")
     if there is None:
-        raise HubUnreachableError(f"all of {checkpoint.name}")
+        raise HubUnreachableError(checkpoint.name, in_part=folder is not None)
     return {each.rfilename: each.size or 0 for each in there.siblings or ()}, folder
-
-
-def _is_whole(folder: Path) -> bool:
-    """Whether a copy of the Hub has weights, and every file that its indexes name."""
-    for index in folder.rglob(f"*{SAFE}.index.json"):
-        named = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-        if not all((index.parent / name).is_file() for name in named):
-            return False
-    return any(folder.rglob(f"*{SAFE}"))
 
 
 def _snapshot(checkpoint: Checkpoint) -> Path | None:

@@ -26,6 +26,13 @@ INDEXES = ".safetensors.index.json"  # of weights that the miniature does not ha
 LAYERS, HEADS = 2, 2
 CHANNELS = 32  # of every level of an autoencoder, and of the first of a UNet
 LAYER_COUNTS = ("num_hidden_layers", "depth")
+# what one part of a config must know of the width of another one
+WIDTHS = {
+    "encoder_hidden_size": "vision_config",
+    "projection_size": "vision_config",
+    "vit_dim": "vision_config",
+    "out_hidden_size": "text_config",
+}
 OF_FEATURES = ("detr_encoder_config", "detr_decoder_config")  # as wide as what they read
 HEAD_COUNTS = ("num_attention_heads", "num_heads")
 
@@ -140,11 +147,10 @@ def make_small(config: Any) -> None:
             widths[name] = part.hidden_size
         if hasattr(part, "blocks_per_stage"):
             _few_blocks(part)
-    for _, part in _parts(config):  # what one part must know of another one's width
-        if hasattr(part, "encoder_hidden_size") and "vision_config" in widths:
-            part.encoder_hidden_size = widths["vision_config"]
-        if hasattr(part, "out_hidden_size") and "text_config" in widths:
-            part.out_hidden_size = widths["text_config"]
+    for _, part in _parts(config):
+        for key, of in WIDTHS.items():
+            if hasattr(part, key) and of in widths:
+                setattr(part, key, widths[of])
 
 
 def _few_narrow_layers(part: Any, layers: str, heads: str) -> None:

@@ -5,51 +5,34 @@ from pathlib import Path
 
 import pytest
 import yaml
+from named_models import LISTED, NAME, PAGES, RECIPES, in_settings, in_text
 
 from imgdiff.export import licences
-
-ROOT = Path(__file__).parents[2]
-LISTED = yaml.safe_load(Path(licences.__file__).with_suffix(".yaml").read_text())
-NAME = r"[\w-]+/[\w.-]*\w"
-OWNERS = {name.partition("/")[0] for name in LISTED["models"]}
-RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-
-
-def bound_names(settings) -> set[str]:
-    """Hub names in the models: or model: of a recipe, as names or with settings."""
-    found = set()
-    for key, value in settings.items():
-        each = value if isinstance(value, dict) else {key: value}
-        if key == "models" or (key == "model" and isinstance(value, dict)):
-            given = each.values() if key == "models" else [each]
-            found |= {one.get("name", "") if isinstance(one, dict) else one for one in given}
-        elif key == "model":
-            found.add(value)
-    return {name for name in found if re.fullmatch(NAME, name) and not (ROOT / name).exists()}
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_every_model_that_a_recipe_binds_is_listed(recipe):
-    text = recipe.read_text()
-    in_comments = set(re.findall(rf"\bname: ({NAME})", text))
-    assert (bound_names(yaml.safe_load(text)) | in_comments) - LISTED["models"].keys() == set()
+    assert in_settings(yaml.safe_load(recipe.read_text())) - LISTED["models"].keys() == set()
 
 
 def test_the_names_in_a_recipe_are_found():
     settings = {"models": {"clip": "a/b", "mllm": {"name": "c/d", "dtype": "float16"}}}
-    assert bound_names(settings) == {"a/b", "c/d"}
-    assert bound_names({"models": "embedded"}) == set()
-    assert bound_names({"model": {"name": "e/f"}}) == {"e/f"}
-    assert bound_names({"model": "embedded"}) == set()
+    assert in_settings(settings) == {"a/b", "c/d"}
+    assert in_settings({"models": "embedded"}) == set()
+    assert in_settings({"model": {"name": "e/f"}}) == {"e/f"}
+    assert in_settings({"model": "embedded"}) == set()
 
 
 @pytest.mark.parametrize("page", [*PAGES, *RECIPES], ids=lambda path: path.stem)
 def test_every_model_that_a_page_names_is_listed(page):
-    """By the owners of the models that are listed; in links to GitHub they own repositories."""
-    text = re.sub(r"https?://\S+", "", page.read_text())
-    named = {name for name in re.findall(NAME, text) if name.partition("/")[0] in OWNERS}
-    assert named - LISTED["models"].keys() == set()
+    assert in_text(page.read_text()) - LISTED["models"].keys() == set()
+
+
+def test_the_names_in_a_page_are_found():
+    assert in_text("models: {clip: {name: new-owner/b, revision: 1}}") == {"new-owner/b"}
+    assert in_text("imgdiff evaluate ohd --model new/siglip-base") == {"new/siglip-base"}
+    assert in_text("'models.clip=new/c' and https://github.com/Qwen/d") == {"new/c"}
+    assert in_text("`Qwen/new`, export/llava, name: owner/name") == {"Qwen/new"}
 
 
 def test_every_line_says_its_source():

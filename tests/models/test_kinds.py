@@ -7,7 +7,7 @@ import pytest
 from imgdiff.errors import RefusedError
 from imgdiff.models.families import FAMILIES
 from imgdiff.models.kinds import family_of, problem
-from imgdiff.models.zoo import ROLES, Checkpoint
+from imgdiff.models.zoo import EMBEDDED_WEIGHTS, ROLES, Checkpoint
 
 
 @pytest.fixture
@@ -42,6 +42,15 @@ def test_the_recipe_and_the_checkpoint_itself_may_name_the_family(save):
     itself = save({"model_type": "new", "imgdiff_family": "clip"})
     assert family_of("clip", itself).name == "clip"
     assert family_of("clip", save({"model_type": "new"}, family="clip")).name == "clip"
+
+
+def test_what_was_trained_on_from_the_embedded_mllm_is_asked_like_it(save):
+    """Earlier trainings did not write its family into the config."""
+    config = json.loads((EMBEDDED_WEIGHTS / "mllm" / "config.json").read_text())
+    del config["imgdiff_family"]
+    assert family_of("mllm", save(config)).name == "toyland"
+    config["text_config"]["vocab_size"] = 32064
+    assert family_of("mllm", save(config)).name == "llava"
 
 
 @pytest.mark.parametrize(

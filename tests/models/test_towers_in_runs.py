@@ -2,6 +2,7 @@
 weights."""
 
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from PIL import Image
 from transformers import CLIPImageProcessor
 
 from imgdiff import cli, run
+from imgdiff.models.families.towers import Towers
 from imgdiff.models.kinds import family_of
 from imgdiff.models.zoo import Checkpoint
 
@@ -64,6 +66,26 @@ def start(project, folders):
 
 def regions(project):
     return [region for row in project.rows() for region in row.regions]
+
+
+@pytest.mark.parametrize(("kind", "dtype", "loads"), [("siglip2", None, 2), ("clip", "float16", 3)])
+def test_one_model_in_both_roles_is_loaded_once(project, folders, monkeypatch, kind, dtype, loads):
+    """In a phase, of which two use it, unless it is bound in another way."""
+    made = []
+    load = Towers.load.__func__
+
+    def count(cls, checkpoint):
+        made.append(weakref.ref(model := load(cls, checkpoint)))
+        return model
+
+    monkeypatch.setattr(Towers, "load", classmethod(count))
+    models = {"clip": {"name": str(folders[kind])}, "matcher": {"name": str(folders[kind])}}
+    models["matcher"] |= {"dtype": dtype} if dtype else {}
+    project.write_recipe(process=PROCESS, models=models, limit=2)
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    assert len(made) == loads
+    assert all(region.scores for row in project.rows() for region in row.regions)
+    assert [each() for each in made] == [None] * loads
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ class Family:
         can: what it can do that not all families of the role can.
         needs: what must be installed beside the package's own requirements: name of a
             distribution -> lowest version.
+        tokenizer_needs: the same of a checkpoint whose tokenizer is of that class.
         thinks: aloud before it answers, unless it is told not to.
         mapping: with ANY: transformers' mapping of the kinds that it can load so.
     """
@@ -44,6 +45,7 @@ class Family:
     scale: str = ""
     can: tuple[str, ...] = ()
     needs: Mapping[str, str] = field(default_factory=dict)
+    tokenizer_needs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     thinks: bool = False
     mapping: str = ""
 
@@ -60,7 +62,14 @@ class Family:
 
 TOWERS = (
     Family("clip", "clip", ("clip",), "clip:ClipTowers", "CLIP's cosines"),
-    Family("clip", "siglip", ("siglip", "siglip2"), "siglip:SiglipTowers", "SigLIP's cosines"),
+    Family(
+        "clip",
+        "siglip",
+        ("siglip", "siglip2"),
+        "siglip:SiglipTowers",
+        "SigLIP's cosines",
+        tokenizer_needs={"SiglipTokenizer": {"sentencepiece": "0.2.0", "protobuf": "4.25.0"}},
+    ),
     # kinds that transformers loads by their names alone
     *(
         Family("clip", kind, (kind,), "towers:Towers", f"the cosines of {kind}")
