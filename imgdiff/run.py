@@ -3,7 +3,9 @@
 import importlib
 import logging
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +34,7 @@ from imgdiff.errors import (
     RefusedError,
     StoppedError,
 )
-from imgdiff.export.formats import ALWAYS, Exported, export, print_exports
+from imgdiff.export.formats import ALWAYS, BuildingExport, Exported, print_exports
 from imgdiff.models.machine import gpus
 from imgdiff.models.revisions import pinned
 from imgdiff.models.trust import NOTHING_MORE, Trust
@@ -58,6 +60,7 @@ from imgdiff.store.run_dir import (
     recorded_input,
     recorded_revisions,
 )
+from imgdiff.store.shard_files import DamagedError
 
 SHOWN_CHANGES = 5
 SHOWN_NAMES = 12
@@ -76,6 +79,7 @@ def run_or_plan(
     restart: bool,
     retry: Retry | None = None,
     trust: Trust = NOTHING_MORE,
+    verify: bool = False,
 ) -> int:
     """Check the recipe, then run it or print its plan; returns the exit code.
 
@@ -87,17 +91,21 @@ def run_or_plan(
     try:
         plan = check(recipe, overrides, trust)
         if not dry_run:
-            return run_plan(console, plan, restart, retry)
+            return run_plan(console, plan, restart, retry, verify)
         plan, source, recorded = _with_input(plan, restart)
-        show_plan(console, plan, source, None if restart else recorded, retry)
+        show_plan(console, plan, source, None if restart else recorded, retry, verify)
         return COMPLETE
     except KeyboardInterrupt:
         print("stopped at once. Run again to resume.", file=sys.stderr)
         return STOPPED
 
 
-def run_plan(console: Console, plan: Plan, restart: bool, retry: Retry | None = None) -> int:
+def run_plan(
+    console: Console, plan: Plan, restart: bool, retry: Retry | None = None, verify: bool = False
+) -> int:
     """Run a checked recipe to its end; returns the exit code.
+
+    verify: hash the files of complete shards first, those too that look untouched.
 
     Raises:
         RefusedError, StoppedError: as above.
@@ -107,7 +115,7 @@ def run_plan(console: Console, plan: Plan, restart: bool, retry: Retry | None = 
         _require_hub_token()
     plan = replace(plan, models=pinned(plan.models, recorded, plan.asked))
     target = Path(plan.recipe.export_path)
-    with open_run(target, describe(plan, source), restart, retry) as folder:
+    with open_run(target, describe(plan, source), restart, retry, verify) as folder:
         code = execute(console, plan, source, folder)
         if failed := folder.report["rows"]["failed"]:
             text = f"{failed} failed: the same command with --retry-failed runs these again"
@@ -132,6 +140,7 @@ def show_plan(
     source: Input,
     recorded: Mapping[str, str | None] | None,
     retry: Retry | None = None,
+    verify: bool = False,
 ) -> None:
     """Print what a start would do; where a run was begun, also what it would use again.
 
@@ -148,7 +157,7 @@ def show_plan(
         console.print(line, soft_wrap=True)
     begun = None if recorded is None else read_begun(target, info)
     if begun is not None:
-        forecasts = forecast(plan, RunDir(target, info, retry=retry), source)
+        forecasts = forecast(plan, RunDir(target, info, retry=retry, verify=verify), source)
         print_forecast(console, recipe_changes(begun, info), forecasts)
 
 
@@ -178,11 +187,7 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
             write_surveys(plan, folder.store)
             if folder.done_count < folder.total_count:
                 import_for_the_end()
-            with Progress(console) as progress:
-                _engine(plan.recipe.executor_type).run(plan, source, folder, progress, stop)
-                select(plan, folder, progress, stop)
-                compare_with_input(folder, source.ids)
-                exports = finish(folder, console, progress.say)
+            exports = _until_whole(console, plan, source, folder, stop)
         except OSError as error:
             if not is_disk_full(error):
                 raise
@@ -202,6 +207,27 @@ def execute(console: Console, plan: Plan, source: Input, folder: RunDir) -> int:
         return code
     pushed = push(console, folder, settings.hub_repo, settings.private)
     return COMPLETE if pushed == COMPLETE else STOPPED  # there has been work: it is not refused
+
+
+def _until_whole(
+    console: Console, plan: Plan, source: Input, folder: RunDir, stop: threading.Event
+) -> list[Exported]:
+    """Do the shards, and finish. A file that is found damaged as it is read is made anew, once."""
+    redone = set[tuple[int, int]]()
+    while True:
+        try:
+            with Progress(console) as progress:
+                _engine(plan.recipe.executor_type).run(plan, source, folder, progress, stop)
+                select(plan, folder, progress, stop)
+                compare_with_input(folder, source.ids)
+                return finish(folder, progress.say)
+        except DamagedError as damaged:
+            place = damaged.phase, damaged.shard
+            if place in redone:
+                raise
+            redone.add(place)
+            log.warning("phase %d, shard %d: its file is damaged and is made anew", *place)
+            folder.redo(damaged)
 
 
 def _retried(failed: Mapping[str, int], retry: Retry) -> str:
@@ -280,28 +306,38 @@ def _engine(name: str) -> ModuleType:
     return importlib.import_module(f"imgdiff.engine.{name}")
 
 
-def finish(folder: RunDir, console: Console, say: Say) -> list[Exported]:
+def finish(folder: RunDir, say: Say) -> list[Exported]:
     """Turn complete shards into what people use: `report.json`, data, the page and exports.
 
     say: called where something begins that may take long.
     """
-    from imgdiff.export.dataset import write_dataset
-    from imgdiff.report.page import write_report
+    from imgdiff.export.dataset import BuildingDataset
+    from imgdiff.report.page import Noted, write_report
 
     folder.tidy()
     fraction = folder.info.validation_fraction
     folder.report = build_report(folder)
-    say(Doing("writing data/"))
-    write_dataset(folder, fraction)
-    say(Doing("writing report.html"))
-    write_report(folder)
-    folder.write_report(folder.report)  # after these two, for which it vouches
-    wanted = [name for name in folder.info.formats if name != ALWAYS and folder.report["samples"]]
-    exports = []
-    for name in wanted:
-        say(Doing(f"writing export/{name}/"))
-        exports.append(export(folder, name, folder.path / "export" / name, fraction, console))
-    return exports
+    names = [name for name in folder.info.formats if name != ALWAYS and folder.report["samples"]]
+    dataset, noted = BuildingDataset(folder, fraction), Noted()
+    with ExitStack() as open_exports:
+        exports = [
+            open_exports.enter_context(
+                BuildingExport(folder, name, folder.path / "export" / name, fraction)
+            )
+            for name in names
+        ]
+        say(Doing("writing " + ", ".join(["data/", *(f"export/{name}/" for name in names)])))
+        for shard in range(folder.shard_count):
+            rows = folder.rows(shard)  # read once for all of them
+            dataset.add(rows)
+            noted.add(shard, rows)
+            for each in exports:
+                each.add(rows)
+        dataset.close()
+        say(Doing("writing report.html"))
+        write_report(folder, noted)
+        folder.write_report(folder.report)  # after these two, for which it vouches
+        return [each.close() for each in exports]
 
 
 def _judge(folder: RunDir) -> int:

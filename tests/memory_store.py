@@ -25,6 +25,10 @@ class MemoryStore:
             raise FileNotFoundError(name)
         return io.BytesIO(self.contents[name])
 
+    def stamp(self, name):
+        content = self.contents.get(name)
+        return None if content is None else (len(content), 0.0)
+
     def list(self, prefix):
         return sorted(name for name in self.contents if name.startswith(prefix))
 

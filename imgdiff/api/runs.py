@@ -36,6 +36,7 @@ def run_recipe(
     *,
     restart: bool = False,
     retry_failed: bool | str = False,
+    verify: bool = False,
     trust: Trust = NOTHING_MORE,
     **more: Any,
 ) -> "Run":
@@ -47,6 +48,7 @@ def run_recipe(
             `{"sdxl_prompt2prompt_mapper.num_inference_steps": 20}`.
         restart: delete what the run folder holds and begin again.
         retry_failed: run rows that failed once more, all (True) or those of a reason.
+        verify: hash the files of complete shards first, those too that look untouched.
         trust: what is allowed, as the command line says it: code of models, servers' keys.
         more: settings without a dot in their names: `limit=8, export_path="outputs/mine"`.
 
@@ -58,7 +60,7 @@ def run_recipe(
     given = {**(settings or {}), **more}
     plan = check(recipe, [f"{name}={_as_yaml(value)}" for name, value in given.items()], trust)
     reason = retry_failed if isinstance(retry_failed, str) else ""
-    code = run_plan(make_console(), plan, restart, Retry(reason) if retry_failed else None)
+    code = run_plan(make_console(), plan, restart, Retry(reason) if retry_failed else None, verify)
     run = Run(Path(plan.recipe.export_path))
     if code == TOO_MANY_FAILED:
         failed = run.report["rows"]["failed"]

@@ -24,6 +24,11 @@ def parse(arguments: Sequence[str] | None, prog: str = "imgdiff run") -> argpars
         metavar="REASON",
         help="run rows that failed once more; =REASON: those that failed so, as the report says",
     )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="hash the files of complete shards, those too that look untouched",
+    )
     add_trust(parser)
     words = sys.argv[1:] if arguments is None else arguments
     given = [f"{RETRY}=" if word == RETRY else word for word in words]  # no word after it is its
@@ -35,5 +40,12 @@ def call(given: argparse.Namespace) -> int:
     from imgdiff.store.retry import Retry
 
     retry = None if given.retry_failed is None else Retry(given.retry_failed)
-    trust = trust_of(given)
-    return run_or_plan(given.recipe, given.overrides, given.dry_run, given.restart, retry, trust)
+    return run_or_plan(
+        given.recipe,
+        given.overrides,
+        given.dry_run,
+        given.restart,
+        retry,
+        trust_of(given),
+        given.verify,
+    )

@@ -19,26 +19,39 @@ from imgdiff.store.files import swap_folder
 
 
 def write_dataset(run: FinishedRun, validation_fraction: float = 0.0) -> None:
-    """Write `data/` and `dropped/` of a run folder, replacing earlier ones whole.
-
-    They are built in hidden folders, shard by shard, and renamed into place at the end: an
-    interrupted write leaves the earlier ones, and the next call starts afresh.
-    """
-    building = {folder: run.path / f".{folder}.new" for folder in ("data", "dropped")}
-    for path in building.values():
-        shutil.rmtree(path, ignore_errors=True)
-    writers = [
-        DatasetWriter(building["data"], run, "data", validation_fraction),
-        DatasetWriter(building["dropped"], run, "dropped"),
-    ]
+    """Write `data/` and `dropped/` of a run folder, replacing earlier ones whole."""
+    building = BuildingDataset(run, validation_fraction)
     for shard in range(run.shard_count):
-        rows = run.rows(shard)
-        for writer in writers:
+        building.add(run.rows(shard))
+    building.close()
+
+
+class BuildingDataset:
+    """`data/` and `dropped/` of a run folder, as its shards pass by.
+
+    They are built in hidden folders and renamed into place at the end: an interrupted write leaves
+    the earlier ones, and the next one starts afresh.
+    """
+
+    def __init__(self, run: FinishedRun, validation_fraction: float) -> None:
+        self._places = {run.path / f".{name}.new": run.path / name for name in ("data", "dropped")}
+        for path in self._places:
+            shutil.rmtree(path, ignore_errors=True)
+        data, dropped = self._places
+        self._writers = [
+            DatasetWriter(data, run, "data", validation_fraction),
+            DatasetWriter(dropped, run, "dropped"),
+        ]
+
+    def add(self, rows: Sequence[Row]) -> None:
+        for writer in self._writers:
             writer.add(rows)
-    for writer in writers:
-        writer.close()
-    for folder, path in building.items():
-        swap_folder(path, run.path / folder)
+
+    def close(self) -> None:
+        for writer in self._writers:
+            writer.close()
+        for path, target in self._places.items():
+            swap_folder(path, target)
 
 
 class DatasetWriter:

@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from imgdiff.data.rows import Row
 from imgdiff.errors import RefusedError
 from imgdiff.export import FinishedRun
 from imgdiff.export.base import Format
@@ -53,26 +55,57 @@ def export(
         RefusedError: there is nothing to write, or the folder holds something else.
         ExportError: what was written breaks a rule.
     """
-    _refuse_foreign(folder)
-    building = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    try:
-        writer = format_class(name)(building, run, validation_fraction)
+    with BuildingExport(run, name, folder, validation_fraction) as building:
         for shard in _shown(range(run.shard_count), name, console):
-            writer.add(run.rows(shard))
-        if not writer.written and name != ALWAYS:
-            text = f"{run.path}: nothing to write as {name}: no kept region has a conversation"
-            raise RefusedError(f"{text}, which conversation_mapper writes")
+            building.add(run.rows(shard))
+        return building.close()
+
+
+class BuildingExport:
+    """An export as the shards of its run pass by; what is left open is taken away."""
+
+    def __init__(
+        self, run: FinishedRun, name: str, folder: Path, validation_fraction: float
+    ) -> None:
+        """As for `export`.
+
+        Raises:
+            RefusedError: the folder holds something else.
+        """
+        _refuse_foreign(folder)
+        self._run, self._folder = run, folder
+        self._building = folder.with_name(f".{folder.name}.new")
+        shutil.rmtree(self._building, ignore_errors=True)
+        self._building.mkdir(parents=True)
+        self._writer = format_class(name)(self._building, run, validation_fraction)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._building, ignore_errors=True)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        self._writer.add(rows)
+
+    def close(self) -> Exported:
+        """Read it back and put it in place.
+
+        Raises:
+            RefusedError: there is nothing to write.
+            ExportError: what was written breaks a rule.
+        """
+        writer = self._writer
+        if not writer.written and writer.name != ALWAYS:
+            text = f"{self._run.path}: nothing to write as {writer.name}"
+            cause = "no kept region has a conversation, which conversation_mapper writes"
+            raise RefusedError(f"{text}: {cause}")
         writer.close()
-        exported = _checked(writer, folder)
-        _write_note(building, run, exported)
+        exported = _checked(writer, self._folder)
+        _write_note(self._building, self._run, exported)
         os.sync()  # thousands of files: what the rename makes visible is on the disk by then
-        swap_folder(building, folder)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
-    return exported
+        swap_folder(self._building, self._folder)
+        return exported
 
 
 def print_exports(console: Console, exports: Iterable[Exported]) -> None:

@@ -1,8 +1,12 @@
 """`report.html` shows what a run kept, what it refused and why; `report/` has a page per pair."""
 
+from array import array
+from collections.abc import Sequence
+
 import yaml
 
 from imgdiff.data.fields import pictures
+from imgdiff.data.rows import Row
 from imgdiff.export import FinishedRun
 from imgdiff.report.gallery import PairGroup, gallery, groups
 from imgdiff.report.pairs import thresholds, write_pair_pages
@@ -14,22 +18,33 @@ STYLES = ("page.css", "review.css")
 SCRIPTS = ("keys.js", "filters.js", "review.js")
 
 
-def write_report(run: FinishedRun) -> None:
+class Noted:
+    """What the page has to know of all rows, as the shards pass by; pictures are not needed."""
+
+    def __init__(self) -> None:
+        self.places: dict[PairGroup, array[int]] = {}  # shard of each pair
+        self.scores = Scores()
+
+    def add(self, shard: int, rows: Sequence[Row]) -> None:
+        self.scores.add(rows)
+        for group in (group for row in rows for group in groups(row)):
+            self.places.setdefault(group, array("l")).append(shard)
+
+
+def write_report(run: FinishedRun, noted: Noted | None = None) -> None:
     """Write `report.html` and `report/` into the run folder, each whole or not at all.
 
     They open from disk and ask the network for nothing. `report.html` is one file with 500
-    thumbnails at most, and each pair it shows has a page in `report/`. The shards are read one at
-    a time: without pictures to count and measure, and those with pairs that are shown for their
-    thumbnails and their pages.
+    thumbnails at most, and each pair it shows has a page in `report/`. Of the shards those with
+    pairs that are shown are read, one at a time, for their thumbnails and their pages.
+
+    noted: of all rows; None: the shards are read for it, without pictures.
     """
-    places: dict[PairGroup, list[int]] = {}  # shard of each pair
-    scores, unread = Scores(), pictures(run.info.known_fields)
-    for shard in range(run.shard_count):
-        rows = run.rows(shard, unread)
-        scores.add(rows)
-        for group in (group for row in rows for group in groups(row)):
-            places.setdefault(group, []).append(shard)
-    sections = gallery(run, places)
+    if noted is None:
+        noted, unread = Noted(), pictures(run.info.known_fields)
+        for shard in range(run.shard_count):
+            noted.add(shard, run.rows(shard, unread))
+    sections = gallery(run, noted.places)
     write_pair_pages(run, sections)
     page = render_page(
         "page.html.jinja",
@@ -38,7 +53,7 @@ def write_report(run: FinishedRun) -> None:
         info=run.info,
         report=run.report,
         thresholds=thresholds(run.info),
-        histograms=scores.histograms(run.info),
+        histograms=noted.scores.histograms(run.info),
         sections=sections,
         recipe=yaml.safe_dump(run.info.recipe, sort_keys=False, allow_unicode=True),
     )

@@ -1,6 +1,7 @@
 """How the scores of a filter are spread, and where its thresholds lie."""
 
 import math
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class Scores:
 
     def __init__(self) -> None:
         # (scores or region_scores, name) -> values
-        self._values: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        self._values: defaultdict[tuple[str, str], array[float]] = defaultdict(lambda: array("d"))
 
     def add(self, rows: Iterable[Row]) -> None:
         for row in rows:

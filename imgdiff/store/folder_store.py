@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from io import BufferedIOBase
 from pathlib import Path
 
-from imgdiff.store.files import TEMPORARY, sync_folder, write_atomic, written_beside
+from imgdiff.store.files import TEMPORARY, write_atomic, written_beside
 
 
 class FolderStore:
@@ -30,7 +30,6 @@ class FolderStore:
                 return False
             except OSError:  # a disk without hard links: of two writers at once, the later stays
                 os.replace(temporary, path)
-        sync_folder(path.parent)
         return True
 
     def replace(self, name: str, content: bytes, durable: bool = True) -> None:
@@ -41,6 +40,13 @@ class FolderStore:
         if not path.is_file():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         return path.open("rb")
+
+    def stamp(self, name: str) -> tuple[int, float] | None:
+        try:
+            found = (self._path / name).stat()
+        except OSError:
+            return None
+        return found.st_size, found.st_mtime
 
     def list(self, prefix: str) -> Sequence[str]:
         names = []

@@ -19,7 +19,8 @@ class Store(Protocol):
     """
 
     def put(self, name: str, content: bytes) -> bool:
-        """Store a content, unless there is one of that name; whether it was stored."""
+        """Store a content, unless there is one of that name; whether it was stored. A loss of power
+        may take it away whole, until a durable `replace` beside it has returned."""
         ...
 
     def replace(self, name: str, content: bytes, durable: bool = True) -> None:
@@ -33,6 +34,11 @@ class Store(Protocol):
         Raises:
             FileNotFoundError: there is none of that name.
         """
+        ...
+
+    def stamp(self, name: str) -> tuple[int, float] | None:
+        """The size of a content in bytes and when it was stored, in seconds; None if there is
+        none."""
         ...
 
     def list(self, prefix: str) -> Sequence[str]:

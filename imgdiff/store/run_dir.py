@@ -7,6 +7,7 @@ pages and exports, which are built beside their place and moved there whole.
 
 import hashlib
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,10 +24,22 @@ from imgdiff.store.identity import WAY_OUT, recipe_changes, refusal
 from imgdiff.store.interface import Store, json_of
 from imgdiff.store.retry import Retry
 from imgdiff.store.run_info import RUN, RunInfo, read_info, write_info
-from imgdiff.store.shard_files import Manifest, ShardFiles
+from imgdiff.store.shard_files import DamagedError, Manifest, ShardFiles
 from imgdiff.store.tally import Tally
 
 LOCK, REPORT = "run.lock", "report.json"
+OF_EACH_ROW = ("ended", "marks")  # what manifests say of single rows
+
+
+def without_rows(manifest: Manifest) -> Manifest:
+    """What a manifest says of its shard as a whole. There are many, so that what all of them say is
+    in memory once."""
+    kept = {sys.intern(name): each for name, each in manifest.items() if name not in OF_EACH_ROW}
+    kept["scoring"] = sys.intern(str(kept["scoring"]))
+    kept["operators"] = [
+        {sys.intern(name): each for name, each in tally.items()} for tally in kept["operators"]
+    ]
+    return kept
 
 
 def store_at(path: Path) -> Store:
@@ -37,8 +50,9 @@ def store_at(path: Path) -> Store:
 class RunDir:
     """A run's files. Each shard of a phase is a parquet file and, written last, its manifest.
 
-    changed: settings that differ from the last start's. retry: which failed rows are done again:
-    shards that hold some are not complete. report: what `report.json` holds, once
+    changed: settings that differ from the last start's. verify: whether files that look untouched
+    are hashed, too. retry: which failed rows are done again: shards that hold some are not
+    complete. report: what `report.json` holds, once
     every shard is complete.
     """
 
@@ -49,14 +63,16 @@ class RunDir:
         changed: Sequence[str] = (),
         store: Store | None = None,
         retry: Retry | None = None,
+        verify: bool = False,
     ) -> None:
-        self.path, self.info, self.changed = path, info, changed
+        self.path, self.info, self.changed, self.verify = path, info, changed, verify
         self.store = store or store_at(path)
         self.files = ShardFiles(self.store, info, retry)
         self.report: dict[str, Any] = {}
         self.row_count = info.row_count
         self.shard_count = -(-self.row_count // info.shard_rows)
-        self._done: dict[tuple[int, int], Manifest] = {}  # (phase, shard) -> valid manifest
+        self._done: dict[tuple[int, int], Manifest] = {}  # see `complete`
+        self._rows_done, self._bytes_done = Counter[int](), Counter[int]()  # by phase
         self._find_done()
 
     @property
@@ -135,8 +151,25 @@ class RunDir:
         return manifest
 
     def complete(self, phase: int, shard: int, manifest: Manifest) -> None:
-        """Take note of a shard that this process or another one has stored."""
-        self._done[phase, shard] = manifest
+        """Take note of a shard that this process or another one has stored; of its manifest without
+        what it says of each row, as it stays in memory."""
+        self._forget(phase, shard)
+        kept = self._done[phase, shard] = without_rows(manifest)
+        self._rows_done[phase] += kept["rows"]
+        self._bytes_done[phase] += kept["bytes"]
+
+    def redo(self, damaged: DamagedError) -> None:
+        """Take a shard as not done, with all that is made from it."""
+        self.store.delete(self.files.name(damaged.phase, damaged.shard, "json"))
+        for phase, shard in list(self._done):
+            self._forget(phase, shard)
+        self._find_done()
+
+    def _forget(self, phase: int, shard: int) -> None:
+        before = self._done.pop((phase, shard), None)
+        if before is not None:
+            self._rows_done[phase] -= before["rows"]
+            self._bytes_done[phase] -= before["bytes"]
 
     def write_report(self, report: dict[str, Any]) -> None:
         self.report = report
@@ -153,9 +186,7 @@ class RunDir:
 
     def space_needed(self, phase: int) -> float:
         """Bytes for the phase's shards that are to do; 0 while nothing has been measured."""
-        done = self.manifests(phase)
-        rows_done = sum(manifest["rows"] for manifest in done)
-        size = sum(manifest["bytes"] for manifest in done)
+        rows_done, size = self._rows_done[phase], self._bytes_done[phase]
         return size / rows_done * (self.row_count - rows_done) if rows_done else 0.0
 
     def where_it_stands(self) -> str:
@@ -182,13 +213,19 @@ class RunDir:
                     continue
                 start, stop = self.span(shard)
                 manifest = self.files.manifest(phase, shard)
-                if manifest and self.files.is_valid(manifest, phase, shard, stop - start):
-                    self._done[phase, shard] = manifest
+                if manifest and self.files.is_valid(
+                    manifest, phase, shard, stop - start, self.verify
+                ):
+                    self.complete(phase, shard, manifest)
 
 
 @contextmanager
 def open_run(
-    path: Path, info: RunInfo, restart: bool = False, retry: Retry | None = None
+    path: Path,
+    info: RunInfo,
+    restart: bool = False,
+    retry: Retry | None = None,
+    verify: bool = False,
 ) -> Iterator[RunDir]:
     """The run folder at `path`, begun or resumed, locked until the context ends.
 
@@ -216,7 +253,7 @@ def open_run(
         if changed:
             files.remove_recovery_records()  # they may blame rows for what another recipe did
         write_info(store, begun)
-        yield RunDir(path, begun, changed, store, retry)
+        yield RunDir(path, begun, changed, store, retry, verify)
 
 
 def begun_at(path: Path) -> RunDir | None:

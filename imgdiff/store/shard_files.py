@@ -22,6 +22,14 @@ Versions = dict[str, list[str]]  # package -> its versions, those of one dataset
 STAGES = "stages/"
 
 
+class DamagedError(StoppedError):
+    """A shard's file is not as it was written."""
+
+    def __init__(self, file: str, phase: int, shard: int) -> None:
+        super().__init__(f"{file} is damaged. Run again with --verify: that makes it anew.")
+        self.phase, self.shard = phase, shard
+
+
 @dataclass(frozen=True)
 class Stored:
     """What a phase made of a shard, by the same operators on thresholds that may have been moved.
@@ -44,6 +52,7 @@ class ShardFiles:
     def __init__(self, store: Store, info: RunInfo, retry: Retry | None = None) -> None:
         """retry: which failed rows are to be done again, whatever is stored of them."""
         self.store, self.info, self.retry = store, info, retry
+        self._schemas: dict[int, Any] = {}  # by phase
 
     def manifest(self, phase: int, shard: int) -> Manifest | None:
         """What is said about a shard; None if nothing readable is, or it is about another one."""
@@ -51,10 +60,16 @@ class ShardFiles:
         is_its_own = (manifest.get("phase"), manifest.get("shard")) == (phase, shard)
         return manifest if is_its_own else None
 
-    def is_valid(self, manifest: Manifest, phase: int, shard: int, rows: int) -> bool:
-        """Whether the shard's file is there, as it was written, made by the recipe of what the
-        phase before has now (given that its shards `before` are valid), with that many rows, none
-        of which is to be done again."""
+    def is_valid(
+        self, manifest: Manifest, phase: int, shard: int, rows: int, verify: bool = False
+    ) -> bool:
+        """Whether the shard's file is there, made by the recipe of what the phase before has now
+        (given that its shards `before` are valid), with that many rows, none of which is to be done
+        again.
+
+        Its content is believed by its size, and because it was not written after its manifest.
+        Where that does not hold, and with `verify`, it is hashed. Reading it whole hashes it, too.
+        """
         if manifest.get("rows") != rows:  # `limit` was changed
             return False
         if manifest.get("previous") != self._previous(phase, shard):
@@ -64,7 +79,10 @@ class ShardFiles:
             return False
         if self._is_retried(phase, manifest):
             return False
-        return self.is_of_recipe(manifest, phase) and self._is_whole(phase, manifest)
+        if not self.is_of_recipe(manifest, phase):
+            return False
+        untouched = not verify and self._is_untouched(phase, shard, manifest)
+        return untouched or self._is_whole(phase, manifest)
 
     def failed(self, phase: int, manifest: Manifest) -> dict[str, int]:
         """Reason -> rows of a shard that failed for it in this phase."""
@@ -110,12 +128,16 @@ class ShardFiles:
         `leave_out`.
 
         Raises:
+            DamagedError: a file, read whole, is not as it was written.
             StoppedError: the files of two phases hold different rows.
         """
         rows: list[Row] = []
         for phase in range(phases):
             manifest = self.manifest(phase, shard) or {}
-            later = self._rows(phase, manifest, leave_out)
+            if leave_out:
+                later = self._rows(phase, manifest, leave_out)
+            else:
+                later = self._all_of(phase, shard, manifest)
             if rows and [row.id for row in rows] != [row.id for row in later]:
                 file = f"{self.store}/{self._data(phase, manifest)}"
                 raise StoppedError(f"{file} belongs to other rows. Delete it and run again.")
@@ -152,7 +174,9 @@ class ShardFiles:
         import pyarrow.parquet as pq
 
         sink = pa.BufferOutputStream()
-        pq.write_table(to_table(rows, self._schema(phase)), sink)
+        if phase not in self._schemas:
+            self._schemas[phase] = self._schema(phase)
+        pq.write_table(to_table(rows, self._schemas[phase]), sink)
         content = sink.getvalue().to_pybytes()
         before = self.manifest(phase, shard)
         manifest = {
@@ -178,7 +202,7 @@ class ShardFiles:
             "versions": self.versions() if versions is None else versions,
         }
         self.store.put(self._data(phase, manifest), content)
-        self.store.replace(self.name(phase, shard, "json"), to_json(manifest))
+        self.store.replace(self.name(phase, shard, "json"), to_json(manifest, indent=None))
         if before is not None:
             self.store.delete(self._data(phase, before))
         return manifest
@@ -236,6 +260,15 @@ class ShardFiles:
     def _opened(self, phase: int, manifest: Manifest) -> BufferedIOBase:
         return self.store.get(self._data(phase, manifest))
 
+    def _is_untouched(self, phase: int, shard: int, manifest: Manifest) -> bool:
+        """Whether the file has the size that it was written with, and is no younger than its
+        manifest, which was written after it."""
+        file = self.store.stamp(self._data(phase, manifest))
+        told = self.store.stamp(self.name(phase, shard, "json"))
+        if file is None or told is None:
+            return False
+        return file[0] == manifest.get("bytes") and file[1] <= told[1]
+
     def _is_whole(self, phase: int, manifest: Manifest) -> bool:
         """Whether the file is there, as it was written."""
         try:
@@ -250,7 +283,19 @@ class ShardFiles:
 
         with self._opened(phase, manifest) as content, pq.ParquetFile(content) as file:
             names = [name for name in file.schema_arrow.names if name not in leave_out]
-            return from_table(file.read(names))
+            return from_table(file.read(names, use_threads=False))
+
+    def _all_of(self, phase: int, shard: int, manifest: Manifest) -> list[Row]:
+        """The rows of one file with all that is in it, which is hashed on the way."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with self._opened(phase, manifest) as file:
+            content = file.read()
+        if hashlib.sha256(content).hexdigest() != manifest.get("sha256"):
+            raise DamagedError(f"{self.store}/{self._data(phase, manifest)}", phase, shard)
+        with pq.ParquetFile(pa.BufferReader(content)) as parquet:
+            return from_table(parquet.read(use_threads=False))  # a shard is small
 
     def _previous(self, phase: int, shard: int) -> str | None:
         """What ties a shard to the file it is made from; in a selection, to those of all shards up

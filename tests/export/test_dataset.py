@@ -201,6 +201,7 @@ def test_a_run_that_kept_nothing_says_so(run: Run) -> None:
 def test_a_full_file_is_followed_by_another(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_files, "FILE_BYTES", 1)
     monkeypatch.setattr(parquet_files, "ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(parquet_files, "RECORDS", 1)
     run.shards = [[make_row("first")], [make_row("second")]]
     write_dataset(run)
     files = sorted(path.name for path in (run.path / "data" / "pairs").iterdir())

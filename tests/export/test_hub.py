@@ -50,6 +50,7 @@ def finished_once(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(parquet_files, "ROW_GROUP_BYTES", 1)
+        patch.setattr(parquet_files, "RECORDS", 1)
         patch.setattr(parquet_files, "FILE_BYTES", 1)
         Project(folder)
         assert run.main(["mine.yaml", "limit=16"]) == run.COMPLETE

@@ -1,5 +1,7 @@
 """Parquet files hold what was added, in order, whatever waited in memory and for how long."""
 
+from types import SimpleNamespace
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +18,7 @@ def test_the_same_files_as_when_every_shard_was_joined(
 ):
     monkeypatch.setattr(parquet_files, "ROW_GROUP_BYTES", group_bytes)
     monkeypatch.setattr(parquet_files, "FILE_BYTES", file_bytes)
+    monkeypatch.setattr(parquet_files, "RECORDS", 1)
     shards = [records(k)[: k % 4] for k in range(60)]  # some of them empty
     sides = []
     for kind in (ParquetFiles, JoiningFiles):
@@ -30,6 +33,33 @@ def test_the_same_files_as_when_every_shard_was_joined(
     table = pa.concat_tables(pq.read_table(file) for file in now)
     assert table.schema.equals(SCHEMA)
     assert table["id"].to_pylist() == [each["id"] for shard in shards for each in shard]
+
+
+@pytest.mark.parametrize("most", [1, 7, 1024])
+def test_records_may_wait_before_they_are_a_table(tmp_path, monkeypatch, most):
+    monkeypatch.setattr(parquet_files, "RECORDS", most)
+    files = ParquetFiles(tmp_path, "", SCHEMA)
+    for shard in range(9):
+        files.add(records(shard))
+    files.close()
+    read = pq.read_table(files.files[0])["id"].to_pylist()
+    assert read == [each["id"] for shard in range(9) for each in records(shard)]
+
+
+def test_pictures_do_not_wait_for_many_records(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_files, "PICTURE_BYTES", 1000)
+    made = []
+    from_pylist = pa.Table.from_pylist
+    table = SimpleNamespace(
+        from_pylist=lambda rows, schema: made.append(len(rows)) or from_pylist(rows, schema)
+    )
+    monkeypatch.setattr(pa, "Table", table)
+    schema = pa.schema([("image_a", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))])
+    files = ParquetFiles(tmp_path, "", schema)
+    for _ in range(5):
+        files.add([{"image_a": {"bytes": b"x" * 600, "path": None}}])
+    files.close()
+    assert made == [2, 2, 1]
 
 
 def test_no_file_without_records(tmp_path):
