@@ -141,6 +141,28 @@ def test_figures_of_a_phase_by_hand():
     }
 
 
+@pytest.mark.parametrize(("ratio", "verdict"), [(1.05, "met"), (1.2, "MISSED")])
+def test_the_table_and_the_verdict(ratio, verdict, monkeypatch, tmp_path, capsys):
+    names = [phase.name for phase in check(full_size.RECIPE).phases if phase.loaded_roles]
+    found = {"alone": GIB, "rows": 1, "tflop": 2.0, "read": 0, "written": 0, "answering": 0.0}
+    measured = [
+        found | {"name": name, "peak": ratio * GIB, "seconds": {"a": 1.0}} for name in names
+    ]
+    made = {role: (Checkpoint(name=role), 7) for role in check(full_size.RECIPE).models}
+    monkeypatch.setattr(full_size, "models", lambda setup: made)
+    monkeypatch.setattr(full_size, "measure", lambda *_: measured)
+    monkeypatch.setattr(full_size, "matmul_rate", lambda device: 4.0)
+    command = ["full_size.py", "--only", "phases", "--json", str(tmp_path / "figures.json")]
+    monkeypatch.setattr(sys, "argv", command)
+    full_size.main()
+    assert f"at most {ratio:.3f} of what a phase alone needs; bar 1.1: {verdict}" in (
+        capsys.readouterr().out
+    )
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["memory_ratio_most"] == pytest.approx(ratio)
+    assert figures["image_pairs_share_of_matmul"] == 0.5
+
+
 class TestProcess:
     """On operators without models."""
 
