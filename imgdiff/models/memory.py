@@ -19,7 +19,8 @@ SHARE = 0.7  # of the free memory that a part may take: estimates are rough, and
 CPU_BYTES = 2 << 30  # that a part may take without a GPU, the same on every machine
 GROWS_AFTER = 8  # parts that went well, until larger ones are tried again
 TENSORS = 24
-USUAL_SIDE, USUAL_PATCH = 384, 16  # of a tower that does not say its own
+# of a tower that does not say its own, as one of convolutions does not
+USUAL_SIDE, USUAL_PATCH, USUAL_WIDTH = 384, 16, 1024
 log = logging.getLogger(__name__)
 _PARTS: "WeakKeyDictionary[torch.nn.Module, Parts]" = WeakKeyDictionary()
 _Item = TypeVar("_Item")
@@ -101,8 +102,9 @@ def parts_of(model: Any) -> Parts:
 
 def tower_bytes(config: Any, places: int, itemsize: int) -> float:
     """What a transformer takes for one sequence of so many places, beside its weights: about so
-    many tensors of its width at a time. config: has `hidden_size`."""
-    return float(TENSORS * places * config.hidden_size * itemsize)
+    many tensors of its width at a time. config: its own."""
+    width = getattr(config, "hidden_size", None) or USUAL_WIDTH
+    return float(TENSORS * places * width * itemsize)
 
 
 def picture_bytes(config: Any, itemsize: int) -> float:

@@ -137,7 +137,7 @@ def make_small(config: Any) -> None:
     widths: dict[str, int] = {}
     for name, part in _parts(config):
         heads: str = next(
-            (key for key in HEAD_COUNTS if isinstance(getattr(part, key, 0), int)), ""
+            (key for key in HEAD_COUNTS if isinstance(getattr(part, key, None), int)), ""
         )
         layers = [key for key in LAYER_COUNTS if (getattr(part, key, None) or 0) > LAYERS]
         if name in OF_FEATURES:

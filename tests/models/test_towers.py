@@ -6,9 +6,12 @@ import pytest
 import torch
 import transformers
 from miniatures import SIDE, save_blip, save_blip2, save_clip, save_siglip, save_siglip2
+from transformers import BertTokenizer
 
 from imgdiff.models.kinds import family_of
 from imgdiff.models.zoo import Checkpoint
+from imgdiff.rehearsal.miniatures import make_small
+from imgdiff.toyland.tokenizer import wordpiece_vocabulary
 
 PICTURES = [np.random.default_rng(k).integers(0, 255, (40, 30, 3), np.uint8) for k in range(3)]
 TEXTS = ["A red Car", "a mug", "a blue boat on the sand"]
@@ -18,6 +21,13 @@ SAVERS = {
     "siglip2": save_siglip2,
     "blip": save_blip,
     "blip-2": save_blip2,
+}
+SEEN = 224  # pixels, of which these kinds have learned the places
+PROCESSORS = {
+    "align": (transformers.EfficientNetImageProcessor, transformers.AlignProcessor),
+    "altclip": (transformers.CLIPImageProcessor, transformers.AltCLIPProcessor),
+    "chinese_clip": (transformers.ChineseCLIPImageProcessor, transformers.ChineseCLIPProcessor),
+    "metaclip_2": (transformers.CLIPImageProcessor, transformers.CLIPProcessor),
 }
 
 
@@ -43,6 +53,35 @@ def load(folders):
 
 def unit(vectors):
     return (vectors / vectors.norm(dim=-1, keepdim=True)).detach().numpy()
+
+
+def save_other(kind, folder):
+    """A small one of a kind that transformers loads by its name alone."""
+    tokenizer = BertTokenizer(vocab=wordpiece_vocabulary(), model_max_length=32)
+    config = transformers.AutoConfig.for_model(kind)
+    config.text_config.vocab_size = len(tokenizer)
+    if kind == "align":  # its picture tower is made of convolutions, and projects nothing
+        config.vision_config.width_coefficient, config.projection_dim = 0.25, 80
+    make_small(config)
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
+    pictures, processor = PROCESSORS[kind]
+    side = {"height": SEEN, "width": SEEN}
+    given = {"size": side, "crop_size": side} if kind != "align" else {"size": side}
+    processor(pictures(**given), tokenizer).save_pretrained(folder)
+
+
+@pytest.mark.parametrize("kind", PROCESSORS)
+def test_other_kinds_are_loaded_by_their_names_alone(tmp_path, kind):
+    save_other(kind, tmp_path)
+    checkpoint = Checkpoint(name=str(tmp_path), device="cpu")
+    for role in ("clip", "matcher"):
+        assert family_of(role, checkpoint).name == kind
+    clip = family_of("clip", checkpoint).load(checkpoint)
+    cosines = clip.embed_images(PICTURES) @ clip.embed_texts(TEXTS).T
+    assert cosines.shape == (3, 3)
+    assert (abs(cosines) <= 1 + 1e-6).all()
+    own = family_of("matcher", checkpoint).load(checkpoint).match(PICTURES, TEXTS)
+    assert own[0] == pytest.approx(np.diag(cosines), abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["siglip", "siglip2"])
