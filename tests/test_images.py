@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgdiff.data import images
+from imgdiff.data import picture_files
 from imgdiff.data.images import (
     crop,
     decode_mask,
@@ -48,7 +48,9 @@ class TestBadFiles:
     def test_web_page_named_jpg(self):
         code, message = error_of({"bytes": b"<html><body>", "path": "images/0818.jpg"})
         assert code == "image_unreadable"
-        assert message == ("images/0818.jpg is not a JPEG, PNG or WEBP (starts with '<html>')")
+        assert message == (
+            "images/0818.jpg is not a JPEG, PNG, WEBP, AVIF or HEIC (starts with '<html>')"
+        )
 
     def test_image_without_a_name(self):
         assert error_of({"bytes": b"\xff\x00", "path": None})[1].startswith("image is not a JPEG")
@@ -91,10 +93,10 @@ class TestBadFiles:
         image = stored(Image.new("F", (4, 4)), "TIFF", "a.tiff")
         code, message = error_of(image)
         assert code == "image_unreadable"
-        assert message.startswith("a.tiff is not a JPEG, PNG or WEBP (starts with ")
+        assert message.startswith("a.tiff is not a JPEG, PNG, WEBP, AVIF or HEIC (starts with ")
 
     def test_float_image(self, monkeypatch):
-        monkeypatch.setattr(images, "FORMATS", ("TIFF",))
+        monkeypatch.setattr(picture_files, "FORMATS", ("TIFF",))
         error = error_of(stored(Image.new("F", (4, 4)), "TIFF", "a.tiff"))
         assert error == ("image_mode", "a.tiff: image mode F is not supported")
 

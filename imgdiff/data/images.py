@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
+from imgdiff.data.picture_files import open_picture, orientation, without_metadata
 from imgdiff.data.rows import Row
 from imgdiff.errors import RowError
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-FORMATS = ("JPEG", "PNG", "WEBP")
 GREY = 127  # what squares are filled up with
 RED = (255, 0, 0)
 BOX_WIDTH, BOX_MARGIN, BAR_WIDTH = 3, 5, 20  # pixels at REFERENCE_SIDE (Img-Diff, section 3.4)
@@ -33,43 +33,45 @@ def load_rgb(image: dict[str, Any], max_pixels: int | None = None) -> np.ndarray
     Raises:
         RowError: image_empty, image_unreadable, image_truncated, image_too_large or image_mode.
     """
-    import numpy as np
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    name = image.get("path") or "image"
+    return _array(open_picture(image["bytes"], name, max_pixels), name)
 
-    content, name = image["bytes"], image.get("path") or "image"
-    if not content:
-        raise RowError("image_empty", f"{name} is empty")
-    broken = (OSError, SyntaxError, ValueError)  # what Pillow raises, by format and by place
-    try:
-        with warnings.catch_warnings():
-            # the reader's own limit is below the one that Pillow warns of
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise RowError("image_too_large", f"{name}: {error}") from None
-    except UnidentifiedImageError:
-        start = content[:6].decode("ascii", "replace")
-        message = f"{name} is not a JPEG, PNG or WEBP (starts with {start!r})"
-        raise RowError("image_unreadable", message) from None
-    except broken as error:
-        raise RowError("image_truncated", f"{name} is truncated ({error})") from None
-    wide, high = picture.size
-    if max_pixels is not None and wide * high > max_pixels:
-        raise RowError(
-            "image_too_large",
-            f"{name} is {wide} x {high} ({wide * high / 1e6:.0f} MP), "
-            f"limit {max_pixels / 1e6:.0f} MP. Raise limits.max_pixels if you want it.",
-        )
-    try:
-        picture.load()
-    except broken as error:
-        raise RowError("image_truncated", f"{name} is truncated ({error})") from None
-    return np.array(_to_rgb(ImageOps.exif_transpose(picture), name))  # a copy: writable
+
+def take_in(image: dict[str, Any], name: str, max_pixels: int) -> tuple[np.ndarray, dict[str, Any]]:
+    """Decode a picture from outside; returns its pixels and the picture to store, which says
+    nothing of the place, the time and the person, and which every reader decodes to these pixels.
+
+    A file keeps its compression where it can, else it becomes PNG.
+
+    Args:
+        name: for messages, where the picture has no path.
+
+    Raises:
+        RowError: as of `load_rgb`.
+    """
+    path = image["path"]
+    picture = open_picture(image["bytes"], path or name, max_pixels)
+    array = _array(picture, path or name)
+    content = without_metadata(image["bytes"], picture)
+    if content is not None:
+        return array, {"bytes": content, "path": path}
+    profile = picture.info.get("icc_profile") if picture.mode in ("RGB", "RGBA") else None
+    renamed = path and str(PurePath(path).with_suffix(".png"))
+    return array, encode_png(array, profile) | {"path": renamed}
 
 
 def load_pair(row: Row) -> list[np.ndarray]:
     """Image A and image B of a row, as `load_rgb` gives them."""
     return [load_rgb(row[name]) for name in ("image_a", "image_b")]
+
+
+def _array(picture: Image.Image, name: str) -> np.ndarray:
+    import numpy as np
+    from PIL import ImageOps
+
+    if orientation(picture) != 1:  # a broken EXIF is none
+        picture = ImageOps.exif_transpose(picture)
+    return np.array(_to_rgb(picture, name))  # a copy: writable
 
 
 def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
@@ -86,12 +88,12 @@ def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
     raise RowError("image_mode", f"{name}: image mode {picture.mode} is not supported")
 
 
-def encode_png(array: np.ndarray) -> dict[str, Any]:
+def encode_png(array: np.ndarray, colour_profile: bytes | None = None) -> dict[str, Any]:
     """Store a picture without loss: compressed noise would read as a difference later."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG")
+    Image.fromarray(array).save(buffer, "PNG", icc_profile=colour_profile)
     return {"bytes": buffer.getvalue(), "path": None}
 
 

@@ -342,14 +342,20 @@ def _picture(name: str, value: Any, folder: Path, max_pixels: int) -> dict[str, 
 
 
 def _decode(row: Row, place: str, demand: Demand, names: Collection[str]) -> None:
-    """Decode the row's pictures, so that broken ones go no further, and see to the sizes of the
-    pair. names: of the fields that are pictures."""
-    from imgdiff.data.images import encode_png, load_rgb, resize
+    """Decode the row's pictures and see to the sizes of the pair. Broken ones go no further, and of
+    the others what they tell beside their pixels does not. names: of the fields that are pictures.
+    """
+    from imgdiff.data.images import encode_png, resize, take_in
 
-    decoded = {}
-    for name in (name for name in row.values if name in names):
-        image = row[name] | {"path": row[name]["path"] or name}
-        decoded[name] = load_rgb(image, demand.max_pixels)
+    read = {name: row.values.pop(name) for name in list(row.values) if name in names}
+    decoded, problems = {}, []
+    for name, image in read.items():
+        try:
+            decoded[name], row[name] = take_in(image, name, demand.max_pixels)
+        except RowError as error:
+            problems.append(error)
+    if problems:
+        raise problems[0]
     pair = [decoded[name] for name in ("image_a", "image_b") if name in decoded]
     sizes = [(picture.shape[1], picture.shape[0]) for picture in pair]
     if len(set(sizes)) < 2:

@@ -2,7 +2,8 @@
 goes."""
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,19 +62,23 @@ def changed(address: Address) -> StoppedError:
 def newest(places: Iterable[Path]) -> int:
     """When the latest of these files, or files in these folders, was touched, in ns since 1970;
     those that are not there do not count."""
-    return max((_touched(path) for place in places for path in _files(place)), default=0)
+    return max((_touched(file) for place in places for file in _files(place)), default=0)
 
 
-def _files(place: Path) -> list[Path]:
+def _files(place: Path | os.DirEntry[str]) -> Iterator[Path | os.DirEntry[str]]:
+    """The file, or one by one those in a folder and in its folders."""
     if not place.is_dir():
-        return [place]
-    return [Path(inner) / name for inner, _, names in os.walk(place) for name in names]
+        yield place
+        return
+    with suppress(OSError), os.scandir(place) as entries:  # who reads its files is told why not
+        for entry in entries:
+            yield from [entry] if entry.is_symlink() or entry.is_file() else _files(entry)
 
 
-def _touched(path: Path) -> int:
+def _touched(file: Path | os.DirEntry[str]) -> int:
     """Of a link, when the file that it leads to was."""
     try:
-        found = path.stat()
+        found = file.stat()
     except OSError:
         return 0
     return max(found.st_mtime_ns, found.st_ctime_ns)

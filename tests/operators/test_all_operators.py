@@ -69,7 +69,7 @@ def test_bad_image_costs_one_row(models, rows, name, side):
     rows[3][f"image_{side}"] = {"bytes": b"<html>", "path": "0818.jpg"}
     after = run_operator(STEPS[name], rows, models)
     assert (after[3].status, after[3].reason) == ("failed", f"{name}: image_unreadable")
-    assert "0818.jpg is not a JPEG, PNG or WEBP" in after[3].message
+    assert "0818.jpg is not a JPEG, PNG, WEBP" in after[3].message
     assert after[:3] + after[4:] == good[:3] + good[4:]
 
 

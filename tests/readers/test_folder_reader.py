@@ -79,7 +79,7 @@ def test_files_of_no_pair_are_named(photos):
     [
         ("cat_a.jpg", b"x", "pair_ambiguous", "image_a could be cat_a.jpg or cat_a.png"),
         ("cat_a.txt", b"\xff", "caption_type", "cat_a.txt is not text (invalid start byte)"),
-        ("cat_a.png", b"x", "image_unreadable", "cat_a.png is not a JPEG, PNG or WEBP"),
+        ("cat_a.png", b"x", "image_unreadable", "cat_a.png is not a JPEG, PNG, WEBP"),
     ],
 )
 def test_files_that_cannot_be_used_fail_their_pair_alone(photos, name, content, reason, message):

@@ -1,5 +1,6 @@
 """Readers, one file a kind of input: what `dataset_path` may name."""
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +71,7 @@ def open_input(address: Address) -> Reader:
             from imgdiff.data.readers.tables import SavedReader
 
             return SavedReader(address)
-        if any(path.glob("*.parquet")):
+        if _holds_parquet(path):
             from imgdiff.data.readers.parquet import ParquetReader
 
             return ParquetReader(address)
@@ -91,3 +92,8 @@ def open_input(address: Address) -> Reader:
         return LineReader(address)
     endings = f"{', '.join(FILES[:-1])} or {FILES[-1]}"
     raise InputError(f"{address.name}: expected a folder, or a file whose name ends in {endings}")
+
+
+def _holds_parquet(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(entry.name.endswith(".parquet") for entry in entries)

@@ -1,11 +1,13 @@
 """A folder of picture pairs: what belongs together is said by the names alone."""
 
+import os
 import re
-from collections import defaultdict
+from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from imgdiff.data.files import inside, read_regular
+from imgdiff.data.picture_files import GET_HEIC, reads_heic
 from imgdiff.data.readers.base import (
     Address,
     InputError,
@@ -16,10 +18,11 @@ from imgdiff.data.readers.base import (
 )
 from imgdiff.errors import RowError
 
-KINDS = dict.fromkeys((".jpg", ".jpeg", ".png", ".webp"), "image") | {".txt": "caption"}
+HEIC = ("heic", "heif")
+PICTURES = ("jpg", "jpeg", "png", "webp", "avif", *HEIC)  # endings of names, in either case
+KINDS = dict.fromkeys(PICTURES, "image") | {"txt": "caption"}
 SIDE = re.compile(r"(.+)[_-]([ab])", re.IGNORECASE)  # cat_a.png, cat-B.JPG
 IMAGES = ("image_a", "image_b")
-Files = dict[str, list[str]]  # field -> names of the files that could give it
 
 
 class FolderReader(Reader):
@@ -28,34 +31,52 @@ class FolderReader(Reader):
     A caption is a .txt file with the name of its picture. The pair's id is NAME; a position is a
     place in the order of names.
 
+    What is held of a file is its name, for there may be millions.
+
     Raises:
-        InputError: nothing in it is named like one of a pair.
+        InputError: nothing in it is named like one of a pair, or they are of a format for which
+            a package is missing.
     """
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
         assert address.place is not None  # `open_input` gives a folder
         self.folder = address.place
-        pairs, unused = _sorted_out(_names(self.folder))
-        if not pairs:
+        self._names, unused = _sorted_out(_names(self.folder))
+        if not self._names:
             raise InputError(
                 f"{address.name}: no image pairs. Expected NAME_a.png and NAME_b.png side by side, "
                 "or NAME.png in a/ and in b/"
             )
-        self._pairs, self.unused = sorted(pairs.items()), tuple(unused)
-        self.columns = ("id", *sorted({field for files in pairs.values() for field in files}))
+        self.unused = tuple(unused)
+        self._starts = array("Q")  # the place of each pair's first name
+        fields, pair = set(), ""
+        for place, name in enumerate(self._names):
+            before, (pair, field) = pair, _meaning(name)
+            fields.add(field)
+            if pair != before:
+                self._starts.append(place)
+        self._starts.append(len(self._names))
+        self.columns = ("id", *sorted(fields))
+        heic = (name for name in self._names if name.lower().endswith(HEIC))
+        if (first := next(heic, None)) and not reads_heic():
+            raise InputError(f"{address.name}: {first} is HEIC; to read it {GET_HEIC}")
 
     def sha256(self) -> str:
-        files = (name for _, files in self._pairs for names in files.values() for name in names)
-        return sha256_of_files(self.folder, files)
+        return sha256_of_files(self.folder, self._names)
 
     def index(self) -> Iterator[Record]:
-        for place, (pair, _) in enumerate(self._pairs):
+        for place in range(len(self._starts) - 1):
+            pair = _pair(self._names[self._starts[place]])
             yield Record(place + 1, place, pair, {"id": pair})
 
     def records(self, position: int | None = None, number: int = 1) -> Iterator[Record]:
-        first = position or 0
-        for place, (pair, files) in enumerate(self._pairs[first:], first):
+        for place in range(position or 0, len(self._starts) - 1):
+            names = self._names[self._starts[place] : self._starts[place + 1]]
+            files: dict[str, list[str]] = {}
+            for name in names:
+                pair, field = _meaning(name)
+                files.setdefault(field, []).append(name)
             record = Record(place + 1, place, pair, {"id": pair})
             try:
                 record.fields.update((field, self._value(field, files[field])) for field in files)
@@ -80,38 +101,58 @@ class FolderReader(Reader):
             raise RowError("caption_missing", f"cannot read {names[0]}: {error.strerror}") from None
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-
-
 def _names(folder: Path) -> list[str]:
-    """Of all files, hidden ones left out, those in `a/` and `b/` too; other folders and dead links
-    end in a slash."""
-    paths: list[Path] = []
-    for path in _visible(folder):
-        paths += _visible(path) if path.is_dir() and path.name in ("a", "b") else [path]
-    return [str(path.relative_to(folder)) + "/" * (not path.is_file()) for path in paths]
+    """Of all files, in order, hidden ones left out, those in `a/` and `b/` too; other folders and
+    dead links end in a slash."""
+    found = []
+    for entry in _visible(folder):
+        if entry.name in ("a", "b") and (folder / entry.name).is_dir():
+            found += [f"{entry.name}/{_name(each)}" for each in _visible(folder / entry.name)]
+        else:
+            found.append(_name(entry))
+    return sorted(found)
 
 
-def _sorted_out(names: Iterable[str]) -> tuple[dict[str, Files], list[str]]:
-    """Pairs by id, and the names that belong to none: captions need a picture."""
-    pairs: defaultdict[str, Files] = defaultdict(lambda: defaultdict(list))
-    unused = []
+def _name(entry: os.DirEntry[str]) -> str:
+    try:
+        return entry.name + "/" * (not entry.is_file())
+    except OSError:  # links in a circle
+        return f"{entry.name}/"
+
+
+def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What the folder itself says of its files: to ask each of a million takes minutes."""
+    with os.scandir(folder) as entries:
+        yield from (entry for entry in entries if not entry.name.startswith("."))
+
+
+def _sorted_out(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The names of pairs, those of one pair together, and the names that belong to none: captions
+    need a picture."""
+    used, unused = [], []
+    with_pictures = set()
     for name in names:
         pair, field = _meaning(name)
         if field and name == utf8(name):  # a file system takes any bytes as a name, tables do not
-            pairs[pair][field].append(name)
+            used.append(name)
+            if field in IMAGES:
+                with_pictures.add(pair)
         else:
             unused.append(utf8(name))
-    for pair in [pair for pair, files in pairs.items() if not any(map(files.get, IMAGES))]:
-        unused += (name for names in pairs.pop(pair).values() for name in names)
-    return pairs, unused
+    used.sort(key=_pair)
+    unused += [name for name in used if _pair(name) not in with_pictures]
+    return [name for name in used if _pair(name) in with_pictures], unused
+
+
+def _pair(name: str) -> str:
+    return _meaning(name)[0]
 
 
 def _meaning(name: str) -> tuple[str, str]:
     """The pair and the field that a file's name says; no field if it says none."""
     folder, _, file = name.rpartition("/")
-    stem, kind = Path(file).stem, KINDS.get(Path(file).suffix.lower())
-    match = SIDE.fullmatch(stem)
-    pair, side = (stem, folder) if folder or match is None else match.groups()
+    stem, _, suffix = file.rpartition(".")
+    kind = KINDS.get(suffix.lower())
+    match = None if folder else SIDE.fullmatch(stem)
+    pair, side = match.groups() if match else (stem, folder)
     return (pair, f"{kind}_{side.lower()}") if kind and side else ("", "")
