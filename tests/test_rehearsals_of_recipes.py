@@ -9,8 +9,11 @@ from imgdiff.cli import main
 from imgdiff.errors import COMPLETE, REFUSED
 from imgdiff.recipe.check import TrainsError, check
 
-RECIPES = [path for path in (ROOT / "recipes").rglob("*.yaml") if path.parent.name != "train"]
+RECIPES = [
+    path for path in sorted((ROOT / "recipes").rglob("*.yaml")) if path.parent.name != "train"
+]
 TRAININGS = sorted((ROOT / "recipes" / "train").glob("*.yaml"))
+QUICK = ("ohd_negatives.yaml", "sdxl/efuf_data.yaml")
 SIDE = 64  # pixels, at which a miniature of SDXL draws as it does at 1,024
 
 
@@ -26,10 +29,13 @@ def smaller(plan):
     return [f"{name}.side={SIDE}" for name in drawing]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "recipe", RECIPES, ids=lambda path: str(path.relative_to(ROOT / "recipes"))
-)
+def recipes():
+    for path in RECIPES:
+        name = path.relative_to(ROOT / "recipes").as_posix()
+        yield pytest.param(path, id=name, marks=[] if name in QUICK else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize("recipe", [*recipes()])
 def test_every_step_of_a_recipe_works(recipe, model_hub, published, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     plan = check(recipe)
