@@ -283,7 +283,7 @@ def test_one_interruption_finishes_the_shard_in_hand(project):
         os.kill(process.pid, signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == run.STOPPED
-    assert "stopping after the shard in hand; once more stops at once" in output
+    assert "stopping after the shard in hand, 10 s at most; once more stops at once" in output
     assert errors.endswith("of 8 shards are safe. Run again to resume.\n")
     assert 1 <= project.open().done_count < 8
 

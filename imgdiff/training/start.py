@@ -1,5 +1,7 @@
 """From a training recipe to a trained model."""
 
+import math
+
 from imgdiff.console.progress import logging_to, make_console
 from imgdiff.console.signals import stop_on_signals
 from imgdiff.errors import COMPLETE, missing_package
@@ -17,7 +19,7 @@ def train(plan: TrainingPlan, restart: bool) -> int:
     """
     recipe, console = plan.recipe, make_console()
     with (
-        stop_on_signals("the step in hand") as stop,
+        stop_on_signals("the step in hand", patience=math.inf) as stop,
         open_training(recipe, restart, stop) as folder,
         logging_to(folder.path / "train.log", console),
     ):
