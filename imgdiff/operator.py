@@ -8,6 +8,7 @@ alone, and keeps the rest.
 import hashlib
 import importlib.util
 import logging
+import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 
 INHERITED = ("lexicon",)  # settings that the recipe gives to all operators that have them
+LONGEST_NAME = 100  # characters; a file may be called so
 OPERATOR_SET = "imgdiff.operators"  # the package whose files are found without being named
 OUTSIDE = "imgdiff_extra_"  # begins the module name of an operator file outside the package
 DIGEST = "__imgdiff_sha256__"  # in such a module: of its file
@@ -303,7 +305,7 @@ def _address(cls: Registered) -> str:
 def find_operator(name: str) -> Registered | None:
     """The operator of that name, if there is one. Where it stands in a file of its name, no other
     file of the operator set is imported."""
-    if name not in _REGISTRY and name.isidentifier():
+    if name not in _REGISTRY and name.isidentifier() and len(name) <= LONGEST_NAME:
         _import_files(name)
     return _REGISTRY.get(name) or registry().get(name)
 
@@ -341,7 +343,7 @@ def load_operator_file(path: Path) -> None:
     Raises:
         FileNotFoundError: there is no such file.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # Path.is_file() raises where a name is too long
         raise FileNotFoundError(path)
     registry()  # no name of the operator set is taken again
     content = path.read_bytes()

@@ -148,6 +148,24 @@ class TestKeys:
         assert server.asked == []
 
 
+class TestClusters:
+    """What comes from one is unpickled."""
+
+    @pytest.mark.parametrize("address", ["stranger:6379", "ray://stranger:10001"])
+    def test_a_recipe_alone_names_none(self, project, capsys, address):
+        project.write_recipe(executor_type="ray", ray_address=address)
+        assert main(["check", "mine.yaml"]) == run.REFUSED
+        said = capsys.readouterr().err
+        assert "ray_address: only the command line may say it" in said
+        assert f"Name it there: ray_address={address}" in said
+        assert main(["check", "mine.yaml", f"ray_address={address}"]) == run.COMPLETE
+
+    @pytest.mark.parametrize("address", ["local", "auto", None])
+    def test_those_of_this_machine_it_may(self, project, address):
+        project.write_recipe(executor_type="ray", ray_address=address)
+        assert main(["check", "mine.yaml"]) == run.COMPLETE
+
+
 class TestRemoteCode:
     @pytest.mark.parametrize("verb", ["run", "check", "doctor", "rehearse"])
     def test_a_recipe_alone_does_not_allow_it(self, capsys, verb):

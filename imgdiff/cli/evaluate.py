@@ -11,11 +11,12 @@ from rich.table import Table
 
 from imgdiff.cli import add_trust, trust_of, verb_parser
 from imgdiff.console.progress import make_console
-from imgdiff.errors import COMPLETE
+from imgdiff.errors import COMPLETE, RefusedError
 from imgdiff.evaluation import by_answers, by_scores, pope
 from imgdiff.evaluation.by_answers import ScoreTable
 from imgdiff.text import prompts
 
+MOST = 10**9  # of anything that is counted
 WIDEST = 10_000  # columns: no table is as wide
 
 
@@ -28,9 +29,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--questions", type=Path, nargs="+", help="published POPE files (.json lines)"
     )
     test.add_argument("--instances", type=Path, help="COCO instances or .jsonl, to build them from")
-    test.add_argument("--toyland", type=int, metavar="N", help="built from N rendered test scenes")
+    test.add_argument(
+        "--toyland", type=_count, metavar="N", help="built from N rendered test scenes"
+    )
     test.add_argument("--setting", choices=pope.SETTINGS, help="one of them (default: all three)")
-    test.add_argument("--count", type=int, default=500, help="images, where questions are built")
+    test.add_argument("--count", type=_count, default=500, help="images, where questions are built")
     test.add_argument("--parser", choices=pope.PARSERS, default="official", help="how yes is read")
     _add_common(test, max_new_tokens=16)
     test.set_defaults(test=by_answers.pope_scores)
@@ -38,7 +41,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     test = tests.add_parser("chair", help="what captions mention that is not there")
     test.add_argument("--instances", type=Path, help="COCO instances or .jsonl")
     test.add_argument("--captions", type=Path, help="COCO captions, which count as truth too")
-    test.add_argument("--toyland", type=int, metavar="N", help="N rendered test scenes")
+    test.add_argument("--toyland", type=_count, metavar="N", help="N rendered test scenes")
     test.add_argument("--vocabulary", help="coco, toyland, or a file (default: by the images)")
     test.add_argument("--prompt", default=prompts.SCENE)
     _add_common(test, max_new_tokens=64)
@@ -46,7 +49,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     test = tests.add_parser("pairs", help="MMVP's rule: both questions of a pair right")
     test.add_argument("--questions", type=Path, help="MMVP's Questions.csv")
-    test.add_argument("--toyland", type=int, metavar="N", help="N rendered pairs")
+    test.add_argument("--toyland", type=_count, metavar="N", help="N rendered pairs")
     _add_common(test, max_new_tokens=32)
     test.set_defaults(test=by_answers.pairs_scores)
 
@@ -76,12 +79,12 @@ def _add_common(test: argparse.ArgumentParser, max_new_tokens: int) -> None:
         "not needed where --answers holds all",
     )
     test.add_argument("--images", type=Path, help="folder of the images")
-    test.add_argument("--limit", type=int, help="the first images, or pairs, only")
+    test.add_argument("--limit", type=_count, help="the first images, or pairs, only")
     test.add_argument(
         "--answers", type=Path, help="answers are kept in this .jsonl, and not asked for twice"
     )
-    test.add_argument("--batch-size", type=int, default=16)
-    test.add_argument("--max-new-tokens", type=int, default=max_new_tokens)
+    test.add_argument("--batch-size", type=_count, default=16)
+    test.add_argument("--max-new-tokens", type=_count, default=max_new_tokens)
     test.add_argument("--json", type=Path, help="write the figures there too")
     add_trust(test, files=False)
 
@@ -96,7 +99,7 @@ def _add_ohd(test: argparse.ArgumentParser) -> None:
     test.add_argument("--questions", type=Path, help="a released file (COCO_out_label.json)")
     test.add_argument("--images", type=Path, help="folder of its images")
     test.add_argument("--run", type=Path, help="a run of recipes/ohd_negatives.yaml, or its data/")
-    test.add_argument("--toyland", type=int, metavar="N", help="N rendered test scenes")
+    test.add_argument("--toyland", type=_count, metavar="N", help="N rendered test scenes")
     test.add_argument(
         "--zero-shot",
         type=Path,
@@ -105,15 +108,26 @@ def _add_ohd(test: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="classify, too: a folder of class folders; crops of rendered scenes without one",
     )
-    test.add_argument("--limit", type=int, help="the first rows only; of a folder, of each class")
-    test.add_argument("--batch-size", type=int, default=16, help="images at once")
+    test.add_argument(
+        "--limit", type=_count, help="the first rows only; of a folder, of each class"
+    )
+    test.add_argument("--batch-size", type=_count, default=16, help="images at once")
     test.add_argument("--json", type=Path, help="write the figures there too")
     add_trust(test, keys=False, files=False)
+
+
+def _count(text: str) -> int:
+    number = int(text)  # argparse says what it is not
+    if not 1 <= number <= MOST:
+        raise argparse.ArgumentTypeError(f"{text[:20]} is not 1 to {MOST:,}")
+    return number
 
 
 def call(given: argparse.Namespace) -> int:
     """Do the test that was asked for, and print its table."""
     scores: ScoreTable = given.test(given)
+    if not scores:
+        raise RefusedError("there is nothing to score: no questions, or none that were chosen")
     _print(make_console(), scores)
     if given.json:
         content = {

@@ -11,7 +11,7 @@ from pathlib import Path, PureWindowsPath
 
 from imgdiff.errors import RowError
 
-LONGEST_NAME = 4096  # characters, as file systems have it
+LONGEST_NAME, LONGEST_PART = 4096, 255  # bytes of a path and of one name in it
 KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -19,6 +19,32 @@ KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a folder",
 }
+
+
+def named_path(name: str) -> Path:
+    """What a recipe or a command line names; `~` is the user's own folder.
+
+    Whether it is there say `os.path.exists` and the like, which take any name: those of `Path`
+    raise where a name is too long.
+    """
+    return Path(os.path.expanduser(name))
+
+
+def path_name(name: str) -> str:
+    """`name`, if a file or folder can be called so.
+
+    Raises:
+        ValueError: it is too long.
+    """
+    parts = [len(part.encode()) for part in Path(name).parts]
+    if len(name.encode()) >= LONGEST_NAME or max(parts, default=0) > LONGEST_PART:
+        raise ValueError(f"{len(name):,} characters are too many for the name of a folder")
+    return name
+
+
+def has_parquet(folder: Path) -> bool:
+    """Whether there is such a folder, with a file of that kind."""
+    return os.path.isdir(folder) and any(folder.glob("*.parquet"))
 
 
 class NotAFileError(OSError):

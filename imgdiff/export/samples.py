@@ -45,13 +45,14 @@ class Sample:
 
 
 def samples(row: Row, form: Form, split: Split) -> Iterator[Sample]:
-    """The samples of a row, in `form` where their questions are known in it."""
+    """The samples of a row, in `form` where their questions are known in it; a row that has not
+    both pictures has none."""
     regions = [
         (number, region)
         for number, region in enumerate(row.regions)
         if row.ok and region.status == "ok" and region.conversations
     ]
-    if not regions:
+    if not regions or not {"image_a", "image_b"} <= row.values.keys():
         return
     images = load_rgb(row["image_a"]), load_rgb(row["image_b"])
     for number, region in regions:

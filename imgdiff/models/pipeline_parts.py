@@ -5,11 +5,13 @@ be used with a scheduler of its own.
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from imgdiff.data.files import named_path
 from imgdiff.data.hub import SAFE
 
 SchedulerName = Literal[  # of diffusers: those that draw with SDXL
@@ -29,8 +31,8 @@ SchedulerName = Literal[  # of diffusers: those that draw with SDXL
 
 def local_path(name: str) -> Path | None:
     """Where that is on this disk; None for a name on the Hub."""
-    path = Path(name).expanduser()
-    return path if path.exists() or path.is_absolute() or name.startswith(".") else None
+    path = named_path(name)
+    return path if os.path.exists(path) or path.is_absolute() or name.startswith(".") else None
 
 
 def digest_of(path: Path) -> str:
@@ -60,7 +62,7 @@ class Weights(BaseModel):
     @property
     def path(self) -> Path | None:
         """The file on this disk; None if there is none or it is a whole model."""
-        if self.folder is None or (self.file is None and self.folder.is_dir()):
+        if self.folder is None or (self.file is None and os.path.isdir(self.folder)):
             return None
         return self.folder / self.file if self.file else self.folder
 
@@ -68,7 +70,7 @@ class Weights(BaseModel):
         """Why it cannot be loaded, as far as can be told without loading."""
         if self.folder is None and self.name.count("/") != 1:
             return f"{self.name} is neither a file, a folder nor a Hub name (owner/name)"
-        if self.folder is not None and not (self.path or self.folder).exists():
+        if self.folder is not None and not os.path.exists(self.path or self.folder):
             return f"no such file: {self.path or self.folder}"
         file = self.file or (None if self.path is None else self.path.name)
         if file is not None and not file.endswith(SAFE):

@@ -28,6 +28,7 @@ URL = re.compile(
     r"https?://(?P<host>[\w.-]+|\[[0-9a-fA-F:.]+\])(?P<port>:\d{1,5})?(?:/[^\s@\\?#]*)?", re.ASCII
 )
 KEY_VARIABLE = re.compile(r"[A-Za-z_]\w*_API_KEY", re.ASCII)  # what a recipe may name, no other
+WEIGHTS = ("*.safetensors", "*/*.safetensors")  # no deeper: the folder may be that of a whole disk
 EMBEDDED_WEIGHTS = Path(__file__).parent.parent / "toyland" / "weights"
 
 
@@ -72,11 +73,11 @@ class Checkpoint(BaseModel):
     def problem(self) -> str | None:
         """Why it cannot be loaded, as far as can be told without loading; None if nothing is
         wrong."""
-        if self.folder is not None and not self.folder.is_dir():
+        if self.folder is not None and not os.path.isdir(self.folder):
             return f"no such folder: {self.name}"
         if self.folder is None and self.name.count("/") != 1:
             return f"{self.name} is neither a folder nor a Hub name (owner/name)"
-        if self.folder is not None and not any(self.folder.rglob("*.safetensors")):
+        if self.folder is not None and not any(map(any, map(self.folder.glob, WEIGHTS))):
             return f"no safetensors weights in {self.name} (imgdiff loads no pickled weights)"
         found = {name: part.problem(name == "lora") for name, part in self.parts.items()}
         wrong = [f"{name}: {problem}" for name, problem in found.items() if problem is not None]

@@ -1,6 +1,6 @@
 """The whole-recipe check: every problem in one report, before any model library is imported."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from imgdiff.recipe.plan import Phase, Plan, asked_of, phases_of
 from imgdiff.recipe.scales import refuse_unknown, set_for
 from imgdiff.recipe.schema import Recipe
 from imgdiff.recipe.source import (
+    COMMAND_LINE,
     Key,
     RecipeError,
     Source,
@@ -39,6 +40,9 @@ from imgdiff.recipe.source import (
     read_source,
 )
 from imgdiff.recipe.validation import validated
+
+OWN_CLUSTERS = (None, "auto", "local")  # of this machine
+WRITTEN = ("regions.conversations", "image_a", "image_b")  # what every other format holds
 
 
 class TrainsError(RefusedError):
@@ -73,7 +77,8 @@ def check(path: str | Path, overrides: Sequence[str] = (), trust: Trust = NOTHIN
     phases = phases_of(operators)
     _check_screening(source, steps, phases)
     _check_pools(source, [phase.name for phase in phases if not phase.selects])
-    _check_formats(source, steps)
+    _check_formats(source, steps, given.fields)
+    _check_cluster(source)
     limits_for = recipe.limits_for if recipe is not None else {}
     refuse_unknown(source, limits_for)
     if source.problems or recipe is None or dataset is None:
@@ -199,12 +204,12 @@ def _check_pools(source: Source, phases: Sequence[str]) -> None:
             source.add(("phases", name), text)
 
 
-def _check_formats(source: Source, steps: Sequence[PlacedOperator]) -> None:
+def _check_formats(source: Source, steps: Sequence[PlacedOperator], given: Collection[str]) -> None:
     """Every format is known, and has something to write; a step that could not be made may have
-    been the one to make it."""
-    needed = "regions.conversations"
-    made = any(needed in operator.writes for _, operator in steps)
-    made = made or any(problem.key.startswith("process") for problem in source.problems)
+    been the one to make it. given: fields of the input."""
+    there = {*given}.union(*(operator.writes for _, operator in steps))
+    lacking = [name for name in WRITTEN if name not in there]
+    unsure = any(problem.key.startswith("process") for problem in source.problems)
     section = source.data.get("export")
     names = section.get("formats") if isinstance(section, dict) else ()
     for index, name in enumerate(names if isinstance(names, list) else ()):
@@ -214,8 +219,17 @@ def _check_formats(source: Source, steps: Sequence[PlacedOperator]) -> None:
         if name not in FORMATS:
             hint = did_you_mean(name, FORMATS)
             source.add(key, f"{name} is not one of {', '.join(FORMATS)}.{hint}")
-        elif name != ALWAYS and not made:
-            source.add(key, f"{name} needs {needed}, which nothing makes.{makers(needed)}")
+        elif name != ALWAYS and lacking and not unsure:
+            text = f"{name} needs {lacking[0]}, which nothing makes.{makers(lacking[0])}"
+            source.add(key, text)
+
+
+def _check_cluster(source: Source) -> None:
+    """Whoever has the cluster can run code here, for what comes from it is unpickled."""
+    address, key = source.data.get("ray_address"), ("ray_address",)
+    if address not in OWN_CLUSTERS and source.lines.get(key) != COMMAND_LINE:
+        text = f"a cluster can run code on this machine. Name it there: ray_address={address}"
+        source.add(key, f"only the command line may say it: {text}")
 
 
 def bound_models(

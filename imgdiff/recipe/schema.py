@@ -1,10 +1,11 @@
 """What a recipe of a run may say: its sections and settings, with their types and bounds."""
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from imgdiff.data.files import path_name
 from imgdiff.text.lexicon import DEFAULT_LEXICON, LexiconName
 
 LARGEST_VALIDATION = 0.5
@@ -83,7 +84,7 @@ class Recipe(Section):
     dataset_path: str = Field(min_length=1)
     columns: dict[str, str] = Field(default_factory=dict)  # field -> the input's name for it
     resize: Literal["refuse", "fit"] = "refuse"  # an image B that is not of A's size
-    export_path: str = Field(min_length=1)
+    export_path: Annotated[str, AfterValidator(path_name)] = Field(min_length=1)
     executor_type: Literal["local", "ray"] = "local"
     ray_address: str | None = None  # of a cluster; else the job's, the machine's, or one of its own
     phases: dict[str, WorkerPool] = Field(default_factory=dict)  # on Ray: the workers of each phase

@@ -5,6 +5,7 @@ import difflib
 import importlib.resources
 import itertools
 import logging
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from imgdiff.data.readers.base import utf8
 from imgdiff.errors import RefusedError
 from imgdiff.models.trust import NOTHING_MORE, Trust
 from imgdiff.models.zoo import NAMED_SETS
@@ -20,6 +22,8 @@ from imgdiff.operator import Composite, find_operator, load_operator_file
 from imgdiff.recipe.schema import Recipe
 
 MAX_BYTES = 256 * 1024
+LONGEST_WORD = 100  # characters; comparing takes time by their square
+NO_TEXT = "holds a character that no text has (a null, or half of a pair)"
 COMMAND_LINE = 0  # stands for the line of a setting that came as key=value
 log = logging.getLogger(__name__)
 Key = tuple[str | int, ...]  # ("process", 2, "image_pair_similarity_filter", "min_score")
@@ -76,9 +80,9 @@ def dotted(key: Key) -> str:
     return "".join(parts).removeprefix(".")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence naming the nearest known word, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """A sentence naming the nearest known word, or nothing: keys of a recipe may be no words."""
+    near = difflib.get_close_matches(str(name)[:LONGEST_WORD], map(str, known), n=1)
     return f" Did you mean {near[0]}?" if near else ""
 
 
@@ -90,7 +94,7 @@ def find_recipe(path: str | Path) -> Path:
     """
     shipped = importlib.resources.files("imgdiff") / str(path)
     for candidate in (Path(path), Path(str(shipped))):
-        if candidate.is_file():
+        if os.path.isfile(candidate):
             return candidate
     raise RefusedError(f"{path}: no such recipe")
 
@@ -159,13 +163,18 @@ def parse_recipe(path: Path) -> Source:
 
 def _walk(node: Any, key: Key, source: Source) -> None:
     """Note the line of every key under `node`, and keys that are given twice."""
-    if isinstance(node, yaml.SequenceNode):
+    if isinstance(node, yaml.ScalarNode):
+        if not _is_text(node.value):
+            line = node.start_mark.line + 1
+            source.problems.append(Problem(line, dotted(key), NO_TEXT))
+    elif isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
             source.lines[(*key, index)] = child.start_mark.line + 1
             _walk(child, (*key, index), source)
     elif isinstance(node, yaml.MappingNode):
         for name, child in node.value:
             inner, line = (*key, str(name.value)), name.start_mark.line + 1
+            _walk(name, inner, source)
             if inner in source.lines:
                 first = source.lines[inner]
                 source.problems.append(
@@ -173,6 +182,11 @@ def _walk(node: Any, key: Key, source: Source) -> None:
                 )
             source.lines.setdefault(inner, line)
             _walk(child, inner, source)
+
+
+def _is_text(value: str) -> bool:
+    """Whether files and screens can hold it; YAML can spell more."""
+    return value == utf8(value) and "\0" not in value
 
 
 def _one_key(entry: Any) -> Any:
@@ -192,7 +206,7 @@ def _load_operators(source: Source, trust: Trust) -> None:
             continue
         beside = source.path.parent / str(name)
         try:
-            load_operator_file(beside if beside.is_file() else Path(str(name)))
+            load_operator_file(beside if os.path.isfile(beside) else Path(str(name)))
         except FileNotFoundError:
             source.add(("operators", index), f"no such file: {name}")
         except (Exception, SystemExit) as error:  # a user's file: anything may be wrong in it
@@ -224,7 +238,7 @@ def _split_override(source: Source, text: str) -> tuple[list[str], Any] | None:
     name, equals, value = text.partition("=")
     parts = re.sub(r"\[(\d+)\]", r".\1", name).split(".")
     try:
-        if not equals or not all(parts):
+        if not equals or not all(parts) or not _is_text(text):
             raise ValueError
         return parts, yaml.load(value, _Loader)  # a SafeLoader
     except (yaml.YAMLError, ValueError):

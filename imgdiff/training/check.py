@@ -61,7 +61,7 @@ def _recipe(source: Source) -> TrainingRecipe | None:
     if method is None and "process" in source.data:
         source.add((), f"this recipe makes data: imgdiff run {source.path}")
         return None
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         text = f"expected one of {', '.join(METHODS)}.{did_you_mean(str(method), METHODS)}"
         source.add(("method",), f"{method}: {text}" if method is not None else text)
         return None

@@ -8,10 +8,11 @@ model there.
 import importlib
 from collections.abc import Iterable
 from types import ModuleType
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from imgdiff.data.files import path_name
 from imgdiff.models.zoo import Checkpoint, bind
 from imgdiff.recipe.schema import Section
 from imgdiff.recipe.source import Key
@@ -66,7 +67,7 @@ class TrainingRecipe(Section):
     project_name: str = Field(min_length=1)
     method: str
     model: str | dict[str, Any] = "embedded"  # folder, Hub name, or fields of a Checkpoint
-    export_path: str = Field(min_length=1)
+    export_path: Annotated[str, AfterValidator(path_name)] = Field(min_length=1)
     seed: int = Field(42, ge=0, lt=2**32)
     trainer: TrainerSettings
 

@@ -1,5 +1,6 @@
 """Where a training recipe's examples come from, as it names them."""
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from imgdiff.data.conversations import Form
+from imgdiff.data.files import has_parquet
 from imgdiff.recipe.schema import Section
 from imgdiff.recipe.source import Key
 
@@ -37,15 +39,15 @@ class DataSource(Section):
         """What is not there and how to make it."""
         if self.run is not None:
             data = Path(self.run) / "data"
-            if all(any((data / config).glob("*.parquet")) for config in ("pairs", "samples")):
+            if all(has_parquet(data / config) for config in ("pairs", "samples")):
                 return None
             return (
                 f"{self.run} has no samples. Make them: imgdiff run RECIPE export_path={self.run}"
             )
         assert self.llava is not None
-        if not Path(self.llava).is_file():
+        if not os.path.isfile(self.llava):
             return f"no such file: {self.llava}"
-        if self.images is not None and not Path(self.images).is_dir():
+        if self.images is not None and not os.path.isdir(self.images):
             return f"no such folder: {self.images}"
         return None
 

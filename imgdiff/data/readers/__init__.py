@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from imgdiff.data.files import LONGEST_NAME, named_path
 from imgdiff.data.hub import commit_of
 from imgdiff.data.readers.base import Address, InputError, Reader
 from imgdiff.errors import RefusedError
@@ -30,10 +31,10 @@ def find(name: str, *folders: Path) -> Address:
             raise InputError(f"{name}: expected {form}")
         return Address(name, None)
     for folder in folders or (Path(),):
-        path = folder / Path(name).expanduser()
-        if path.exists():
+        path = folder / named_path(name)
+        if os.path.exists(path):
             return Address(name, path.absolute())  # a worker may stand in another folder
-    raise InputError(f"no such file or folder: {name}")
+    raise InputError(f"no such file or folder: {name[:LONGEST_NAME]}")
 
 
 def pinned_input(address: Address, recorded: str | None) -> Address:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from imgdiff.data.files import has_parquet
 from imgdiff.recipe.schema import Section
 from imgdiff.recipe.source import Key
 from imgdiff.training.efuf.parts import Unit
@@ -41,6 +42,6 @@ class EfufRecipe(TrainingRecipe):
 
     def missing(self) -> Iterable[tuple[Key, str]]:
         pairs = Path(self.data) / "data" / "pairs"
-        if not any(pairs.glob("*.parquet")):
+        if not has_parquet(pairs):
             way_out = "Make them: python -m imgdiff.run recipes/efuf_data.yaml"
             yield ("data",), f"no rows in {pairs}. {way_out}"

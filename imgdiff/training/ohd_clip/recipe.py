@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from imgdiff.data.files import has_parquet
 from imgdiff.recipe.schema import Section
 from imgdiff.recipe.source import Key
 from imgdiff.training.recipe import TrainingRecipe
@@ -45,7 +46,7 @@ class OhdClipRecipe(TrainingRecipe):
     validation: ValidationSettings = ValidationSettings()
 
     def missing(self) -> Iterable[tuple[Key, str]]:
-        if not any(Path(self.data).glob("*.parquet")):
+        if not has_parquet(Path(self.data)):
             run = "RUN"
             if self.data.endswith(PAIRS):
                 run = self.data.removesuffix(PAIRS)
