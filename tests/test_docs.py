@@ -13,7 +13,7 @@ from imgdiff import run
 from imgdiff.models.zoo import EMBEDDED_WEIGHTS, bind
 from imgdiff.operator import registry
 from imgdiff.recipe.check import check
-from imgdiff.recipe.schema import Export, Limits, Recipe
+from imgdiff.recipe.schema import Decontaminate, Export, Limits, Recipe
 from imgdiff.testing import make_row, run_operator
 
 ROOT = Path(__file__).parents[1]
@@ -131,7 +131,7 @@ def test_the_readme_is_short_and_shows_a_picture_first() -> None:
 def test_the_page_of_recipes_knows_every_key() -> None:
     page = (ROOT / "docs" / "recipes.md").read_text().partition("## The sections")[2]
     listed = set(re.findall(r"`([a-z_.]+)`", "".join(re.findall(r"^\|([^|]+)\|", page, re.M))))
-    sections = {"limits": Limits, "export": Export}
+    sections = {"limits": Limits, "export": Export, "decontaminate": Decontaminate}
     keys = {
         f"{name}.{inner}" if inner else name
         for name in Recipe.model_fields

@@ -20,6 +20,7 @@ VERBS = {
     "export": "write a finished run as trainers read it",
     "lexicon": "how many captions of a file a lexicon can edit",
     "objects": "count what images show, alone and together",
+    "hashes": "note what pictures look like, to keep them out of other runs",
     "push": "push the dataset of a finished run to the Hub",
     "evaluate": "POPE, CHAIR, pairs, captions, OHD",
     "analyze": "show what each threshold keeps, without a model",

@@ -97,6 +97,14 @@ def encode_png(array: np.ndarray, colour_profile: bytes | None = None) -> dict[s
     return {"bytes": buffer.getvalue(), "path": None}
 
 
+def perceptual_hash(array: np.ndarray) -> str:
+    """What a picture looks like in 64 bits (ImageHash's phash), as 16 hexadecimal digits."""
+    import imagehash
+    from PIL import Image
+
+    return str(imagehash.phash(Image.fromarray(array)))
+
+
 def resize(array: np.ndarray, wide: int, high: int) -> np.ndarray:
     """Brought to another size without aliasing (Lanczos)."""
     import numpy as np

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from imgdiff.data.decontamination import KeptOut
 from imgdiff.data.fields import INT32, INTEGER, PICTURE, TEXT, Field, pictures
 from imgdiff.data.files import NotAFileError, inside, read_regular
 from imgdiff.data.readers import open_input
@@ -50,7 +51,7 @@ class Demand:
     needed: fields that it reads before it makes them; a row without one has ended.
     made: fields that it makes itself, so that the input's are not read.
     fit: whether an image B of another size is brought to A's. known: what captions may say; None:
-    anything.
+    anything. kept_out: sets that models are tested on.
     """
 
     seed: int
@@ -59,6 +60,7 @@ class Demand:
     made: frozenset[str]
     fit: bool = False
     known: KnownWords | None = None
+    kept_out: KeptOut | None = None
 
 
 class Input:
@@ -165,7 +167,7 @@ class InputPart:
             if record.problem:
                 raise record.problem
             row.values = _values(record.fields, self.address, reader.folder, demand)
-            _decode(row, place, demand, pictures(self.address.fields))
+            decoded = _decode(row, place, demand, pictures(self.address.fields))
         except RowError as error:
             row.fail(OPERATOR, error.code, f"{place}: {error}")
             return row
@@ -174,8 +176,10 @@ class InputPart:
                 row.reject(OPERATOR, f"{_stem(name)}_empty", f"{place}: {name} is empty")
             else:
                 row.fail(OPERATOR, f"{_stem(name)}_missing", f"{place}: no {name}")
-        captions = [row[name] for name in CAPTIONS if name in row.values]
-        if row.ok and demand.known and (told := demand.known.problem(captions)):
+        captions = {name: row[name] for name in CAPTIONS if name in row.values}
+        if row.ok and demand.kept_out and (found := demand.kept_out.problem(captions, decoded)):
+            row.reject(OPERATOR, found[0], f"{place}: {found[1]}")
+        if row.ok and demand.known and (told := demand.known.problem(captions.values())):
             row.reject(OPERATOR, "caption_words_unknown", f"{place}: the caption says {told}")
         return row
 
@@ -341,9 +345,11 @@ def _picture(name: str, value: Any, folder: Path, max_pixels: int) -> dict[str, 
     return {"bytes": content, "path": value}
 
 
-def _decode(row: Row, place: str, demand: Demand, names: Collection[str]) -> None:
-    """Decode the row's pictures and see to the sizes of the pair. Broken ones go no further, and of
-    the others what they tell beside their pixels does not. names: of the fields that are pictures.
+def _decode(row: Row, place: str, demand: Demand, names: Collection[str]) -> dict[str, Any]:
+    """Decode the row's pictures, which are returned by name, and see to the sizes of the pair.
+
+    Broken ones go no further, and of the others what they tell beside their pixels does not.
+    names: of the fields that are pictures.
     """
     from imgdiff.data.images import encode_png, resize, take_in
 
@@ -359,7 +365,7 @@ def _decode(row: Row, place: str, demand: Demand, names: Collection[str]) -> Non
     pair = [decoded[name] for name in ("image_a", "image_b") if name in decoded]
     sizes = [(picture.shape[1], picture.shape[0]) for picture in pair]
     if len(set(sizes)) < 2:
-        return
+        return decoded
     (wide, high), (other_wide, other_high) = sizes
     given = f"images are {wide} x {high} and {other_wide} x {other_high}"
     if not demand.fit:
@@ -368,3 +374,4 @@ def _decode(row: Row, place: str, demand: Demand, names: Collection[str]) -> Non
         row.reject(OPERATOR, "pair_aspect_differs", f"{place}: {given}")
     else:
         row["image_b"] = encode_png(resize(pair[1], wide, high))
+    return decoded

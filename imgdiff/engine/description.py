@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from imgdiff.data.fields import in_order
@@ -79,17 +79,20 @@ def _scorings(plan: Plan, source: Input, columns: Sequence[Sequence[str]]) -> li
     """For each phase, with the columns it stores, a hash of all that its stored fields and scores
     come from: input, operators with their settings and models, but not the thresholds."""
     demand = plan.demand
-    wanted = asdict(demand) | {
+    plain = replace(demand, known=None, kept_out=None)  # known follows from the models
+    wanted = asdict(plain) | {
         "needed": sorted(demand.needed),
         "made": sorted(demand.made & source.address.fields.keys()),
     }
-    del wanted["known"]  # follows from the models
+    del wanted["known"], wanted["kept_out"]
     so_far: list[Any] = [
         source.sha256,
         plan.recipe.columns,
         plan.recipe.shard_rows,
         wanted,
     ]
+    if demand.kept_out:
+        so_far.append(demand.kept_out.sha256)
     scorings = []
     for phase, names in zip(plan.phases, columns, strict=True):
         so_far.append(names)

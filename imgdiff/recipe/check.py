@@ -24,6 +24,7 @@ from imgdiff.recipe.input_check import (
     PlacedOperator,
     follow_fields,
     given_by_input,
+    kept_out_of,
     makers,
     refuse_unknown_captions,
 )
@@ -73,6 +74,7 @@ def check(path: str | Path, overrides: Sequence[str] = (), trust: Trust = NOTHIN
     models = bound_models(source, steps, trust)
     needed, made = follow_fields(source, steps, fields, given)
     dataset = given.address
+    kept_out = kept_out_of(source, recipe.decontaminate) if recipe is not None else None
     refuse_unknown_captions(source, dataset, operators, models, needed)
     phases = phases_of(operators)
     _check_screening(source, steps, phases)
@@ -93,6 +95,7 @@ def check(path: str | Path, overrides: Sequence[str] = (), trust: Trust = NOTHIN
         models=models,
         needed=needed,
         made=made,
+        kept_out=kept_out,
         noted=advice(source, recipe, steps, models),
         lines=source.lines,
         places={operator.name: key for key, operator in steps},

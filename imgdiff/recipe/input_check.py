@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from imgdiff.data.decontamination import KeptOut
 from imgdiff.data.fields import Field
 from imgdiff.data.input import fields_of, peek, peek_captions
 from imgdiff.data.readers import find
@@ -13,6 +14,7 @@ from imgdiff.models.zoo import Binding
 from imgdiff.operator import Filter, Operator, registry
 from imgdiff.recipe.known_words import known_words
 from imgdiff.recipe.plan import written_columns
+from imgdiff.recipe.schema import Decontaminate
 from imgdiff.recipe.source import Key, Source, did_you_mean
 
 PlacedOperator = tuple[Key, Operator]  # an operator of the recipe, and where its settings stand
@@ -154,6 +156,18 @@ def makers(field: str) -> str:
         if issubclass(known, Operator) and field in known.writes
     ]
     return f" Made by: {', '.join(names)}" if names else ""
+
+
+def kept_out_of(source: Source, settings: Decontaminate) -> KeptOut | None:
+    """The sets to keep out, None if there are none; one that cannot be read is reported."""
+    kept_out = KeptOut(settings.max_distance)
+    for kind, add in (("hashes", kept_out.add_hashes), ("captions", kept_out.add_captions)):
+        for index, name in enumerate(getattr(settings, kind)):
+            try:
+                add(find(name, Path(), source.path.parent.parent))
+            except InputError as error:
+                source.add(("decontaminate", kind, index), str(error))
+    return kept_out if kept_out.captions or kept_out.hashes else None
 
 
 def refuse_unknown_captions(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgdiff.data.decontamination import KeptOut
 from imgdiff.data.fields import Field, in_order
 from imgdiff.data.input import Demand
 from imgdiff.operator import Operator, RegionFilter, Selector
@@ -55,6 +56,7 @@ class Plan:
 
     recipe: as resolved, `process` with every operator and every setting.
     models: role -> checkpoint, for the roles that the operators need.
+    kept_out: sets that models are tested on.
     needed, made: fields, see `imgdiff.data.input.Demand`.
     noted: what can be run, but may not be meant, as the recipe's check tells it. lines: of the
     settings, and places: operator -> where its settings stand, for messages.
@@ -67,6 +69,7 @@ class Plan:
     models: dict[str, "Binding"]
     needed: frozenset[str]
     made: frozenset[str]
+    kept_out: KeptOut | None = None
     noted: tuple[str, ...] = ()
     lines: Mapping[Key, int] = field(default_factory=dict)
     places: Mapping[str, Key] = field(default_factory=dict)
@@ -87,6 +90,7 @@ class Plan:
             self.made,
             fit=recipe.resize == "fit",
             known=known_words(self.operators, self.models, self.needed),
+            kept_out=self.kept_out,
         )
 
     @property

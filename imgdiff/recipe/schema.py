@@ -79,6 +79,14 @@ class Export(Section):
         return name if name is None else hub_name(name)
 
 
+class Decontaminate(Section):
+    """Sets that models are tested on: rows of the input that are in them are rejected."""
+
+    hashes: list[str] = []  # files of perceptual hashes, as `imgdiff hashes` writes them
+    captions: list[str] = []  # files of captions, of every kind that `dataset_path` takes
+    max_distance: int = Field(default=4, ge=0, le=32)  # bits, of 64, between hashes of one picture
+
+
 class Recipe(Section):
     project_name: str = Field(min_length=1)
     dataset_path: str = Field(min_length=1)
@@ -95,6 +103,7 @@ class Recipe(Section):
     limits_for: dict[str, str] = Field(default_factory=dict)  # role -> whose scores limits are of
     lexicon: LexiconName = DEFAULT_LEXICON  # of every operator that names no other
     operators: list[str] = []  # Python files that register operators of one's own
+    decontaminate: Decontaminate = Field(default_factory=Decontaminate)
     limits: Limits = Field(default_factory=Limits)
     export: Export = Field(default_factory=Export)
     process: list[Any] = Field(min_length=1)  # operators, each a name or {name: settings}

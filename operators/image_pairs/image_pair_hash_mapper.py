@@ -17,10 +17,6 @@ class ImagePairHashMapper(Mapper):
     writes = ("hash_a", "hash_b")
 
     def process(self, rows: Sequence[Row]) -> None:
-        import imagehash
-        from PIL import Image
-
         for row in rows:
             for image, found in zip(self.reads, self.writes, strict=True):
-                picture = Image.fromarray(images.load_rgb(row[image]))
-                row[found] = str(imagehash.phash(picture))
+                row[found] = images.perceptual_hash(images.load_rgb(row[image]))
