@@ -68,7 +68,7 @@ class Operator(ABC):
     stage: ClassVar[str] = ""  # what it is part of: operators of one stage run as one phase
     Params: ClassVar[type[Params]] = Params
     fields: ClassVar[tuple[RowField, ...]] = ()  # of its own: those that the package does not have
-    # settings may change these five
+    # settings may change these six
     reads: tuple[str, ...] = ()  # fields it needs
     writes: tuple[str, ...] = ()  # fields it makes
     roles: tuple[str, ...] = ()  # models it needs
@@ -77,6 +77,8 @@ class Operator(ABC):
     # role -> what it asks of that model, where not every family can do it (`Family.can`)
     asks: Mapping[str, str] = {}
     region_scores: tuple[str, ...] = ()  # names of the numbers it leaves in `region.scores`
+    # groups of scores of which one is enough, if it meets its limits; none: all have to meet theirs
+    any_of: tuple[tuple[str, ...], ...] = ()
     scores: ClassVar[tuple[str, ...]] = ()  # and in `row.scores`
     # score -> the setting that is the lowest value which passes, and the one that is the highest
     limits: ClassVar[Mapping[str, tuple[str | None, str | None]]] = {}

@@ -42,6 +42,10 @@ class RegionMatchingFilter(RegionFilter):
         self.region_scores = tuple(
             f"{self.prefix}_{score}_{side}" for score in asked for side in "ab"
         )
+        if getattr(self.params, "rule", "all") == "any":
+            self.any_of = tuple(
+                tuple(f"{self.prefix}_{score}_{side}" for score in asked) for side in "ab"
+            )
 
     @property
     def _asks_itm(self) -> bool:

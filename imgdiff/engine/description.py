@@ -133,4 +133,5 @@ def _described(operator: Operator, phase: str) -> RunOperator:
         scores=tuple(operator.scores),
         region_scores=tuple(operator.region_scores),
         thresholds=dict(operator.thresholds()),
+        any_of=operator.any_of,
     )

@@ -44,7 +44,11 @@ function show() {
     const { kind, reason } = chip.dataset;
     chip.setAttribute("aria-current", wanted.get(kind) === (reason ?? null));
   }
-  for (const link of document.querySelectorAll(".card a")) link.hash = wanted.toString();
+  for (const link of document.querySelectorAll(".card a")) {
+    const state = new URLSearchParams(wanted);
+    if (link.dataset.view) state.set("view", link.dataset.view);
+    link.hash = state.toString();
+  }
   if (form) showForm(wanted);
 }
 
@@ -100,6 +104,7 @@ onKeys({
   ArrowLeft: () => goTo(-1),
   ArrowRight: () => goTo(1),
   Enter: ({ target }) => target.matches(".card") && target.querySelector(".foot a").click(),
+  c: ({ target }) => target.matches(".card") && target.querySelector(".over")?.click(),
 });
 addEventListener("hashchange", show);
 show();

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from imgdiff.data.boxes import Box
 from imgdiff.data.rows import Region, Row
 from imgdiff.data.thumbnails import SIDE, Thumbnail, thumbnail
+from imgdiff.differences.own_boxes import own_boxes
 from imgdiff.export import FinishedRun
 from imgdiff.text.shortening import cut, shortened
 from imgdiff.text.words import word_blocks
@@ -43,15 +45,17 @@ class Card:
     """One pair as the page shows it.
 
     name: of its own page. shard: where its row is. row: without its pictures, as 500 large ones
-    would fill the memory. regions: (number in the row, region), the ones to be drawn. more_regions:
-    how many are not. edited: the words that gave way, and those that came. phrases: caption A by
-    what it names, of a row that is about one image alone.
+    would fill the memory. regions: (number in the row, region), the ones to be drawn. boxes: number
+    -> its boxes in A and in B. more_regions: how many are not drawn. edited: the words that gave
+    way, and those that came. phrases: caption A by what it names, of a row that is about one image
+    alone.
     """
 
     name: str
     shard: int
     row: Row
     regions: list[tuple[int, Region]]
+    boxes: dict[int, tuple[Box, Box]]
     more_regions: int
     image_a: Thumbnail | None
     image_b: Thumbnail | None
@@ -117,15 +121,22 @@ def share_places(pairs: Counter[PairGroup]) -> dict[PairGroup, int]:
     return places
 
 
-def card_of_row(shard: int, row: Row, numbers: list[int], side: int = SIDE) -> Card:
-    """A row with some of its regions, its pictures at most so large (pixels of the longer side)."""
+def card_of_row(
+    shard: int, row: Row, numbers: list[int], side: int = SIDE, own: bool = True
+) -> Card:
+    """A row with some of its regions, its pictures at most so large (pixels of the longer side).
+
+    own: each image gets boxes of its own; else the region's one in both.
+    """
     light = legible(row)
     before, after = caption_words(row)
+    shown = [(k, light.regions[k]) for k in numbers[:SHOWN_REGIONS]]
     return Card(
         page_name(row.id),
         shard,
         light,
-        [(k, light.regions[k]) for k in numbers[:SHOWN_REGIONS]],
+        shown,
+        {k: own_boxes(region, row.regions if own else ()) for k, region in shown},
         max(0, len(numbers) - SHOWN_REGIONS),
         thumbnail(row.values.get("image_a"), side),
         thumbnail(row.values.get("image_b"), side),

@@ -7,9 +7,13 @@ function onKeys(keys, inForce = () => true) {
   keySets.push({ keys, inForce });
 }
 
+const SLIDING = ["Arrow", "Page", "Home", "End"]; // how keys begin that move a slider
+
 addEventListener("keydown", (event) => {
-  const typing = event.target.closest?.("select, textarea, input:not([type=checkbox])");
-  if (typing || help.open || event.ctrlKey || event.metaKey || event.altKey) return;
+  const typing = event.target.closest?.("select, textarea, input:not([type=checkbox], [type=range])");
+  const sliding =
+    event.target.matches?.("[type=range]") && SLIDING.some((name) => event.key.startsWith(name));
+  if (typing || sliding || help.open || event.ctrlKey || event.metaKey || event.altKey) return;
   const heard = keySets.findLast((set) => Object.hasOwn(set.keys, event.key) && set.inForce());
   if (heard && heard.keys[event.key](event) !== false) event.preventDefault();
 });

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Sequence
+from functools import partial
 
 import yaml
 
@@ -10,9 +11,12 @@ from imgdiff.data.rows import Row
 from imgdiff.export import FinishedRun
 from imgdiff.report.gallery import PairGroup, gallery, groups
 from imgdiff.report.pairs import thresholds, write_pair_pages
+from imgdiff.report.public import public_settings
 from imgdiff.report.rendering import render_page
+from imgdiff.report.verdicts import region_verdicts, rules
 from imgdiff.statistics.histograms import Scores
 from imgdiff.store.files import write_atomic
+from imgdiff.store.run_info import RunInfo
 
 STYLES = ("page.css", "review.css")
 SCRIPTS = ("keys.js", "filters.js", "review.js")
@@ -53,8 +57,15 @@ def write_report(run: FinishedRun, noted: Noted | None = None) -> None:
         info=run.info,
         report=run.report,
         thresholds=thresholds(run.info),
+        rules=rules(run.info),
+        verdicts=partial(region_verdicts, run.info),
         histograms=noted.scores.histograms(run.info),
         sections=sections,
-        recipe=yaml.safe_dump(run.info.recipe, sort_keys=False, allow_unicode=True),
+        recipe=_recipe(run.info),
     )
     write_atomic(run.path / "report.html", page)
+
+
+def _recipe(info: RunInfo) -> str:
+    settings = public_settings(info.recipe)
+    return str(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))

@@ -2,12 +2,24 @@
 const [back, previous, next] = ["back", "previous", "next"].map((name) =>
   document.querySelector(`a.${name}`),
 );
-const filters = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
-if (filters.size) {
-  for (const link of [previous, next]) if (link) link.hash = filters;
-  filters.set("card", back.hash.slice(1));
-  back.hash = filters;
+const place = back.hash.slice(1);
+// what is asked for of the gallery, and how the images are shown: it goes along from page to page
+const state = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+
+function carry() {
+  for (const link of [previous, next]) if (link) link.hash = state;
+  const gallery = new URLSearchParams(state);
+  if (gallery.size) gallery.set("card", place);
+  back.hash = gallery.size ? gallery : place;
 }
+
+function remember(name, value) {
+  state.set(name, value);
+  location.replace(`#${state}`);
+  carry();
+}
+
+carry();
 onKeys({
   ArrowLeft: () => previous?.click(),
   ArrowRight: () => next?.click(),

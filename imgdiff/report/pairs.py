@@ -3,10 +3,13 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from imgdiff.data.boxes import Box
 from imgdiff.data.fields import PICTURE
 from imgdiff.data.rows import Region, Row
-from imgdiff.data.thumbnails import thumbnail
+from imgdiff.data.thumbnails import Thumbnail, thumbnail
+from imgdiff.differences.own_boxes import own_boxes
 from imgdiff.export import FinishedRun
 from imgdiff.report.gallery import (
     SHOWN_REGIONS,
@@ -20,6 +23,7 @@ from imgdiff.report.gallery import (
     pieces,
 )
 from imgdiff.report.rendering import render_page
+from imgdiff.report.verdicts import Verdict, region_verdicts, verdict
 from imgdiff.store.files import swap_folder
 from imgdiff.store.run_info import RunInfo, RunModel, RunOperator
 
@@ -27,7 +31,7 @@ FOLDER = "report"
 SIDE = 768  # pixels of a picture's longer side, at most
 CONTEXT = 0.15  # of a box's longer side, shown around it in its close-up
 STYLES = ("page.css", "pair.css")
-SCRIPTS = ("keys.js", "pair.js")
+SCRIPTS = ("keys.js", "pair.js", "compare.js")
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,13 @@ class Step:
     """What an operator did with a row.
 
     models: role -> model, of the roles it has. ending: passed, rejected, failed or not reached.
-    scores: those of the pair. refused: numbers of the regions it turned down.
+    verdict: about the pair's scores. refused: numbers of the regions it turned down.
     """
 
     operator: RunOperator
     models: dict[str, RunModel]
     ending: str
-    scores: dict[str, float]
+    verdict: Verdict
     refused: list[int]
 
 
@@ -75,6 +79,8 @@ def _page(info: RunInfo, row: Row, order: list[str], place: str) -> bytes:
     before, after = caption_words(row)
     image_a, image_b = (thumbnail(row.values.get(name), SIDE) for name in ("image_a", "image_b"))
     phrases, shown = pieces(row), legible(row)
+    numbered = shown_regions(shown)
+    boxes = {k: own_boxes(region, row.regions) for k, region in numbered}
     own = [field for field in info.fields if field.kind != PICTURE]
     sides = [("A", image_a, before), ("B", image_b, after)]
     return render_page(
@@ -82,7 +88,6 @@ def _page(info: RunInfo, row: Row, order: list[str], place: str) -> bytes:
         STYLES,
         SCRIPTS,
         info=info,
-        thresholds=thresholds(info),
         row=shown,
         own=[field for field in own if not field.of_region],
         own_of_regions=[field for field in own if field.of_region],
@@ -90,8 +95,12 @@ def _page(info: RunInfo, row: Row, order: list[str], place: str) -> bytes:
         sides=sides[:1] if is_alone(row) else sides,
         negatives=by_family(row),
         phrases=phrases,
-        numbered=shown_regions(shown),
+        numbered=numbered,
         more_regions=max(0, len(row.regions) - SHOWN_REGIONS),
+        boxes=boxes,
+        apart=any(a != b for a, b in boxes.values()),
+        verdicts=partial(region_verdicts, info),
+        compared=is_comparable(image_a, image_b) and not is_alone(row),
         zoom=zoom,
         steps=steps(row, info),
         place=place,
@@ -122,7 +131,7 @@ def steps(row: Row, info: RunInfo) -> list[Step]:
                 operator,
                 {role: info.models[role] for role in operator.roles},
                 "passed" if k < end else "not reached" if k > end else row.status,
-                {name: row.scores[name] for name in operator.scores if name in row.scores},
+                verdict(operator, operator.scores, row.scores, k == end and not row.ok),
                 [n for n, region in enumerate(row.regions) if region.reason.startswith(prefix)],
             )
         )
@@ -134,9 +143,19 @@ def thresholds(info: RunInfo) -> dict[str, Sequence[float | None]]:
     return {k: v for operator in info.operators for k, v in operator.thresholds.items()}
 
 
-def zoom(region: Region, width: int, height: int) -> tuple[float, float, float, float]:
-    """Left, top, width, height of a box with what lies around it, inside the picture; pixels."""
-    left, top, right, bottom = region.box_xyxy
+def is_comparable(image_a: Thumbnail | None, image_b: Thumbnail | None) -> bool:
+    """Whether the two can be laid over each other."""
+    return (
+        image_a is not None
+        and image_b is not None
+        and (image_a.width, image_a.height) == (image_b.width, image_b.height)
+    )
+
+
+def zoom(boxes: Sequence[Box], width: int, height: int) -> tuple[float, float, float, float]:
+    """Left, top, width, height of boxes with what lies around them, inside the picture; pixels."""
+    left, top = (min(box[side] for box in boxes) for side in (0, 1))
+    right, bottom = (max(box[side] for box in boxes) for side in (2, 3))
     margin = CONTEXT * max(right - left, bottom - top)
     left, top = max(0.0, left - margin), max(0.0, top - margin)
     return left, top, min(width, right + margin) - left, min(height, bottom + margin) - top

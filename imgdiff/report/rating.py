@@ -144,7 +144,7 @@ def _page(run: ScoredRun, chosen: list[ScoredSample], questions: list[str]) -> b
         ("page.css", "review.css"),
         ("keys.js", "filters.js", "review.js"),
         info=run.folder.info,
-        thresholds={},
+        verdicts=lambda region: [],  # scores would lead the one who rates
         cards=cards,
         samples=len(run.samples),
         questions=questions,
@@ -158,4 +158,4 @@ def _cards(run: ScoredRun, chosen: list[ScoredSample]) -> Iterator[Card]:
         if numbers.keys() & set(run.rows[start:stop]):
             for row in run.folder.rows(shard):
                 if row.id in numbers:
-                    yield card_of_row(shard, row, [numbers[row.id]], SIDE_TO_RATE)
+                    yield card_of_row(shard, row, [numbers[row.id]], SIDE_TO_RATE, own=False)

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from markupsafe import Markup
 
 from imgdiff.console.durations import duration
 from imgdiff.export.card import limits
-from imgdiff.export.tables import public_name
+from imgdiff.report.public import public, public_settings
+from imgdiff.report.verdicts import deciding
 from imgdiff.text.shortening import shortened
 
 HERE = Path(__file__).parent
@@ -57,17 +57,12 @@ def _environment() -> Environment:
         "limits": limits,
         "duration": duration,
         "spoken": reason_words,
-        "public_name": public_name,
+        "public": public,
+        "public_settings": public_settings,
         "shortened": shortened,
+        "deciding": deciding,
     }
-    environment.tests["outside"] = outside
     return environment
-
-
-def outside(value: float, bounds: Sequence[float | None]) -> bool:
-    """Whether a score lies beyond a threshold; ranges are closed."""
-    low, high = bounds
-    return (low is not None and value < low) or (high is not None and value > high)
 
 
 def reason_words(code: str) -> str:

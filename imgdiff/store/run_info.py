@@ -36,8 +36,8 @@ class RunInput:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOperator:
-    """thresholds: score -> (lowest, highest) value that passes. file_sha256: of the file that it
-    stands in, if that is none of the package."""
+    """thresholds: score -> (lowest, highest) value that passes. any_of: groups of scores of which
+    one is enough. file_sha256: of the file that it stands in, if that is none of the package."""
 
     name: str
     version: str
@@ -51,6 +51,7 @@ class RunOperator:
     scores: tuple[str, ...] = ()
     region_scores: tuple[str, ...] = ()
     thresholds: dict[str, tuple[Bound, Bound]] = field(default_factory=dict)
+    any_of: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,6 +88,8 @@ SIGHTS = {
     "review": ("report.html", "review=all"),
     "review-crowded": ("report.html", f"review=../{LONG}-0"),
     "kept": (file_of("cap-00001"), ""),
+    "slider": (file_of("cap-00001"), "view=slider"),
+    "blink": (file_of("cap-00001"), "view=blink"),
     "crowded": (file_of(f"../{LONG}"), ""),
     "refused": (file_of("cap-00002"), ""),
     "failed": (file_of("cap-00004"), ""),
@@ -101,6 +103,126 @@ def test_nothing_overflows(page: Page, run: Run, tmp_path: Path, width: int, sig
     page.goto(address(run, *SIGHTS[sight]))
     page.screenshot(path=tmp_path / f"{sight}-{width}.png", full_page=True)
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+
+
+OVERLAPS = """() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const apart = "script, style, dialog, select, .bar, .pair-top, .boxes, .stage, .close-ups";
+  const lines = [];
+  while (walker.nextNode()) {
+    const [node, holder] = [walker.currentNode, walker.currentNode.parentElement];
+    if (!node.data.trim() || holder.closest(apart) || !holder.checkVisibility()) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    for (const box of range.getClientRects()) lines.push([box, holder, node.data.trim()]);
+  }
+  const found = [];
+  for (const [k, [one, holder, text]] of lines.entries()) {
+    for (const [other, otherHolder, otherText] of lines.slice(k + 1, k + 200)) {
+      const wide = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+      const high = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
+      if (holder !== otherHolder && wide > 2 && high > 5) found.push(`${text} | ${otherText}`);
+    }
+  }
+  return found;
+}"""  # boxes of the letters of neighbouring lines overlap by a few pixels
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_no_text_lies_over_another_on_a_phone(page: Page, run: Run, sight: str) -> None:
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.goto(address(run, *SIGHTS[sight]))
+    assert page.evaluate(OVERLAPS) == []
+    if sight == "kept":  # what is looked for would be found
+        page.evaluate("document.querySelector('h1').style.marginTop = '-34px'")
+        assert page.evaluate(OVERLAPS)
+
+
+def cut(page: Page) -> float:
+    return float(page.locator(".compare input").input_value())
+
+
+def test_two_images_are_compared_with_the_mouse(page: Page, run: Run) -> None:
+    page.goto(address(run))
+    page.locator(".card .over").first.click()
+    expect(page).to_have_title("cap-00001 · replace · imgdiff")
+    stage = page.locator(".stage")
+    expect(stage).to_be_visible()
+    expect(page.locator(".pair")).to_be_hidden()
+    box = stage.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 60)
+    page.mouse.up()
+    assert cut(page) == pytest.approx(25, abs=2)
+    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 60)  # no button is held
+    assert cut(page) == pytest.approx(25, abs=2)
+    page.locator("a.next").click()
+    expect(page.locator(".stage")).to_be_visible()  # the next pair is compared in the same way
+    page.get_by_role("button", name="Side by side").click()
+    expect(page.locator(".pair")).to_be_visible()
+    expect(page.locator(".compare")).to_be_hidden()
+
+
+def test_two_images_are_compared_by_touch(browser: Browser, run: Run) -> None:
+    context = browser.new_context(viewport={"width": 400, "height": 800}, has_touch=True)
+    page = context.new_page()
+    page.goto(address(run, file_of("cap-00001")))
+    page.get_by_role("button", name="Slider").tap()
+    box = page.locator(".stage").bounding_box()
+    assert box is not None
+    page.touchscreen.tap(box["x"] + 0.8 * box["width"], box["y"] + 50)
+    assert cut(page) == pytest.approx(80, abs=2)
+    page.get_by_role("button", name="Blink").tap()
+    page.locator(".play").tap()
+    shows_b = page.locator(".compare.b")
+    before = shows_b.count()
+    page.locator(".stage").tap()
+    expect(shows_b).to_have_count(1 - before)
+    context.close()
+
+
+def test_two_images_are_compared_with_the_keyboard(page: Page, run: Run) -> None:
+    page.emulate_media(reduced_motion="reduce")  # nothing blinks by itself
+    page.goto(address(run, file_of("cap-00001")))
+    page.keyboard.press("c")
+    expect(page.locator(".stage")).to_be_visible()
+    for key, place in (("ArrowRight", 51), ("End", 100), ("Home", 0)):
+        page.keyboard.press(key)
+        assert cut(page) == place
+    expect(page).to_have_title("cap-00001 · replace · imgdiff")  # not the next pair
+    page.keyboard.press("c")
+    expect(page.get_by_role("button", name="Show B")).to_be_visible()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    page.keyboard.press("b")
+    expect(page.get_by_role("button", name="Show A")).to_be_visible()
+    page.reload()
+    expect(page.locator(".compare.blinks")).to_be_visible()
+    page.keyboard.press("c")
+    expect(page.locator(".pair")).to_be_visible()
+
+
+def test_blinking_shows_one_and_the_other(page: Page, run: Run) -> None:
+    page.goto(address(run, file_of("cap-00001"), "view=blink"))
+    for shown in (1, 0, 1):
+        expect(page.locator(".compare.b")).to_have_count(shown)
+    page.get_by_role("button", name="Pause").click()
+    before = page.locator(".compare.b").count()
+    page.wait_for_timeout(1000)
+    assert page.locator(".compare.b").count() == before
+
+
+def test_boxes_are_shown_and_hidden_in_every_view(page: Page, run: Run) -> None:
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.goto(address(run, file_of("cap-00001"), "view=slider"))
+    stage = page.locator(".stage")
+    kept = stage.screenshot()
+    page.get_by_label("Refused ones").check()
+    both = stage.screenshot()
+    page.get_by_label("Boxes", exact=True).uncheck()
+    none = stage.screenshot()
+    assert len({kept, both, none}) == 3
 
 
 def test_cards_are_filtered_by_edited_object_and_reason(page: Page, run: Run) -> None:

@@ -10,15 +10,19 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from toy_run import Run, make_run, too_similar, toy_row, unreadable
 
+from imgdiff.data.images import encode_png
 from imgdiff.data.rows import Region, Row
+from imgdiff.differences.own_boxes import own_boxes
 from imgdiff.report import gallery
 from imgdiff.report.gallery import PairGroup, cut_at_changes, edited_words, page_name
 from imgdiff.report.page import write_report
 from imgdiff.report.pairs import steps, zoom
-from imgdiff.report.rendering import duration, outside
+from imgdiff.report.rendering import duration
+from imgdiff.report.verdicts import outside
 from imgdiff.statistics.histograms import histogram
 
 
@@ -76,7 +80,9 @@ def test_links_lead_to_places_that_exist(run: Run) -> None:
             if not name.startswith("data:"):
                 target = (file.parent / name).resolve() if name else file
                 assert target in places
-                assert not place or place.startswith("review=") or place in places[target]
+                assert (
+                    not place or place.startswith(("review=", "view=")) or place in places[target]
+                )
 
 
 def test_pages_run_their_own_script_and_no_other(run: Run) -> None:
@@ -192,9 +198,42 @@ def test_any_id_gives_a_safe_file_name_of_its_own() -> None:
     assert max(map(len, names)) <= 51
 
 
+def test_each_image_has_its_own_box_where_both_were_found(tmp_path: Path) -> None:
+    row = toy_row(1)
+    kept = row.regions[0]
+    kept.box_xyxy = (20.0, 20.0, 60.0, 60.0)
+    for box, source in [((24.0, 20.0, 52.0, 66.0), "b"), ((20.0, 22.0, 60.0, 60.0), "a")]:
+        row.regions.append(Region(box, source, status="rejected", reason="area_filter: overlaps"))
+    own = (20.0, 20.0, 60.0, 60.0), (24.0, 20.0, 52.0, 66.0)
+    assert own_boxes(kept, row.regions) == own
+    kept.source = "b"  # the other one was found in B too, and the third hardly differs
+    assert own_boxes(kept, row.regions) == (kept.box_xyxy, kept.box_xyxy)
+    refused = row.regions[2]
+    assert own_boxes(refused, row.regions) == (refused.box_xyxy, refused.box_xyxy)
+    kept.source = "a"
+    run = make_run(tmp_path, [row])
+    drawn = '<rect class="line" x="{}" y="{}" width="{}" height="{}"/>'
+    for page in (page_of(run), pair_page(run, row)):
+        in_a, in_b = (re.search(rf'image {side}".*?</figure>', page, re.DOTALL) for side in "AB")
+        assert in_a is not None
+        assert in_b is not None
+        assert drawn.format(20.0, 20.0, 40.0, 40.0) in in_a[0]
+        assert drawn.format(24.0, 20.0, 28.0, 46.0) in in_b[0]
+    assert "Found in A at 20, 20, 60, 60; in B there is a box at 24, 20, 52, 66" in page
+
+
+def test_images_of_two_sizes_are_not_laid_over_each_other(tmp_path: Path) -> None:
+    row, other = toy_row(1), toy_row(2)
+    other["image_b"] = encode_png(np.zeros((64, 128, 3), np.uint8))
+    run = make_run(tmp_path, [row, other])
+    assert 'class="compare"' in pair_page(run, row)
+    assert 'class="compare"' not in pair_page(run, other)
+
+
 def test_a_close_up_stays_inside_its_picture() -> None:
-    assert zoom(Region((10, 10, 30, 20), "a"), 128, 128) == (7, 7, 26, 16)
-    assert zoom(Region((0, 0, 100, 50), "a"), 100, 60) == (0, 0, 100, 60)
+    assert zoom([(10, 10, 30, 20)], 128, 128) == (7, 7, 26, 16)
+    assert zoom([(0, 0, 100, 50)], 100, 60) == (0, 0, 100, 60)
+    assert zoom([(10, 10, 20, 20), (15, 10, 30, 18)], 128, 128) == (7, 7, 26, 16)
 
 
 def test_edited_words_come_from_the_edit_or_from_the_captions() -> None:
