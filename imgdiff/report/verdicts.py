@@ -90,7 +90,7 @@ def rule_words(groups: Sequence[Sequence[str]]) -> str:
 
 def rules(info: RunInfo) -> dict[str, str]:
     """Score -> the rule that it falls under, for those of which not every one has to pass."""
-    found = {}
+    found: dict[str, str] = {}
     for operator in info.operators:
         groups = alternatives(operator, [*operator.scores, *operator.region_scores])
         found |= {name: rule_words(groups) for group in groups for name in group}
