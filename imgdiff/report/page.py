@@ -11,7 +11,7 @@ from imgdiff.data.rows import Row
 from imgdiff.export import FinishedRun
 from imgdiff.report.gallery import PairGroup, gallery, groups
 from imgdiff.report.pairs import thresholds, write_pair_pages
-from imgdiff.report.public import public_settings
+from imgdiff.report.paths import settings_without_paths
 from imgdiff.report.rendering import render_page
 from imgdiff.report.verdicts import region_verdicts, rules
 from imgdiff.statistics.histograms import Scores
@@ -67,5 +67,5 @@ def write_report(run: FinishedRun, noted: Noted | None = None) -> None:
 
 
 def _recipe(info: RunInfo) -> str:
-    settings = public_settings(info.recipe)
+    settings = settings_without_paths(info.recipe)
     return str(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))

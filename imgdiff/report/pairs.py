@@ -23,7 +23,7 @@ from imgdiff.report.gallery import (
     pieces,
 )
 from imgdiff.report.rendering import render_page
-from imgdiff.report.verdicts import Verdict, region_verdicts, verdict
+from imgdiff.report.verdicts import Verdict, region_verdicts, verdict_of
 from imgdiff.store.files import swap_folder
 from imgdiff.store.run_info import RunInfo, RunModel, RunOperator
 
@@ -131,7 +131,7 @@ def steps(row: Row, info: RunInfo) -> list[Step]:
                 operator,
                 {role: info.models[role] for role in operator.roles},
                 "passed" if k < end else "not reached" if k > end else row.status,
-                verdict(operator, operator.scores, row.scores, k == end and not row.ok),
+                verdict_of(operator, operator.scores, row.scores, k == end and not row.ok),
                 [n for n, region in enumerate(row.regions) if region.reason.startswith(prefix)],
             )
         )

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from imgdiff.console.durations import duration
 from imgdiff.export.card import limits
-from imgdiff.report.public import public, public_settings
+from imgdiff.report.paths import settings_without_paths, without_paths
 from imgdiff.report.verdicts import deciding
 from imgdiff.text.shortening import shortened
 
@@ -57,8 +57,8 @@ def _environment() -> Environment:
         "limits": limits,
         "duration": duration,
         "spoken": reason_words,
-        "public": public,
-        "public_settings": public_settings,
+        "public": without_paths,
+        "public_settings": settings_without_paths,
         "shortened": shortened,
         "deciding": deciding,
     }

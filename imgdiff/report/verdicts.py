@@ -38,7 +38,7 @@ def region_verdicts(info: RunInfo, region: Region) -> list[Verdict]:
     refused_by = region.reason.partition(":")[0]
     known = {name for operator in info.operators for name in operator.region_scores}
     found = [
-        verdict(operator, operator.region_scores, region.scores, refused_by == operator.name)
+        verdict_of(operator, operator.region_scores, region.scores, refused_by == operator.name)
         for operator in info.operators
     ]
     others = [
@@ -50,7 +50,7 @@ def region_verdicts(info: RunInfo, region: Region) -> list[Verdict]:
     return [each for each in found if each.lines or each.refused] + rest
 
 
-def verdict(
+def verdict_of(
     operator: RunOperator, names: Sequence[str], scores: Mapping[str, float], refused: bool
 ) -> Verdict:
     """Of the scores that bear these names."""

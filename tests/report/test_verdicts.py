@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from imgdiff import cli, run
-from imgdiff.report.public import public, public_settings
+from imgdiff.report.paths import settings_without_paths, without_paths
 
 EITHER = """
 from typing import ClassVar
@@ -150,10 +150,10 @@ TEXTS = [
 
 @pytest.mark.parametrize(("text", "shown"), TEXTS)
 def test_of_an_absolute_path_the_last_part_is_left(text, shown):
-    assert public(text) == (shown or text)
+    assert without_paths(text) == (shown or text)
 
 
 def test_settings_are_gone_through_at_any_depth():
     given = {"operators": ["/a/my files/x.py", "y.py"], "models": {"clip": {"name": "~/m/clip"}}}
     shown = {"operators": ["x.py", "y.py"], "models": {"clip": {"name": "clip"}}}
-    assert public_settings(given) == shown
+    assert settings_without_paths(given) == shown

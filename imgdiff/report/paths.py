@@ -10,7 +10,7 @@ ROOTED = re.compile(
 )
 
 
-def public(text: str) -> str:
+def without_paths(text: str) -> str:
     """A text in which of each absolute path only the last part is left."""
     for folder in (Path.cwd(), Path.home()):
         if folder != Path(folder.anchor):  # whose names may hold spaces
@@ -18,13 +18,13 @@ def public(text: str) -> str:
     return ROOTED.sub(lambda found: found["last"], text)
 
 
-def public_settings(value: Any) -> Any:
+def settings_without_paths(value: Any) -> Any:
     """Settings of a recipe, at any depth, in which of each absolute path only the last part is
     left."""
     if isinstance(value, dict):
-        return {name: public_settings(each) for name, each in value.items()}
+        return {name: settings_without_paths(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [public_settings(each) for each in value]
+        return [settings_without_paths(each) for each in value]
     return _last(value) if isinstance(value, str) else value
 
 
