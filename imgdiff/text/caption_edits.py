@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgdiff.text.grammar import DETERMINERS, SHADES, article, fit_article
+from imgdiff.text.compounds import VERB_FORMS, describes
+from imgdiff.text.grammar import SHADES, article, fit_article
 from imgdiff.text.lexicon import Lexicon
 from imgdiff.text.mentions import Mention, mentions
 from imgdiff.text.words import WORD, Span
@@ -18,7 +20,11 @@ BEFORE_PLACES = frozenset(
     "in on at near by under below above behind beside next inside outside against along is are "
     "sits stands lies rests sitting standing lying laying resting parked".split()
 )
-BEFORE_ATTRIBUTES = DETERMINERS | frozenset("of with in on by and next to near".split()) | {""}
+# behind these a phrase says what is there, or where it is; behind a verb, something is done with it
+BEFORE_NEIGHBOURS = frozenset("is are of with on near by beside behind under show shows".split())
+
+
+MATERIALS = frozenset(["material", "wood or metal"])  # kinds of attributes
 
 
 class CaptionEdit(NamedTuple):
@@ -33,6 +39,7 @@ class CaptionEdit(NamedTuple):
     target: str
 
 
+Words = Counter[str]
 Editor = Callable[[str, Lexicon, "np.random.Generator"], CaptionEdit | None]
 
 
@@ -50,8 +57,8 @@ def replace_noun(caption: str, lexicon: Lexicon, rng: np.random.Generator) -> Ca
         return None
     mention, others = choices[int(rng.integers(len(choices)))]
     new = str(rng.choice(others))
-    old = mention.span.of(caption).lower()
-    return CaptionEdit(put(caption, mention.span, new), old, new)
+    place = mention.whole or mention.span
+    return CaptionEdit(put(caption, place, new), place.of(caption).lower(), new)
 
 
 def change_attribute(
@@ -82,7 +89,7 @@ def add_object(caption: str, lexicon: Lexicon, rng: np.random.Generator) -> Capt
     choices = [
         (mention, others)
         for mention in mentions(caption, lexicon)
-        if not mention.next or mention.next in BEFORE_PLACES
+        if _takes_neighbour(mention)
         if (others := list(_company(mention, lexicon, words)))
     ]
     if not choices:
@@ -104,27 +111,69 @@ EDITORS: dict[str, Editor] = {
 }
 
 
-def is_replaceable(mention: Mention, lexicon: Lexicon, words: set[str]) -> bool:
-    """Not `a bowl of soup`, for there is no hat of it; not `a slice of pizza`; not a man whom `his`
-    speaks of."""
-    bare = mention.before == "of" and mention.noun.number == "singular"
+def is_replaceable(mention: Mention, lexicon: Lexicon, words: Words) -> bool:
+    """Not part of a longer name; not `a bowl of soup`, for there is no hat of it; not `a slice of
+    pizza`; not a man whom `his` speaks of, nor one of whom there is another."""
     group = lexicon.groups[mention.noun.group]
-    return mention.next != "of" and not bare and words.isdisjoint(group.not_with)
+    if not mention.whole or not mention.ends or mention.next == "of" or _is_of(mention):
+        return False
+    if mention.behind in group.not_after or _says(words, group.not_with, mention, lexicon):
+        return False
+    return sum(words[word] for word in lexicon.last_words[mention.noun.thing]) == 1
 
 
-def _others(mention: Mention, lexicon: Lexicon, words: set[str]) -> Iterator[str]:
-    noun = mention.noun
-    for thing in lexicon.groups[noun.group].things:
-        new = lexicon.form(thing[0], noun.number)
-        if new is not None and words.isdisjoint(lexicon.last_words[thing]):
+def stand_ins(mention: Mention, lexicon: Lexicon, words: Words) -> Iterator[str]:
+    """First names of the things that may stand where one does, whether or not they are in the
+    caption already. words: all of the caption."""
+    group = lexicon.groups[mention.noun.group]
+    groups = [group] if group.alike else []
+    for name, scene in group.also.items():
+        other = lexicon.groups[name]
+        suits = not mention.looks or set(group.attributes) <= set(other.attributes)
+        if suits and not _says(words, scene, mention, lexicon):
+            groups.append(other)
+    if any(look in lexicon.material_words for look in mention.looks):
+        groups = [each for each in groups if MATERIALS.intersection(each.attributes)]
+    names = (thing[0] for each in groups for thing in each.things)
+    return (name for name in names if not lexicon.may_be_one(mention.noun.thing[0], name))
+
+
+def _is_of(mention: Mention) -> bool:
+    """A slice of pizza."""
+    return mention.before == "of" and mention.noun.number == "singular"
+
+
+def _says(words: Words, scene: frozenset[str], mention: Mention, lexicon: Lexicon) -> bool:
+    """Whether words of a scene are in the caption, beside those that name the thing."""
+    own = lexicon.last_words[mention.noun.thing].union(mention.names)
+    return any(word in scene and word not in own for word in words)
+
+
+def _others(mention: Mention, lexicon: Lexicon, words: Words) -> Iterator[str]:
+    for name in stand_ins(mention, lexicon, words):
+        new = lexicon.form(name, mention.noun.number)
+        there = lexicon.nouns[tuple(name.split())]
+        if new is not None and there and lexicon.last_words[there.thing].isdisjoint(words):
             yield new
 
 
-def _company(mention: Mention, lexicon: Lexicon, words: set[str]) -> Iterator[str]:
+def _takes_neighbour(mention: Mention) -> bool:
+    """Whether `next to` can follow, and what comes then stays said of the thing: it begins the
+    caption (`a dog sleeps`, not `a man in a hat`), or says what is in a place."""
+    if not mention.ends:
+        return False
+    is_place = not mention.next or mention.next in BEFORE_PLACES
+    if mention.is_first:
+        return mention.next != "in" and (is_place or mention.next in VERB_FORMS)
+    begins = mention.behind in BEFORE_NEIGHBOURS or (not mention.behind and mention.before)
+    return bool(is_place and begins and not _is_of(mention))
+
+
+def _company(mention: Mention, lexicon: Lexicon, words: Words) -> Iterator[str]:
     for group in lexicon.groups[mention.noun.group].beside:
         for thing in lexicon.groups[group].things:
             new = lexicon.form(thing[0], "singular")
-            if new is not None and words.isdisjoint(lexicon.last_words[thing]):
+            if new is not None and lexicon.last_words[thing].isdisjoint(words):
                 yield new
 
 
@@ -133,10 +182,10 @@ _Change = tuple[Span, int, list[str]]
 
 
 def attribute_changes(
-    caption: str, mention: Mention, lexicon: Lexicon, words: set[str]
+    caption: str, mention: Mention, lexicon: Lexicon, words: Words
 ) -> Iterator[_Change]:
     """Every attribute of the thing that has others of its kind. words: all of the caption."""
-    if mention.before in SHADES:
+    if mention.before in SHADES or not mention.ends:
         return
     for place in mention.attributes:
         word = place.of(caption).lower()
@@ -147,9 +196,10 @@ def attribute_changes(
                 break
 
 
-def _put_in(caption: str, mention: Mention, lexicon: Lexicon, words: set[str]) -> Iterator[_Change]:
+def _put_in(caption: str, mention: Mention, lexicon: Lexicon, words: Words) -> Iterator[_Change]:
     """Attributes that the thing may get, if nothing is said yet of how it looks."""
-    if mention.attributes or mention.before not in BEFORE_ATTRIBUTES:
+    is_whole = mention.whole == mention.span and mention.ends
+    if mention.attributes or not is_whole or describes(mention.before):
         return
     noun = mention.span.of(caption)
     noun = noun if noun.isupper() else noun[0].lower() + noun[1:]
@@ -158,14 +208,14 @@ def _put_in(caption: str, mention: Mention, lexicon: Lexicon, words: set[str]) -
             yield mention.span, mention.span.end, [f"{look} {noun}" for look in looks]
 
 
-def _looks(kind: str, words: set[str], lexicon: Lexicon) -> list[str]:
+def _looks(kind: str, words: Words, lexicon: Lexicon) -> list[str]:
     """The attributes of a kind, without those among the words of a caption."""
-    return [alike[0] for alike in lexicon.attributes[kind] if words.isdisjoint(alike)]
+    return [alike[0] for alike in lexicon.attributes[kind] if words.keys().isdisjoint(alike)]
 
 
-def words_of(caption: str) -> set[str]:
-    """All that it says, in lower case, each word once."""
-    return {word.group().lower() for word in WORD.finditer(caption)}
+def words_of(caption: str) -> Words:
+    """How often it says what, in lower case; `dog's` is a dog."""
+    return Counter(word.group().lower().removesuffix("'s") for word in WORD.finditer(caption))
 
 
 def put(caption: str, place: Span, words: str) -> str:

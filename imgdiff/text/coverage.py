@@ -44,9 +44,12 @@ def measure_coverage(captions: Iterable[str], lexicon: Lexicon) -> Coverage:
         coverage.captions += 1
         coverage.holding["a noun"] += bool(found)
         coverage.holding["an attribute"] += any(mention.attributes for mention in found)
+        editable = False
         for kind, edit in EDITORS.items():
             edited = edit(caption, lexicon, np.random.default_rng(0)) is not None
             coverage.holding[EDITABLE[kind]] += edited
+            editable = editable or edited
+        coverage.holding["an edit of some kind"] += editable
         for group, noun in {(m.noun.group, m.noun.thing[0]) for m in found}:
             coverage.nouns.setdefault(group, Counter())[noun] += 1
         coverage.groups.update({mention.noun.group for mention in found})

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,16 +22,23 @@ Alike = tuple[str, ...]  # words for the same, or for what looks the same; the f
 
 @dataclass(frozen=True)
 class Group:
-    """Things of one kind.
+    """Things of one kind and size that are met in the same places.
 
-    attributes: the kinds that suit. beside: groups of which something may stand next to these.
-    not_with: words of a caption in which these are not replaced.
+    stuff: whether they are around things, as grass and walls are, and not among them.
+    alike: whether one may stand where another one was. also: groups whose things may stand there
+    too -> words of a caption in which they may not. attributes: the kinds that suit. beside: groups
+    of which something may stand next to these. not_with: words of a caption in which these are not
+    replaced. not_after: words right before the noun and its article behind which they are not.
     """
 
     things: tuple[Alike, ...]
+    stuff: bool = False
+    alike: bool = True
+    also: Mapping[str, frozenset[str]] = field(default_factory=dict)
     attributes: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     not_with: frozenset[str] = frozenset()
+    not_after: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,10 @@ class Lexicon:
         return frozenset(w for kind in self.attributes.values() for alike in kind for w in alike)
 
     @cached_property
+    def material_words(self) -> frozenset[str]:
+        return frozenset(w for alike in self.attributes.get("material", ()) for w in alike)
+
+    @cached_property
     def compound_heads(self) -> frozenset[str]:
         """`heads`, and the plurals of those that are no verbs: `a bus stop`, but `a bus stops`."""
         nouns = self.heads - self.also_verbs
@@ -122,7 +134,8 @@ class Lexicon:
 def load_lexicon(name: str) -> Lexicon:
     """One of the files in `lexicons`, by name without ending."""
     content = yaml.safe_load((LEXICONS / f"{name}.yaml").read_text())
-    groups = {name: _group(**entry) for name, entry in content["groups"].items()}
+    scenes = content.get("scenes", {})
+    groups = {name: _group(scenes, **entry) for name, entry in content["groups"].items()}
     return Lexicon(
         groups=groups,
         attributes={kind: _alike(words) for kind, words in content["attributes"].items()},
@@ -130,11 +143,7 @@ def load_lexicon(name: str) -> Lexicon:
         added_attribute=content["added"].get("attribute"),
         plurals=content.get("plurals", {}),
         fixed=tuple(content.get("fixed", ())),
-        covers={
-            name: frozenset(_things(entry["things"], groups))
-            for entry in content.get("covers", ())
-            for name in entry["names"]
-        },
+        covers=_covers(content.get("covers", ()), groups),
         **{
             name: frozenset(content.get(name, ()))
             for name in ("plural_only", "uncountable", "also_verbs", "heads")
@@ -142,13 +151,39 @@ def load_lexicon(name: str) -> Lexicon:
     )
 
 
-def _group(nouns: list[Any], **facts: list[str]) -> Group:
+def _group(
+    scenes: Mapping[str, list[str]],
+    nouns: list[Any],
+    stuff: bool = False,
+    alike: bool = True,
+    also: Mapping[str, list[str]] | None = None,
+    **facts: list[str],
+) -> Group:
     return Group(
         things=_alike(nouns),
+        stuff=stuff,
+        alike=alike,
+        also={name: _words(scenes, of) for name, of in (also or {}).items()},
         attributes=tuple(facts.get("attributes", ())),
         beside=tuple(facts.get("beside", ())),
-        not_with=frozenset(facts.get("not_with", ())),
+        not_with=_words(scenes, facts.get("not_with", ())),
+        not_after=frozenset(facts.get("not_after", ())),
     )
+
+
+def _words(scenes: Mapping[str, list[str]], names: Iterable[str]) -> frozenset[str]:
+    """Of scenes, and those that are none."""
+    return frozenset(chain.from_iterable(scenes.get(name, [name]) for name in names))
+
+
+def _covers(
+    entries: Iterable[Mapping[str, list[str]]], groups: Mapping[str, Group]
+) -> dict[str, frozenset[str]]:
+    covered: dict[str, frozenset[str]] = {}
+    for entry in entries:
+        for name in entry["names"]:
+            covered[name] = covered.get(name, frozenset()).union(_things(entry["things"], groups))
+    return covered
 
 
 def _things(names: Iterable[str], groups: Mapping[str, Group]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from imgdiff.text.compounds import begins_here, ends_here, names_kind, word_behind
 from imgdiff.text.grammar import DETERMINERS, MANY, ONE, PRONOUNS, ends_phrase
 from imgdiff.text.lexicon import Lexicon, Noun
 from imgdiff.text.words import BOUNDARIES, WORD, Span
@@ -17,6 +18,8 @@ from imgdiff.text.words import BOUNDARIES, WORD, Span
 BEFORE_BARE_NOUNS = frozenset("of with in on by".split()) | {""}
 NO_NOUN_AFTER = PRONOUNS | frozenset("that which to".split())
 MOST_ADJECTIVES = 3  # unknown words between an article and its noun
+NEAR_WORDS = 8  # of a clause, before and after a noun, that may tell what belongs to its name
+QUOTES = ('"', "'", "\u2018", "\u201c")
 NEAR = 200  # characters before a phrase that are looked at, room for an article and adjectives
 
 
@@ -26,7 +29,10 @@ class Mention:
 
     span: of the noun. attributes: of the attribute words right before it, in order. before: the
     word before these, next: the word after the noun; lower case, empty where a clause begins or
-    ends.
+    ends. behind: the word before its article and adjectives, likewise. ends: whether no word after
+    it may belong to its name. whole: the noun, with the word before it that belongs to its name, if
+    one does: `charter bus`; None where the name may be longer. names: the noun's words. is_first:
+    whether the caption begins with it. looks: the attribute words.
     """
 
     span: Span
@@ -34,6 +40,12 @@ class Mention:
     attributes: tuple[Span, ...]
     before: str
     next: str
+    behind: str
+    ends: bool
+    whole: Span | None
+    names: tuple[str, ...]
+    is_first: bool
+    looks: tuple[str, ...]
 
     @property
     def phrase(self) -> Span:
@@ -170,13 +182,50 @@ class _Reading:
             return None
         while self._is_look(first - 1):
             first -= 1
+        before = self._clause_before(first)
+        behind = word_behind(before)
         return Mention(
             Span(self.matches[found.first].start(), self.matches[found.last - 1].end()),
             noun,
             tuple(Span(match.start(), match.end()) for match in self.matches[first : found.first]),
             self._previous(first),
             following,
+            behind,
+            ends_here(self._clause_after(found.last)),
+            self._whole(found, first, noun),
+            tuple(self.words[found.first : found.last]),
+            behind == "" and len(before) == first,
+            tuple(self.words[first : found.first]),
         )
+
+    def _whole(self, found: _Found, first: int, noun: Noun) -> Span | None:
+        """Names of people, towns and shops have a capital; what is quoted is not shown."""
+        word, start = self.matches[found.first].group(), self.matches[first].start()
+        if self.caption[max(0, start - 2) : start].strip().endswith(QUOTES):
+            return None
+        if found.first > 0 and word[0].isupper() and not word.isupper():
+            return None
+        before, end = self._clause_before(first), self.matches[found.last - 1].end()
+        is_bare = noun.number == "singular" and first == found.first
+        if begins_here(before, is_bare):
+            return Span(self.matches[found.first].start(), end)
+        joined = first == found.first and before[-1].isalpha() and first - 1 not in self.left_whole
+        joined = joined and (first == 1 or self._joined(first - 1)) and not word.endswith("ing")
+        if joined and names_kind(before[-1]) and begins_here(before[:-1], is_bare):
+            return Span(self.matches[first - 1].start(), end)
+        return None
+
+    def _clause_before(self, k: int) -> list[str]:
+        start = k
+        while k - start < NEAR_WORDS and self._joined(start):
+            start -= 1
+        return self.words[start:k]
+
+    def _clause_after(self, k: int) -> list[str]:
+        stop = k
+        while stop - k < NEAR_WORDS and self._joined(stop):
+            stop += 1
+        return self.words[k:stop]
 
     def _is_look(self, k: int) -> bool:
         """Whether word k is an attribute of what follows it."""

@@ -11,7 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, combinations, cycle, islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from imgdiff.text.caption_edits import attribute_changes, is_replaceable, put, words_of
+from imgdiff.text.caption_edits import (
+    attribute_changes,
+    is_replaceable,
+    put,
+    stand_ins,
+    words_of,
+)
 from imgdiff.text.chains import put_in, take_out
 from imgdiff.text.lexicon import Lexicon
 from imgdiff.text.mentions import Mention, mentions
@@ -152,12 +158,11 @@ def alter(
     something else in it is altered; None if nothing can be."""
     found = mentions(caption, lexicon)
     wanted = [each for each in found if each.noun.thing[0] in objects]
-    if not wanted and found:
-        wanted = [found[int(rng.integers(len(found)))]]
+    others = [found[k] for k in rng.permutation(len(found))]
     done: list[str] = []
-    for mention in reversed(wanted):  # from the end, so that places stay
+    for mention in reversed(wanted or others):  # from the end, so that places stay
         ways = list(_ways(caption, mention, shown, lexicon, into))
-        if ways:
+        if ways and (wanted or not done):
             caption = str(rng.choice(ways[int(rng.integers(len(ways)))]))
             done.append(mention.noun.thing[0])
     return Negative(caption, "alter", tuple(reversed(done))) if done else None
@@ -193,8 +198,8 @@ def _ways(
 ) -> Iterator[list[str]]:
     """Captions by what is altered of a thing: each of its attributes, and itself; with `into`,
     itself alone."""
-    names = [into] if into else [thing[0] for thing in lexicon.groups[mention.noun.group].things]
     words = words_of(caption)
+    names = [into] if into else list(stand_ins(mention, lexicon, words))
     if into is None:
         for place, _, looks in attribute_changes(caption, mention, lexicon, words):
             if looks:
@@ -207,7 +212,7 @@ def _ways(
             if (new := lexicon.form(name, mention.noun.number)) is not None
         ]
         if others:
-            yield [put(caption, mention.span, new) for new in others]
+            yield [put(caption, mention.whole or mention.span, new) for new in others]
 
 
 def _plain(caption: str) -> str:

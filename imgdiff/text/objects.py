@@ -96,8 +96,10 @@ def first_name(name: str, lexicon: Lexicon) -> str:
 
 
 def named_objects(caption: str, lexicon: Lexicon) -> list[str]:
-    """The things of the lexicon that a caption names, each once, by their first names."""
-    return list(dict.fromkeys(mention.noun.thing[0] for mention in mentions(caption, lexicon)))
+    """The things of the lexicon that a caption names, each once, by their first names; no stuff."""
+    nouns = (mention.noun for mention in mentions(caption, lexicon))
+    things = (noun.thing[0] for noun in nouns if not lexicon.groups[noun.group].stuff)
+    return list(dict.fromkeys(things))
 
 
 def names(caption: str, name: str, lexicon: Lexicon) -> bool:

@@ -49,6 +49,10 @@ EDIT_CAPTION = {
         "Answer with the new caption alone.\nCaption: {caption}"
     ),
 }
+PLAUSIBLE = (
+    "Is this sentence good English, and could it be the caption of an ordinary photo? Answer yes "
+    "or no.\nCaption: {caption}"
+)
 WRITE_NEGATIVE = {
     "insert": (
         "Here is the caption of a photo. Rewrite it so that it also names all of these: {objects}. "

@@ -28,6 +28,10 @@ WANTED = {
 }
 
 
+LEAST_PLAUSIBLE = 0.5  # probability of yes
+YES_NO_TOKENS = 8
+
+
 class CaptionEditParams(Params):
     kind: Literal["replace", "attribute", "add"] = Field(
         "replace",
@@ -49,7 +53,12 @@ class CaptionEditParams(Params):
     )
     temperature: float = Field(0.8, ge=0, le=2, description="llm: of the sampling")
     max_new_tokens: int = Field(96, ge=1, le=1024, description="llm: longest answer")
-    tries: int = Field(2, ge=1, le=10, description="llm: answers drawn until one is a caption")
+    tries: int = Field(2, ge=1, le=10, description="llm, verdict: edits drawn until one is kept")
+    verdict: Literal["none", "llm", "mllm"] = Field(
+        "none",
+        description="which model is asked whether an edit could be the caption of a photo; where "
+        "it says no, another edit is drawn",
+    )
 
 
 @register("caption_edit_mapper")
@@ -58,7 +67,7 @@ class CaptionEditMapper(Mapper):
     section 11), with one attribute changed, or with one object added."""
 
     stage = "caption_pairs"
-    version = "3"
+    version = "4"
     Params = CaptionEditParams
     reads = ("caption_a",)
     writes = ("caption_b", "edit")
@@ -67,27 +76,40 @@ class CaptionEditMapper(Mapper):
 
     def __init__(self, params: BaseModel) -> None:
         super().__init__(params)
-        if self.params.strategy == "llm":
-            self.roles = ("diffusion", "llm")
+        asked = [self.params.strategy, self.params.verdict]
+        self.roles = ("diffusion", *(role for role in ("llm", "mllm") if role in asked))
 
     def setup(self, models: Models) -> None:
         self.prompt_limit = models.prompt_limit()
         self.llm = models.llm() if "llm" in self.roles else None
+        self.mllm = models.mllm() if "mllm" in self.roles else None
         self.lexicon = load_lexicon(self.params.lexicon)
 
     def process(self, rows: Sequence[Row]) -> None:
-        todo = [row for row in rows if self._fits(row, row["caption_a"])]
-        edits = self._ask(todo) if self.llm else [self._look_up(row) for row in todo]
-        for row, edit in zip(todo, edits, strict=True):
-            if edit is None:
-                self._refuse(row)
-            elif self._fits(row, edit.caption):
-                row["caption_b"] = edit.caption
-                row["edit"] = {
-                    "kind": self.params.kind,
-                    "source": edit.source,
-                    "target": edit.target,
-                }
+        left = [row for row in rows if self._fits(row, row["caption_a"])]
+        implausible: set[str] = set()
+        for attempt in range(self._attempts):
+            drawn = list(zip(left, self._drawn(left, attempt), strict=True)) if left else []
+            edits = [(row, edit) for row, edit in drawn if edit is not None]
+            kept = self._plausible([edit.caption for _, edit in edits])
+            for (row, edit), is_plausible in zip(edits, kept, strict=True):
+                if is_plausible and self._fits(row, edit.caption):
+                    self._write(row, edit)
+                elif row.ok:
+                    implausible.add(row.id)
+            left = [row for row in left if row.ok and "edit" not in row.values]
+        for row in left:
+            self._refuse(row, row.id in implausible)
+
+    @property
+    def _attempts(self) -> int:
+        """A lexicon finds what it finds the first time."""
+        asked = self.params.strategy == "llm" or self.params.verdict != "none"
+        return self.params.tries if asked else 1
+
+    def _write(self, row: Row, edit: CaptionEdit) -> None:
+        row["caption_b"] = edit.caption
+        row["edit"] = {"kind": self.params.kind, "source": edit.source, "target": edit.target}
 
     def _fits(self, row: Row, caption: str) -> bool:
         tokens, limit = self.prompt_limit(caption)
@@ -96,38 +118,52 @@ class CaptionEditMapper(Mapper):
             row.reject(self.name, "caption_too_long", message)
         return row.ok
 
-    def _look_up(self, row: Row) -> CaptionEdit | None:
-        return EDITORS[self.params.kind](row["caption_a"], self.lexicon, row.random(self.name))
+    def _drawn(self, rows: Sequence[Row], attempt: int) -> list[CaptionEdit | None]:
+        """Each caption edited; None where no edit is found, or an answer is no such caption."""
+        if self.params.strategy == "llm":
+            return self._asked(rows, attempt)
+        edit, name = EDITORS[self.params.kind], f"{self.name} {attempt}" if attempt else self.name
+        return [edit(row["caption_a"], self.lexicon, row.random(name)) for row in rows]
 
-    def _ask(self, rows: Sequence[Row]) -> list[CaptionEdit | None]:
-        """Each caption edited by the language model; asked again, with other seeds, where the
-        answer is no such caption."""
+    def _asked(self, rows: Sequence[Row], attempt: int) -> list[CaptionEdit | None]:
         from imgdiff.text.caption_answers import read_answer
 
         assert self.llm is not None
         p = self.params
         prompt = p.prompt or prompts.EDIT_CAPTION[p.kind]
-        found: list[CaptionEdit | None] = [None] * len(rows)
-        for attempt in range(p.tries):
-            places = [place for place, edit in enumerate(found) if edit is None]
-            if not places:
-                break
-            captions = [rows[place]["caption_a"] for place in places]
-            seeds = [derive_seed(rows[place].seed, f"{self.name} {attempt}") for place in places]
+        captions = [row["caption_a"] for row in rows]
+        answers = self.llm.answer(
+            [prompt.replace("{caption}", caption) for caption in captions],
             # servers take 32 bits
-            answers = self.llm.answer(
-                [prompt.replace("{caption}", caption) for caption in captions],
-                [seed % 2**31 for seed in seeds],
-                p.max_new_tokens,
-                p.temperature,
-            )
-            for place, caption, answer in zip(places, captions, answers, strict=True):
-                found[place] = read_answer(p.kind, caption, answer, self.lexicon)
-        return found
+            [derive_seed(row.seed, f"{self.name} {attempt}") % 2**31 for row in rows],
+            p.max_new_tokens,
+            p.temperature,
+        )
+        pairs = zip(captions, answers, strict=True)
+        return [read_answer(p.kind, caption, answer, self.lexicon) for caption, answer in pairs]
 
-    def _refuse(self, row: Row) -> None:
+    def _plausible(self, captions: Sequence[str]) -> list[bool]:
+        """What the model of `verdict` says of each."""
+        from imgdiff.models.roles import Question
+        from imgdiff.text.answers import read_yes_no
+
+        if self.params.verdict == "none" or not captions:
+            return [True] * len(captions)
+        asked = [prompts.PLAUSIBLE.replace("{caption}", caption) for caption in captions]
+        if self.params.verdict == "mllm":
+            assert self.mllm is not None
+            chances = self.mllm.yes_probability([Question((), text) for text in asked])
+            return [bool(chance >= LEAST_PLAUSIBLE) for chance in chances]  # NaN: neither
+        assert self.llm is not None
+        answers = self.llm.answer(asked, [0] * len(asked), YES_NO_TOKENS, 0.0)
+        return [read_yes_no(answer) is True for answer in answers]
+
+    def _refuse(self, row: Row, implausible: bool) -> None:
         kind = self.params.kind
-        if self.llm:
+        if implausible:
+            text = f"the {self.params.verdict} says of no edit that it could be a photo's caption"
+            row.reject(self.name, "implausible", text)
+        elif self.params.strategy == "llm":
             message = f"the answer is not the caption with {WANTED[kind]}"
             row.reject(self.name, "answer_form", message)
         else:

@@ -50,7 +50,12 @@ class ObjectNamingMapper(Mapper):
     def setup(self, models: Models) -> None:
         lexicon = load_lexicon(self.params.lexicon)
         self.clip = models.clip()
-        self.names = [thing[0] for group in lexicon.groups.values() for thing in group.things]
+        self.names = [
+            thing[0]
+            for group in lexicon.groups.values()
+            if not group.stuff
+            for thing in group.things
+        ]
         prompts = [_prompts(name, lexicon) for name in self.names]
         self.vectors = self.clip.embed_classes(prompts)  # [C, D] float32, unit length
 

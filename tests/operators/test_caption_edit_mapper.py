@@ -178,3 +178,38 @@ def test_the_language_model_is_needed_by_its_strategy_alone():
     params = CaptionEditMapper.Params
     assert CaptionEditMapper(params()).roles == ("diffusion",)
     assert CaptionEditMapper(params(strategy="llm")).roles == ("diffusion", "llm")
+
+
+class Judge:
+    """Says yes to captions of boats alone, as a language model or as an MLLM."""
+
+    def __init__(self):
+        self.asked = []
+
+    def answer(self, questions, seeds, max_new_tokens, temperature):
+        self.asked += questions
+        return ["Yes." if " boat " in each else "No." for each in questions]
+
+    def yes_probability(self, questions):
+        assert all(question.pictures == () for question in questions)
+        answers = self.answer([question.text for question in questions], [], 1, 0.0)
+        return [0.9 if each == "Yes." else float("nan") for each in answers]
+
+
+@pytest.mark.parametrize("verdict", ["llm", "mllm"])
+def test_edits_that_a_model_finds_implausible_are_drawn_again(models, verdict):
+    judge = Judge()
+    models.llm = models.mllm = lambda: judge
+    rows = edit(["a red car on the sand"] * 20, models, verdict=verdict, tries=8)
+    kept = [row for row in rows if row.ok]
+    assert len(kept) >= 18  # each try is a boat or a rocket
+    assert {row["edit"]["target"] for row in kept} == {"boat"}
+    assert len(judge.asked) > 20
+    assert all(each.endswith(" on the sand") for each in judge.asked)
+
+
+def test_captions_of_which_no_edit_is_plausible_are_refused(models):
+    models.llm = Judge
+    (row,) = edit(["a red mug on the grass"], models, verdict="llm")
+    assert (row.status, row.reason) == ("rejected", "caption_edit_mapper: implausible")
+    assert row.message == "the llm says of no edit that it could be a photo's caption"

@@ -74,7 +74,8 @@ def test_row_without_agreement_is_rejected(models, red_row):
 
 
 def test_captions_that_exchange_nothing_known(models, red_row):
-    row = hear(models, red_row(("A red car.", "A red boat."), caption_b="a red car on grass"))
+    captions = {"caption_a": "a red car at dawn", "caption_b": "a red car at dusk"}
+    row = hear(models, red_row(("A red car.", "A red boat."), **captions))
     assert (row.status, row.reason) == ("rejected", f"{NAME}: nothing_named")
     assert row.message == "no noun of the lexicon stands where the captions differ"
     assert row.regions[0].reason == ""

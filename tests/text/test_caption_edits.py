@@ -104,10 +104,9 @@ class TestReplace:
         words = lexicon(old, new, plural_only={"jeans"}, uncountable={"rice"})
         assert replace_noun(f"a photo with {old}", words, rng()) is None
 
-    def test_who_is_spoken_of_stays(self):
-        for seed in range(10):
-            edited = replace_noun("A man and his dog", ENGLISH, rng(seed))
-            assert edited.source == "dog"
+    def test_who_is_spoken_of_stays_what_the_pronoun_says(self):
+        changes = {replace_noun("A man and his dog", ENGLISH, rng(seed))[1:] for seed in range(20)}
+        assert changes == {("man", "boy"), ("dog", "cat")}
 
     def test_words_for_the_same_are_no_choice(self):
         same = Lexicon({"furniture": Group((("sofa", "couch"),))})
@@ -149,7 +148,7 @@ class TestAttribute:
         for seed in range(60):
             edited = change_attribute("a banana on a plate", ENGLISH, rng(seed))
             if edited.source == "banana":
-                assert edited.target in ("red banana", "green banana", "yellow banana")
+                assert edited.target in ("small banana", "large banana")
 
 
 class TestAdd:

@@ -21,9 +21,10 @@ def test_counts():
         "something to replace": 3,
         "an attribute to change": 3,
         "a place to add": 2,
+        "an edit of some kind": 3,
     }
-    assert coverage.groups == {"land vehicles": 2, "people": 1, "mammals": 1}
-    assert coverage.nouns["land vehicles"] == {"car": 2}
+    assert coverage.groups == {"on roads": 2, "men": 1, "pets": 1, "stuff": 1}
+    assert coverage.nouns["on roads"] == {"car": 2}
     assert coverage.unknown == {"moon": 2, "cuts": 1}
 
 
@@ -31,10 +32,11 @@ def test_english_knows_captions_of_photos(capsys):
     assert cli.main(["lexicon", str(PHOTOS)]) == run.COMPLETE
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "62 captions"
-    shares = {line[:-14].strip(): float(line.split()[-1]) for line in lines[3:8]}
+    shares = {line[:-14].strip(): float(line.split()[-1]) for line in lines[3:9]}
     assert shares["a noun"] >= 90
-    assert shares["something to replace"] >= 90
+    assert shares["something to replace"] >= 50  # of many things none makes sense in their place
     assert shares["an attribute to change"] >= 80
+    assert shares["an edit of some kind"] >= 90
 
 
 def test_another_lexicon_and_other_counts(project, capsys):

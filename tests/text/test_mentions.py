@@ -47,7 +47,7 @@ def test_nouns_with_their_attributes(caption, phrases):
         "a duck pond",
         "an apple tree house",  # several nouns in a row
         "a dog house",
-        "a carpet",
+        "a cartoon",
         "catfish",
         "a guinea pig",
     ],
@@ -61,12 +61,12 @@ def test_part_of_a_longer_name(caption):
     [
         ("A person watches a bird", ["person", "bird"]),
         ("A watch on a table", ["watch", "table"]),
-        ("two men fish in a river", ["men"]),
+        ("two men fish in a river", ["men", "river"]),
         ("two fish in a tank", ["fish", "tank"]),
         ("people who fish", ["people"]),
         ("They watch a game", []),
         ("someone about to duck", []),
-        ("a duck in a pond", ["duck"]),
+        ("a duck in a pond", ["duck", "pond"]),
         ("He trains a dog", ["dog"]),
         ("A train arrives", ["train"]),
         ("Train on the tracks", ["Train"]),
@@ -98,4 +98,4 @@ def test_number(caption, number):
 
 
 def test_one_or_many_that_cannot_be_told_is_left_alone():
-    assert found("the sheep in a field") == []
+    assert found("the sheep in a field") == ["field"]

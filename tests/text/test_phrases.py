@@ -21,7 +21,7 @@ NAMED = [
 NAMED_IN_ENGLISH = [
     ("A small fluffy dog sits next to two cats.", ["A small fluffy dog", "two cats"]),
     ("The man, tall and tired, rides his old bicycle.", ["The man", "his old bicycle"]),
-    ("Cattle graze near a cat.", ["a cat"]),
+    ("Catfish swim near a cat.", ["a cat"]),
     ("A cat looks at a cat.", ["A cat", "a cat"]),
     ("Dogs run.", ["Dogs"]),
 ]

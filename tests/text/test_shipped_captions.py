@@ -33,10 +33,11 @@ def test_the_english_lexicon_can_edit_nearly_all_of_them(capsys):
     assert cli.main(["lexicon", str(PHOTOS)]) == run.COMPLETE
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "200 captions"
-    shares = {line[:-14].strip(): float(line.split()[-1]) for line in lines[3:8]}
-    assert shares["something to replace"] == 100
-    assert shares["an attribute to change"] >= 90
-    assert shares["a place to add"] >= 75
+    shares = {line[:-14].strip(): float(line.split()[-1]) for line in lines[3:9]}
+    assert shares["something to replace"] >= 70  # of many things none makes sense in their place
+    assert shares["an attribute to change"] >= 80
+    assert shares["a place to add"] >= 40
+    assert shares["an edit of some kind"] >= 95
 
 
 def test_a_recipe_reads_them():
