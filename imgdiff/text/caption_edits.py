@@ -39,7 +39,7 @@ class CaptionEdit(NamedTuple):
     target: str
 
 
-Words = Counter[str]
+WordCounts = Counter[str]
 Editor = Callable[[str, Lexicon, "np.random.Generator"], CaptionEdit | None]
 
 
@@ -111,7 +111,7 @@ EDITORS: dict[str, Editor] = {
 }
 
 
-def is_replaceable(mention: Mention, lexicon: Lexicon, words: Words) -> bool:
+def is_replaceable(mention: Mention, lexicon: Lexicon, words: WordCounts) -> bool:
     """Not part of a longer name; not `a bowl of soup`, for there is no hat of it; not `a slice of
     pizza`; not a man whom `his` speaks of, nor one of whom there is another."""
     group = lexicon.groups[mention.noun.group]
@@ -122,7 +122,7 @@ def is_replaceable(mention: Mention, lexicon: Lexicon, words: Words) -> bool:
     return sum(words[word] for word in lexicon.last_words[mention.noun.thing]) == 1
 
 
-def stand_ins(mention: Mention, lexicon: Lexicon, words: Words) -> Iterator[str]:
+def stand_ins(mention: Mention, lexicon: Lexicon, words: WordCounts) -> Iterator[str]:
     """First names of the things that may stand where one does, whether or not they are in the
     caption already. words: all of the caption."""
     group = lexicon.groups[mention.noun.group]
@@ -143,13 +143,13 @@ def _is_of(mention: Mention) -> bool:
     return mention.before == "of" and mention.noun.number == "singular"
 
 
-def _says(words: Words, scene: frozenset[str], mention: Mention, lexicon: Lexicon) -> bool:
+def _says(words: WordCounts, scene: frozenset[str], mention: Mention, lexicon: Lexicon) -> bool:
     """Whether words of a scene are in the caption, beside those that name the thing."""
     own = lexicon.last_words[mention.noun.thing].union(mention.names)
     return any(word in scene and word not in own for word in words)
 
 
-def _others(mention: Mention, lexicon: Lexicon, words: Words) -> Iterator[str]:
+def _others(mention: Mention, lexicon: Lexicon, words: WordCounts) -> Iterator[str]:
     for name in stand_ins(mention, lexicon, words):
         new = lexicon.form(name, mention.noun.number)
         there = lexicon.nouns[tuple(name.split())]
@@ -169,7 +169,7 @@ def _takes_neighbour(mention: Mention) -> bool:
     return bool(is_place and begins and not _is_of(mention))
 
 
-def _company(mention: Mention, lexicon: Lexicon, words: Words) -> Iterator[str]:
+def _company(mention: Mention, lexicon: Lexicon, words: WordCounts) -> Iterator[str]:
     for group in lexicon.groups[mention.noun.group].beside:
         for thing in lexicon.groups[group].things:
             new = lexicon.form(thing[0], "singular")
@@ -182,7 +182,7 @@ _Change = tuple[Span, int, list[str]]
 
 
 def attribute_changes(
-    caption: str, mention: Mention, lexicon: Lexicon, words: Words
+    caption: str, mention: Mention, lexicon: Lexicon, words: WordCounts
 ) -> Iterator[_Change]:
     """Every attribute of the thing that has others of its kind. words: all of the caption."""
     if mention.before in SHADES or not mention.ends:
@@ -196,7 +196,9 @@ def attribute_changes(
                 break
 
 
-def _put_in(caption: str, mention: Mention, lexicon: Lexicon, words: Words) -> Iterator[_Change]:
+def _put_in(
+    caption: str, mention: Mention, lexicon: Lexicon, words: WordCounts
+) -> Iterator[_Change]:
     """Attributes that the thing may get, if nothing is said yet of how it looks."""
     is_whole = mention.whole == mention.span and mention.ends
     if mention.attributes or not is_whole or describes(mention.before):
@@ -208,12 +210,12 @@ def _put_in(caption: str, mention: Mention, lexicon: Lexicon, words: Words) -> I
             yield mention.span, mention.span.end, [f"{look} {noun}" for look in looks]
 
 
-def _looks(kind: str, words: Words, lexicon: Lexicon) -> list[str]:
+def _looks(kind: str, words: WordCounts, lexicon: Lexicon) -> list[str]:
     """The attributes of a kind, without those among the words of a caption."""
     return [alike[0] for alike in lexicon.attributes[kind] if words.keys().isdisjoint(alike)]
 
 
-def words_of(caption: str) -> Words:
+def words_of(caption: str) -> WordCounts:
     """How often it says what, in lower case; `dog's` is a dog."""
     return Counter(word.group().lower().removesuffix("'s") for word in WORD.finditer(caption))
 
