@@ -1,7 +1,7 @@
 """How many samples a run would keep on other thresholds, told from its stored scores."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,6 +106,13 @@ class Point:
     def total(self) -> float:
         return self.samples + self.expected
 
+    def add(self, other: "Point") -> None:
+        self.rows += other.rows
+        self.samples += other.samples
+        self.waiting += other.waiting
+        self.expected += other.expected
+        self.kept |= other.kept
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -128,15 +135,12 @@ class Dial:
         self.thresholds = [each for n in range(len(run.operators)) for each in self._of(n)]
 
     def now(self) -> Point:
-        return self._point(len(self.run.operators), self.run.operators)
+        return self._points(len(self.run.operators), [self.run.operators])[0]
 
     def curve(self, threshold: Threshold) -> Curve:
         """The threshold moved, all others as they are."""
-        points = []
-        for value in threshold.values:
-            moved = self._moved(threshold, value)
-            points.append(self._point(threshold.number, moved) if moved else Point())
-        return Curve(threshold, points)
+        moved = [self._moved(threshold, value) for value in threshold.values]
+        return Curve(threshold, self._points(threshold.number, moved))
 
     def _moved(self, threshold: Threshold, value: float) -> list[Operator] | None:
         """The operators with that value; None where the other settings refuse it."""
@@ -150,40 +154,54 @@ class Dial:
         operators[threshold.number] = type(operator)(valid)
         return operators
 
-    def _point(self, first: int, operators: Sequence[Operator]) -> Point:
-        """What is kept by operators of which `first` may be another than in the run."""
-        point = Point()
+    def _points(self, first: int, moved: Sequence[Sequence[Operator] | None]) -> list[Point]:
+        """What is kept by operators of which `first` may be another than in the run; nothing where
+        there are none."""
+        points = [Point() for _ in moved]
         for trace in self._traces:
-            self._follow(trace, first, operators, point)
-        return point
+            if trace.last >= first:  # else it ended before
+                for point, became in zip(points, self._followed(trace, first, moved), strict=True):
+                    point.add(became)
+        return points
 
-    def _follow(
-        self, trace: Trace, first: int, operators: Sequence[Operator], point: Point
-    ) -> None:
-        """Add to `point` what becomes of a row, or what is to be expected of it where it has to be
-        run from an operator on."""
-        if trace.last < first:  # it ended before
+    def _followed(
+        self, trace: Trace, first: int, moved: Sequence[Sequence[Operator] | None]
+    ) -> Iterator[Point]:
+        """What becomes of a row. Where two values leave it the same regions it goes on alike, and
+        most values do: its way is gone once for each outcome, not for each value."""
+        if first == len(self.run.operators):
+            yield from (_kept(trace.stored) for _ in moved)
             return
         trace.go_to(first)
-        row = trace.stored
-        for number in range(first, len(operators)):
-            if number > first and trace.is_as_then(number):
-                row = trace.stored
-                break
+        given = trace.before(first)
+        known: dict[object, Point] = {}
+        for operators in moved:
+            if operators is None:
+                yield Point()
+                continue
+            trace.go_to(first)
+            made = trace.after(first, operators[first], given)
+            left = made and (made.ok, tuple(region.status for region in made.regions))
+            if left not in known:
+                known[left] = self._went_on(trace, first, given, made)
+            yield known[left]
+
+    def _went_on(self, trace: Trace, number: int, given: Row, made: Row | None) -> Point:
+        """What becomes of a row after an operator, or what is to be expected of it where it has to
+        be run from that one on."""
+        operators = self.run.operators
+        while made is not None and made.ok:
+            number += 1
+            if number == len(operators):
+                return _kept(made)
+            if trace.is_as_then(number):
+                return _kept(trace.stored)
             given = trace.before(number)
             made = trace.after(number, operators[number], given)
-            if made is None:
-                point.waiting += 1
-                point.expected += self._rates[number] * (len(given.kept_regions) or 1)
-                return
-            row = made
-            if not row.ok:
-                return
-        if row.ok:
-            kept = {f"{row.id}-{k}" for k, r in enumerate(row.regions) if r.status == "ok"}
-            point.rows += 1
-            point.samples += len(kept)
-            point.kept |= kept
+        if made is not None:
+            return Point()
+        units = len(given.kept_regions) or 1
+        return Point(waiting=1, expected=self._rates[number] * units)
 
     def _rate(self, number: int) -> float:
         """Samples for each region (or row, before it has regions) that came to an operator."""
@@ -234,6 +252,14 @@ class Dial:
         else:
             values = {float(f"{value:.3g}") for value in np.linspace(low, high, STEPS)}
         return tuple(sorted(values | ({now} if now is not None else set())))
+
+
+def _kept(row: Row) -> Point:
+    """The samples of a row at its end; nothing if it was refused."""
+    if not row.ok:
+        return Point()
+    kept = {f"{row.id}-{k}" for k, region in enumerate(row.regions) if region.status == "ok"}
+    return Point(rows=1, samples=len(kept), kept=kept)
 
 
 def _numbers(operator: Filter, setting: str) -> type | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from imgdiff import cli, run
+from imgdiff.engine.replay import Trace
 from imgdiff.report.review import read_review
 from imgdiff.statistics.dial import Dial, load_run
 
@@ -113,3 +114,19 @@ def test_what_cannot_be_analyzed_is_refused(dial, capsys):
         manifest.unlink()
     assert cli.main(["analyze", str(dial.run_path)]) == run.REFUSED
     assert "outputs/try: no shard is complete. Run the recipe first." in capsys.readouterr().err
+
+
+def test_a_rows_way_is_gone_once_for_each_outcome_of_a_moved_limit(dial, monkeypatch):
+    decided = []
+    replay = Trace.after
+
+    def after(self, number, operator, given):
+        decided.append(number)
+        return replay(self, number, operator, given)
+
+    told = Dial(load_run(dial.run_path))
+    (limit,) = (each for each in told.thresholds if each.name == "dial_width_filter.min_width")
+    monkeypatch.setattr(Trace, "after", after)
+    told.curve(limit)
+    moved = decided.count(limit.number)
+    assert 0 < decided.count(limit.number + 1) < moved / 4  # and not again for each value
