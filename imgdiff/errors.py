@@ -15,10 +15,10 @@ class RefusedError(Exception):
     """The run was refused before any work: something must be changed first (exit code 2)."""
 
 
-def missing_package(error: ImportError, extra: str) -> RefusedError:
-    """What to do for a package of an extra that is not there. Installed from the checkout: the
+def missing_package(module: str | None, extra: str) -> RefusedError:
+    """What to do for a module of an extra that is not there. Installed from the checkout: the
     name imgdiff is another project's on PyPI."""
-    package = str(error.name).partition(".")[0]
+    package = str(module).partition(".")[0]
     way_out = f"In the checkout of imgdiff: pip install -e '.[{extra}]'"
     return RefusedError(f"{package} is missing. {way_out}")
 

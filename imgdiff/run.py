@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -33,6 +34,7 @@ from imgdiff.errors import (
     TOO_MANY_FAILED,
     RefusedError,
     StoppedError,
+    missing_package,
 )
 from imgdiff.export.formats import ALWAYS, BuildingExport, Exported, print_exports
 from imgdiff.models.machine import gpus
@@ -110,6 +112,8 @@ def run_plan(
     Raises:
         RefusedError, StoppedError: as above.
     """
+    if plan.recipe.executor_type == "ray" and find_spec("ray") is None:
+        raise missing_package("ray", "ray")
     plan, source, recorded = _with_input(plan, restart)
     if plan.recipe.export.hub_repo:
         _require_hub_token()

@@ -8,7 +8,7 @@ import pytest
 from imgdiff import __version__, cli, run
 
 ROOT = Path(__file__).parents[1]
-SLOW = ("numpy", "PIL", "rich", "jinja2", "pyarrow", "httpx2", "huggingface_hub", "tenacity")
+SLOW = ("numpy", "PIL", "rich", "jinja2", "pyarrow", "httpx", "huggingface_hub", "tenacity")
 HEAVY = ("torch", "torchvision", "transformers", "diffusers", "datasets", "ray", "cv2")
 
 

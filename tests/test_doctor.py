@@ -2,6 +2,8 @@
 
 import json
 import socket
+import sys
+from importlib import metadata
 
 import pytest
 from chat_server import Server
@@ -78,6 +80,66 @@ def test_a_model_that_fits(bound, gpu, capsys):
     assert "NVIDIA L4 with 24 GiB" in said
     assert "difference_captions: 16 GiB of weights and about 2.5 GiB for work: fits" in said
     assert said.endswith("mine.yaml: fine\n")
+
+
+@pytest.fixture
+def edgetam(project, model_hub, monkeypatch):
+    """A recipe whose segmenter is of a family that needs timm; installed is its version."""
+    repo = model_hub.repos["a/small"] = Repo(public=True)
+    config = json.dumps({"model_type": "edgetam"}).encode()
+    repo.commit({"config.json": config, "model.safetensors": Listed(int(0.1 * GIB))})
+    process = [project.settings["process"][0], "light_image_mapper", "image_segment_mapper"]
+    project.write_recipe(process=process, models={"segmenter": "a/small"})
+    real = metadata.version
+
+    def install(timm):
+        monkeypatch.setattr(
+            metadata, "version", lambda name: timm if name == "timm" else real(name)
+        )
+
+    return install
+
+
+def test_what_a_family_needs_is_named(edgetam, gpu, capsys):
+    edgetam("1.0.24")
+    gpu(24)
+    code, said = doctor(capsys)
+    assert code == COMPLETE, said
+    assert "segmenter: a/small: family edgetam (needs timm >= 1.0.23), " in said
+    assert main(["check", "mine.yaml"]) == COMPLETE
+    assert "segmenter needs timm >= 1.0.23" in capsys.readouterr().out
+
+
+def test_what_a_family_lacks_is_named(edgetam, gpu, capsys):
+    edgetam("1.0.22")
+    gpu(24)
+    lacks = "a/small (family edgetam) needs timm >= 1.0.23, but 1.0.22 is installed"
+    code, said = doctor(capsys)
+    assert code == REFUSED
+    assert f"wrong: segmenter: a/small: {lacks}. Install it with pip." in said
+    assert main(["check", "mine.yaml"]) == REFUSED
+    assert lacks in capsys.readouterr().err
+
+
+def test_ray_is_only_missed_where_it_is_used(project, gpu, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    real = metadata.version
+
+    def found(name):
+        if name == "ray":
+            raise metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(metadata, "version", found)
+    gpu(0)
+    assert doctor(capsys)[0] == COMPLETE
+    code, said = doctor(capsys, "executor_type=ray")
+    assert code == REFUSED
+    assert "wrong: ray is not installed" in said
+    assert run.main(["mine.yaml", "executor_type=ray"]) == REFUSED
+    way_out = "In the checkout of imgdiff: pip install -e '.[ray]'"
+    assert f"ray is missing. {way_out}" in capsys.readouterr().err
+    assert not project.run_path.exists()
 
 
 @pytest.mark.parametrize(

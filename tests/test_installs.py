@@ -43,7 +43,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_wheel_has_operators_recipes_and_weights(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {name.partition("/")[0] for name in names} == {"imgdiff", "imgdiff-0.1.0.dist-info"}
+    assert {name.partition("/")[0] for name in names} == {
+        "imgdiff",
+        "imgdiff_synth-0.1.0.dist-info",
+    }
     for file in (*(ROOT / "operators").rglob("*.py"), *(ROOT / "recipes").rglob("*.*")):
         assert f"imgdiff/{file.relative_to(ROOT)}" in names
     for role in NAMED_SETS["embedded"]:

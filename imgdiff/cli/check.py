@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from imgdiff.cli import add_trust, trust_of, verb_parser
 from imgdiff.data.hub import HubUnreachableError
 from imgdiff.errors import COMPLETE, REFUSED, RefusedError
+from imgdiff.models.kinds import family_of, requirements
 from imgdiff.models.revisions import at_commit, in_role
 from imgdiff.models.trust import Trust
-from imgdiff.models.zoo import Binding
+from imgdiff.models.zoo import Binding, Endpoint
 from imgdiff.recipe.check import TrainsError, check
 from imgdiff.recipe.plan import Plan
 from imgdiff.recipe.source import Key, RecipeError, Source
@@ -83,23 +84,33 @@ def _looked_up(
     models: Mapping[Key, Binding],
     asked: Mapping[str, Mapping[str, str]],
 ) -> tuple[list[str], dict[Key, Binding]]:
-    """Ask the Hub for the models of a recipe; gives what is to be said where it does not answer,
-    and the models at the commits that it names.
+    """Ask the Hub for the models of a recipe; gives what is to be said of them or where it does not
+    answer, and the models at the commits that it names.
 
     Raises:
         RecipeError: the Hub does not have one of them, or no safetensors of it.
     """
     source, found = Source(plan.path, lines=dict(plan.lines)), dict(models)
+    notes: list[str] = []
     for key, binding in models.items():
         try:
             found[key] = at_commit(binding)
             if key[0] == "models":
                 role = str(key[1])
                 in_role(role, found[key], asked.get(role, {}))
+                notes += _needed(role, found[key])
         except HubUnreachableError:
-            return ["its models were not looked up: the Hub cannot be reached"], found
+            notes.append("its models were not looked up: the Hub cannot be reached")
+            return notes, found
         except RefusedError as refusal:
             source.add(key, str(refusal))
     if source.problems:
         raise RecipeError(source.path, source.problems)
-    return [], found
+    return notes, found
+
+
+def _needed(role: str, binding: Binding) -> list[str]:
+    if isinstance(binding, Endpoint) or binding.is_embedded:
+        return []
+    needs = requirements(family_of(role, binding), binding)
+    return [f"{role} needs {needs}"] if needs else []

@@ -15,7 +15,7 @@ from imgdiff.engine.placement import FILLED, Need, needs_of
 from imgdiff.errors import RefusedError, RowError, StoppedError
 from imgdiff.export.licences import OWN, licence_of
 from imgdiff.models.families import Family
-from imgdiff.models.kinds import family_of, family_of_server
+from imgdiff.models.kinds import family_of, family_of_server, requirements
 from imgdiff.models.machine import Gpu
 from imgdiff.models.revisions import at_commit
 from imgdiff.models.sizes import ModelSize, in_words, needs_gpu, size_of
@@ -23,7 +23,7 @@ from imgdiff.models.zoo import Binding, Checkpoint, Endpoint
 from imgdiff.recipe.plan import Plan
 
 SERVER_SECONDS = 10.0  # that a server gets for the tiny question
-LIBRARIES = ("torch", "transformers", "diffusers", "datasets", "ray", "huggingface-hub")
+LIBRARIES = ("torch", "transformers", "diffusers", "datasets", "huggingface-hub")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def examine(
         Chapter("GPU", list(_fit(plan, needs, weighing, gpus))),
         Chapter("disk", list(_disk(plan, sizes))),
         Chapter("servers", list(_servers(plan.models)) if ask else []),
-        Chapter("libraries", [*_libraries(), *_tokens(plan)]),
+        Chapter("libraries", [*_libraries(plan), *_tokens(plan)]),
     ]
     return Examination([each for each in sections if each.findings], sizes, needs)
 
@@ -106,7 +106,9 @@ def _described(checkpoint: Checkpoint, family: Family, size: ModelSize) -> str:
     weights = f"{in_words(size.memory)} in {checkpoint.dtype}"
     download = f", {size.to_download / 1e9:.1f} GB to download" if size.to_download else ""
     licence = OWN if checkpoint.is_embedded else licence_of(checkpoint.name)
-    return f"family {family.name}, {weights}{download}, licence {licence}"
+    needs = requirements(family, checkpoint)
+    named = f"family {family.name}" + (f" (needs {needs})" if needs else "")
+    return f"{named}, {weights}{download}, licence {licence}"
 
 
 def _fit(
@@ -185,9 +187,9 @@ def _impatient(endpoint: Endpoint) -> Endpoint:
     return endpoint.model_copy(update={"tries": 1, "timeout_s": seconds})
 
 
-def _libraries() -> Iterator[Finding]:
+def _libraries(plan: Plan) -> Iterator[Finding]:
     versions = []
-    for name in LIBRARIES:
+    for name in (*LIBRARIES, *(("ray",) if plan.recipe.executor_type == "ray" else ())):
         try:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:

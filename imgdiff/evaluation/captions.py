@@ -39,7 +39,7 @@ def scores(
         from pycocoevalcap.rouge.rouge import Rouge
         from sacrebleu.metrics import BLEU
     except ImportError as error:
-        raise missing_package(error, "evaluate") from None
+        raise missing_package(error.name, "evaluate") from None
     cider = cider_d(answers, references)
     said, wanted = _plain(answers, references)
     bleu = BLEU(effective_order=True, smooth_method="none", tokenize="none")
@@ -58,7 +58,7 @@ def cider_d(answers: Mapping[str, str], references: Mapping[str, Sequence[str]])
     try:
         from pycocoevalcap.cider.cider import Cider
     except ImportError as error:
-        raise missing_package(error, "evaluate") from None
+        raise missing_package(error.name, "evaluate") from None
     if len(references) < 2:
         raise RefusedError(f"{len(references)} sentences; CIDEr-D needs two or more")
     said, wanted = _plain(answers, references)

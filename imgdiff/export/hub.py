@@ -9,11 +9,9 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from httpx2 import TransportError
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.utils import disable_progress_bars, logging
@@ -27,6 +25,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from imgdiff import __version__
 from imgdiff.console.progress import log
 from imgdiff.errors import RefusedError, StoppedError
 from imgdiff.export import FinishedRun
@@ -38,8 +37,10 @@ BARE = {".gitattributes", CARD}  # what a repository may hold that nobody has pu
 TRIES = 5  # of a request that the Hub's own client sends once; uploads it tries again itself
 LONGEST_WAIT = 60.0  # seconds between two tries
 PASSING = (408, 409, 425, 429, 500, 502, 503, 504)  # HTTP statuses after which a try may help
-# no connection, or half an answer; HfHubHTTPError, which is an answer, is an OSError too
-NO_ANSWER = (OSError, RuntimeError, TransportError, json.JSONDecodeError)
+# errors of the Hub's own HTTP client: httpx, or since huggingface-hub 2 another one
+CLIENT_ERROR = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
+# no connection, or half an answer; HfHubHTTPError, which is an answer, is both too
+NO_ANSWER = (OSError, RuntimeError, CLIENT_ERROR, json.JSONDecodeError)
 LOG_IN = "Log in with `hf auth login`, or set HF_TOKEN to a token with the right to write."
 T = TypeVar("T")
 
@@ -110,7 +111,7 @@ class Push:
         self, folder: Path, repo: str, private: bool, tell: Callable[["Push", str], None]
     ) -> None:
         require_token()
-        self.api = HfApi(library_name="imgdiff", library_version=version("imgdiff"))
+        self.api = HfApi(library_name="imgdiff", library_version=__version__)
         self.repo, self.private, self.tell = repo, private, tell
         self.command = f"imgdiff push {folder} {repo}" + " --private" * private
         self.local = _contents(folder / "data", repo)
@@ -260,7 +261,7 @@ def _contents(data: Path, repo: str) -> list[CommitOperationAdd]:
     card = (data / CARD).read_text("utf-8").replace(FOLDER, repo)
     files.append(CommitOperationAdd(CARD, card.encode()))
     digests = {each.path_in_repo: each.upload_info.sha256.hex() for each in files}
-    manifest = {"imgdiff": version("imgdiff"), "files": digests}
+    manifest = {"imgdiff": __version__, "files": digests}
     return [*files, CommitOperationAdd(MANIFEST, to_json(manifest))]
 
 

@@ -28,12 +28,12 @@ class TimelyClient:
     """
 
     def __init__(self, seconds: float) -> None:
-        import httpx2
+        import httpx
 
         self._seconds = seconds
-        timeouts = httpx2.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
-        unlimited = httpx2.Limits(max_connections=None)
-        self._client = httpx2.Client(timeout=timeouts, limits=unlimited)
+        timeouts = httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
+        unlimited = httpx.Limits(max_connections=None)
+        self._client = httpx.Client(timeout=timeouts, limits=unlimited)
 
     def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Status and body of the reply.
@@ -64,7 +64,7 @@ class TimelyClient:
         return status, body
 
     def _exchange(self, url: str, content: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        import httpx2
+        import httpx
 
         ends, body = time.monotonic() + self._seconds, bytearray()
         try:
@@ -77,11 +77,11 @@ class TimelyClient:
                     if len(body) > MOST_BYTES:
                         raise TooMuchError
                 return reply.status_code, bytes(body)
-        except httpx2.ConnectTimeout as error:
+        except httpx.ConnectTimeout as error:
             raise ConnectionError(type(error).__name__) from None
-        except httpx2.TimeoutException:
+        except httpx.TimeoutException:
             raise TimeoutError from None
         except TimeoutError:
             raise
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise ConnectionError(type(error).__name__) from None

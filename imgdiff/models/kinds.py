@@ -21,7 +21,7 @@ from imgdiff.models.zoo import EMBEDDED_WEIGHTS, Binding, Checkpoint, Endpoint
 PIPELINE, CONFIG = "model_index.json", "config.json"
 TOKENIZER = "tokenizer_config.json"
 NOTHING: Mapping[str, Any] = {}  # is asked of a model that not every family can do
-LORA_NEEDS = {"peft": "0.17.0"}  # for diffusers to load one
+LORA_NEEDS = {"peft": "0.18"}  # for diffusers to load one
 SHAPE = (
     ("vision_config", "image_size"),
     ("vision_config", "hidden_size"),
@@ -41,14 +41,24 @@ def family_of(role: str, checkpoint: Checkpoint) -> Family:
             needs what is not installed.
     """
     family = _family_of(role, checkpoint)
+    needs = _needs(family, checkpoint)
+    lacking = [_lacking(*each) for each in needs.items() if not _is_installed(*each)]
+    if lacking:
+        text = f"{checkpoint.name} (family {family.name}) needs {' and '.join(lacking)}"
+        raise RefusedError(f"{text}. Install it with pip.")
+    return family
+
+
+def requirements(family: Family, checkpoint: Checkpoint) -> str:
+    """What a checkpoint needs beside the package's own requirements, in words; "" for nothing."""
+    return " and ".join(_wanted(*each) for each in _needs(family, checkpoint).items())
+
+
+def _needs(family: Family, checkpoint: Checkpoint) -> dict[str, str]:
     needs = dict(family.needs) | (LORA_NEEDS if checkpoint.lora else {})
     if family.tokenizer_needs:
         needs |= family.tokenizer_needs.get(_tokenizer_class(checkpoint), {})
-    lacking = [_wanted(*each) for each in needs.items() if not _is_installed(*each)]
-    if lacking:
-        text = f"{checkpoint.name} (family {family.name}) needs {' and '.join(lacking)}"
-        raise RefusedError(f"{text}, which is not installed. Install it with pip.")
-    return family
+    return needs
 
 
 def _family_of(role: str, checkpoint: Checkpoint) -> Family:
@@ -216,10 +226,21 @@ def _on_hub(checkpoint: Checkpoint, name: str) -> Path | None:
 def _is_installed(distribution: str, lowest: str) -> bool:
     from packaging.version import Version
 
+    found = _installed(distribution)
+    return found is not None and Version(found) >= Version(lowest)
+
+
+def _installed(distribution: str) -> str | None:
     try:
-        return Version(metadata.version(distribution)) >= Version(lowest)
+        return metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        return False
+        return None
+
+
+def _lacking(distribution: str, lowest: str) -> str:
+    found = _installed(distribution)
+    there = "which is not installed" if found is None else f"but {found} is installed"
+    return f"{_wanted(distribution, lowest)}, {there}"
 
 
 def _wanted(distribution: str, lowest: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from imgdiff import __version__
 from imgdiff.store.run_info import RunInfo
 
 # settings of a recipe that may change: where and how it is run, and what operators inherit
@@ -71,6 +72,9 @@ def _show(value: Any) -> str:
 
 
 def package_version(package: str) -> str | None:
+    """None if it is not installed. Our own does not depend on how imgdiff was installed."""
+    if package == "imgdiff":
+        return __version__
     try:
         return version(package)
     except PackageNotFoundError:

@@ -43,4 +43,4 @@ def _train(recipe: TrainingRecipe, folder: TrainingFolder) -> None:
     except ModuleNotFoundError as error:  # adapters import peft late
         if error.name is None or error.name.startswith("imgdiff"):
             raise
-        raise missing_package(error, "train") from None
+        raise missing_package(error.name, "train") from None

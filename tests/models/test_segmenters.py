@@ -289,12 +289,13 @@ class TestEdgeTam:
         (tmp_path / "model.safetensors").write_bytes(b"weights")
         return Checkpoint(name=str(tmp_path))
 
-    @pytest.mark.parametrize("found", [None, "1.0.22"])
-    def test_what_is_missing_is_told_by_name(self, checkpoint, monkeypatch, found):
+    @pytest.mark.parametrize(
+        ("found", "there"),
+        [(None, "which is not installed"), ("1.0.22", "but 1.0.22 is installed")],
+    )
+    def test_what_is_missing_is_told_by_name(self, checkpoint, monkeypatch, found, there):
         pretend_installed(monkeypatch, "timm", found)
-        expected = (
-            f"{checkpoint.name} (family edgetam) needs timm >= 1.0.23, which is not installed"
-        )
+        expected = f"{checkpoint.name} (family edgetam) needs timm >= 1.0.23, {there}"
         assert problem("segmenter", checkpoint) == f"{expected}. Install it with pip."
 
     def test_with_timm_it_is_taken(self, checkpoint, monkeypatch):
