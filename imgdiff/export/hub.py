@@ -38,7 +38,9 @@ TRIES = 5  # of a request that the Hub's own client sends once; uploads it tries
 LONGEST_WAIT = 60.0  # seconds between two tries
 PASSING = (408, 409, 425, 429, 500, 502, 503, 504)  # HTTP statuses after which a try may help
 # errors of the Hub's own HTTP client: httpx, or since huggingface-hub 2 another one
-CLIENT_ERROR = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
+CLIENT_ERROR: type[Exception] = next(
+    kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError"
+)
 # no connection, or half an answer; HfHubHTTPError, which is an answer, is both too
 NO_ANSWER = (OSError, RuntimeError, CLIENT_ERROR, json.JSONDecodeError)
 LOG_IN = "Log in with `hf auth login`, or set HF_TOKEN to a token with the right to write."
