@@ -99,7 +99,7 @@ def filled(page: str, stored: Mapping[str, Any]) -> str:
     """The page with the tables and the day of what is stored."""
     for name, table in (("lowest", lowest_table), ("together", together_table)):
         lines = "\n".join(table(stored))
-        place = rf"(<!-- table: {name} -->\n).*?(?=\n\n|\Z)"
+        place = rf"(<!-- table: {name} -->\n)(?:\|[^\n]*(?:\n(?=\|))?)*"
         page = re.sub(place, lambda found, lines=lines: found[1] + lines, page, flags=re.DOTALL)
     return re.sub(r"PyPI on \d{4}-\d\d-\d\d", f"PyPI on {stored['day']}", page)
 

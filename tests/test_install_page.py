@@ -13,7 +13,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 STORED = json.loads(environments.STORED.read_text("utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-FROM_PYPI = re.compile(r"\binstall\b[^\n`]*[\s'\"=]imgdiff(-synth)?(?![\w./:-])")
+FROM_PYPI = re.compile(r"\binstall\b[^\n`#&;|]*[\s'\"]imgdiff(-synth)?(?![\w./:-])")
 
 
 def test_the_tables_are_what_the_command_found():

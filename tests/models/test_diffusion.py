@@ -196,8 +196,8 @@ class TestExchanged:
         save_file({"weight": torch.zeros(1)}, tmp_path / "lora.safetensors")
         bound = Checkpoint(name=str(base), lora={"name": str(tmp_path / "lora.safetensors")})
         assert problem("diffusion", bound) is None
-        monkeypatch.setattr("imgdiff.models.kinds._is_installed", lambda *wanted: False)
-        needed = f"{base} (family sdxl) needs peft >= 0.17.0, which is not installed"
+        monkeypatch.setattr("imgdiff.models.kinds._installed", lambda name: None)
+        needed = f"{base} (family sdxl) needs peft >= 0.18, which is not installed"
         assert problem("diffusion", bound) == f"{needed}. Install it with pip."
 
     def test_the_fingerprint_tells_all_of_it(self, base, other, tmp_path):

@@ -11,6 +11,9 @@ from typing import Any
 
 ANY = "*"  # every kind that transformers can load so, and no other family of the role takes
 UNNAMED = ""  # a config.json that names no kind
+# an MLLM's questions hold captions that models wrote: from here on control tokens in them stay text
+PLAIN_TEXT = {"transformers": "5.23"}
+SAM3_VIDEO = {"transformers": "5.23"}  # reads weights of sam3_video into the model of pictures
 QWEN3 = ("qwen3", "qwen3_moe", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text")
 
 # what only some families of a role can do: said after "cannot", and which setting asks it
@@ -89,25 +92,42 @@ FAMILIES = (
         can=(FIND_EVERYTHING,),
         needs={"timm": "1.0.23"},
     ),
-    Family("segmenter", "sam3", ("sam3", "sam3_video"), "sam3:Sam3", can=(FIND_NAMED,)),
+    Family(
+        "segmenter",
+        "sam3",
+        ("sam3", "sam3_video"),
+        "sam3:Sam3",
+        can=(FIND_NAMED,),
+        needs=SAM3_VIDEO,
+    ),
     *TOWERS,
     Family("matcher", "blip", ("blip",), "blip:Blip", "BLIP's cosines", can=(TELL_PROBABILITY,)),
     Family(
         "matcher", "blip-2", ("blip-2",), "blip2:Blip2", "BLIP-2's cosines", can=(TELL_PROBABILITY,)
     ),
     *(replace(each, role="matcher", code="cosines:Cosines") for each in TOWERS),
-    Family("mllm", "llava", ("llava",), "llava:Llava15"),
-    Family("mllm", "llava_next", ("llava_next",), "llava_next:Llava16"),
-    Family("mllm", "qwen2_5_vl", ("qwen2_5_vl",), "qwen2_5_vl:Qwen25Vl"),
-    Family("mllm", "qwen3_vl", ("qwen3_vl", "qwen3_vl_moe"), "qwen3_vl:Qwen3Vl"),
-    Family("mllm", "qwen3_5", ("qwen3_5", "qwen3_5_moe"), "qwen3_5:Qwen35", thinks=True),
-    Family("mllm", "internvl", ("internvl",), "internvl:InternVl"),
-    Family("mllm", "toyland", (), "toyland:Toyland"),  # named by the checkpoints themselves
+    Family("mllm", "llava", ("llava",), "llava:Llava15", needs=PLAIN_TEXT),
+    Family("mllm", "llava_next", ("llava_next",), "llava_next:Llava16", needs=PLAIN_TEXT),
+    Family("mllm", "qwen2_5_vl", ("qwen2_5_vl",), "qwen2_5_vl:Qwen25Vl", needs=PLAIN_TEXT),
+    Family("mllm", "qwen3_vl", ("qwen3_vl", "qwen3_vl_moe"), "qwen3_vl:Qwen3Vl", needs=PLAIN_TEXT),
+    Family(
+        "mllm",
+        "qwen3_5",
+        ("qwen3_5", "qwen3_5_moe"),
+        "qwen3_5:Qwen35",
+        needs=PLAIN_TEXT,
+        thinks=True,
+    ),
+    Family("mllm", "internvl", ("internvl",), "internvl:InternVl", needs=PLAIN_TEXT),
+    Family(
+        "mllm", "toyland", (), "toyland:Toyland", needs=PLAIN_TEXT
+    ),  # named by the checkpoints themselves
     Family(
         "mllm",
         "other",
         (ANY,),
         "other:Other",
+        needs=PLAIN_TEXT,
         mapping="MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES",
     ),
     Family("llm", "qwen3", QWEN3, "causal_lm:CausalLm", thinks=True),
