@@ -51,6 +51,7 @@ from imgdiff.statistics.summary import (
     print_plan,
     print_summary,
 )
+from imgdiff.store.duplicates import told
 from imgdiff.store.endings import compare_with_input
 from imgdiff.store.files import is_disk_full
 from imgdiff.store.identity import recipe_changes
@@ -321,6 +322,8 @@ def finish(folder: RunDir, say: Say) -> list[Exported]:
     folder.tidy()
     fraction = folder.info.validation_fraction
     folder.report = build_report(folder)
+    if same := told(folder.report["duplicates"], SHOWN_CHANGES):
+        log.warning("%s: %s", folder.info.input.path, same)
     names = [name for name in folder.info.formats if name != ALWAYS and folder.report["samples"]]
     dataset, noted = BuildingDataset(folder, fraction), Noted()
     with ExitStack() as open_exports:

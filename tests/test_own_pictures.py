@@ -223,3 +223,15 @@ def test_a_large_folder_is_not_asked_for_each_file(project, monkeypatch):
     monkeypatch.setattr(Path, "is_file", lambda path: asked.append(path) or is_file(path))
     finish(project)
     assert not [path for path in asked if path.name.startswith("empty")]
+
+
+def test_pairs_with_the_same_pictures_are_named(project):
+    """Whatever is beside their pixels."""
+    other = PHOTO.resize((50, 50))
+    pairs(("one.jpg", PHOTO, {}), ("two.jpg", other, {}), ("zoo.jpg", PHOTO, {"exif": exif()}))
+    rows = finish(project, shard_rows=1)
+    assert all(row.ok for row in rows)
+    text = "photos: pairs with the same pictures: one = zoo"
+    assert text in (project.run_path / "run.log").read_text()
+    page = (project.run_path / "report.html").read_text()
+    assert "<dt>Pairs with the same pictures</dt><dd>one = zoo</dd>" in page

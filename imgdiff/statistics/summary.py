@@ -13,6 +13,7 @@ from imgdiff.data.input import Input
 from imgdiff.engine.forecast import Forecast
 from imgdiff.models.zoo import Endpoint
 from imgdiff.recipe.plan import Plan
+from imgdiff.store.duplicates import duplicates
 from imgdiff.store.run_dir import RunDir
 from imgdiff.store.run_info import RunInfo
 from imgdiff.store.shard_files import together
@@ -47,6 +48,7 @@ def build_report(folder: RunDir) -> dict[str, Any]:
         "samples": sum(manifest["samples"] for manifest in phases[-1]),
         "seconds": sum(seconds),
         "mixed": {name: each for name, each in versions.items() if len(each) > 1},
+        "duplicates": duplicates(phases[0]),
         "shards_sha256": folder.digest,
     }
 

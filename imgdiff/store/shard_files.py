@@ -11,6 +11,7 @@ from typing import Any
 
 from imgdiff.data.rows import Row, features, from_table, to_table
 from imgdiff.errors import StoppedError
+from imgdiff.store.duplicates import pair_digests
 from imgdiff.store.files import to_json
 from imgdiff.store.interface import Store, json_of
 from imgdiff.store.retry import Retry, ended_in
@@ -199,6 +200,7 @@ class ShardFiles:
             "seconds": seconds,
             "attempt": (before or {}).get("attempt", 0) + 1,
             "marks": dict(marks or {}),
+            "pairs": {} if phase else pair_digests(rows),
             "versions": self.versions() if versions is None else versions,
         }
         self.store.put(self._data(phase, manifest), content)
