@@ -347,13 +347,28 @@ def load_operator_file(path: Path) -> None:
     """
     if not os.path.isfile(path):  # Path.is_file() raises where a name is too long
         raise FileNotFoundError(path)
-    registry()  # no name of the operator set is taken again
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     log.warning("executing %s, sha256 %s", path, digest)
-    spec = importlib.util.spec_from_file_location(f"{OUTSIDE}{path.stem}", path)
+    _execute(f"{OUTSIDE}{path.stem}", path, content)
+
+
+def load_same_file(name: str, path: str, digest: str) -> bool:
+    """Run the same file in another process of a run, as the module of that name; whether it is
+    still the same, else it is not run."""
+    content = Path(path).read_bytes()
+    is_same = hashlib.sha256(content).hexdigest() == digest
+    if is_same:
+        _execute(name, Path(path), content)
+    return is_same
+
+
+def _execute(name: str, path: Path, content: bytes) -> None:
+    """Run what is hashed, not what may be in the file later."""
+    registry()  # no name of the operator set is taken again
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    setattr(module, DIGEST, digest)
+    setattr(module, DIGEST, hashlib.sha256(content).hexdigest())
     sys.modules[spec.name] = module  # where dataclasses and pydantic look up a class's annotations
     exec(compile(content, path, "exec"), vars(module))

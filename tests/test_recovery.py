@@ -8,7 +8,7 @@ import pytest
 from memory_store import MemoryStore
 
 from imgdiff import run
-from imgdiff.engine.recovery import RecoveryRecord
+from imgdiff.engine.recovery import RecoveryRecord, forgive
 from imgdiff.errors import BrokenDeviceError, StoppedError
 from imgdiff.store.interface import content_of
 
@@ -33,10 +33,39 @@ def test_first_attempt_is_not_careful(place):
 
 
 def test_death_with_the_shard_in_hand_blames_nobody(place):
-    for _ in range(5):
+    for _ in range(3):
         die(place, "shard")
     record = RecoveryRecord(*place)
-    assert (record.attempt, record.careful, record.suspects, record.blamed) == (6, True, [], {})
+    assert (record.attempt, record.careful, record.suspects, record.blamed) == (4, True, [], {})
+
+
+def test_deaths_at_a_careful_shard_without_a_row_end_the_run(place):
+    for _ in range(4):
+        die(place, "shard")
+    expected = "stages/00_extra/00003: the worker died 3 times with no row in hand"
+    with pytest.raises(StoppedError, match=expected), RecoveryRecord(*place).shard():
+        pass
+    assert content_of(*place) is None
+
+
+def test_a_death_that_the_driver_shared_counts_for_no_row(place):
+    for start in "abc":
+        with RecoveryRecord(*place, start).row("cap-7", "some_mapper"):
+            left = content_of(*place)
+        place[0].replace(place[1], left)
+    record = RecoveryRecord(*place, "d")
+    assert (record.careful, record.suspects, record.blamed) == (True, ["cap-7"], {})
+
+
+def test_a_death_that_the_machine_shared_counts_for_no_row(place):
+    for node in ("one", "two", "three"):
+        with RecoveryRecord(*place, "a", node).row("cap-7", "some_mapper"):
+            left = content_of(*place)
+        place[0].replace(place[1], left)
+        forgive(*place, {"one", "two"})
+    record = RecoveryRecord(*place, "a", "four")
+    assert (record.suspects, record.blamed) == (["cap-7"], {})
+    assert json.loads(content_of(*place))["alone"] == {"cap-7": 0}
 
 
 def test_two_deaths_alone_blame_the_row(place):
@@ -91,14 +120,14 @@ def test_loading_is_counted_anew_once_it_went_well(place):
 
 
 @pytest.mark.slow
-def test_a_deadly_row_costs_one_row_and_three_starts_of_the_local_engine(project):
-    """Nobody but a person starts the one process again, so it dies three times, then goes on."""
+def test_a_deadly_row_costs_one_row_and_a_second_start_of_the_local_engine(project):
+    """The one process dies with the row; at the next start another one looks which row it was."""
     rows = [{"id": f"cap-{k}", "caption": "a red ball " * 2} for k in range(12)]
     rows[9]["caption"] = "deadly"
     project.write_captions(rows)
     project.write_recipe(limits={"max_failed_fraction": 0.5})
-    codes = [subprocess.run(COMMAND, capture_output=True).returncode for _ in range(4)]
-    assert codes == [1, 1, 1, run.COMPLETE]
+    codes = [subprocess.run(COMMAND, capture_output=True).returncode for _ in range(2)]
+    assert codes == [1, run.COMPLETE]
     (bad,) = [row for row in project.rows() if not row.ok]
     assert (bad.id, bad.status, bad.reason) == ("cap-9", "failed", "light_edit_mapper: worker_died")
     assert bad.message == "the worker died 2 times while on this row alone"

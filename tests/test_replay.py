@@ -226,6 +226,6 @@ def test_a_worker_that_died_goes_on_row_by_row(dial, monkeypatch):
 
 
 class CarefulRecord(RecoveryRecord):
-    def __init__(self, store, name):
-        super().__init__(store, name)
+    def __init__(self, *given):
+        super().__init__(*given)
         self.careful, self.blamed = True, {"cap-1": "dial_find_mapper"}

@@ -18,14 +18,24 @@ Heard = Callable[[Sequence[Row], int, int], None]  # rows just done, how many so
 log = logging.getLogger(__name__)
 
 
+def unwatched(operator: str, rows: Sequence[Row]) -> None:
+    """Nobody asks what an operator has in hand."""
+
+
 class Batches:
     """Runs one operator, set up already, and remembers the batch size that fits in memory.
 
-    checks: of a run with fields of its own.
+    checks: of a run with fields of its own. watch: is told which rows the operator gets, and when
+    it has none in hand.
     """
 
-    def __init__(self, operator: Operator, checks: Checks | None = None) -> None:
-        self.operator = operator
+    def __init__(
+        self,
+        operator: Operator,
+        checks: Checks | None = None,
+        watch: Callable[[str, Sequence[Row]], None] = unwatched,
+    ) -> None:
+        self.operator, self._watch = operator, watch
         self._checks = checks or usual_checks()  # made here, as no batch takes that long
         self.size: int = operator.params.batch_size
         self._written, self._scores = written_columns(operator), set(operator.scores)
@@ -54,11 +64,10 @@ class Batches:
         done.seconds = time.monotonic() - began
         return done
 
-    def blame(self, rows: list[Row], deaths: int) -> Tally:
-        """Fail the only row of `rows`, on which the operator killed its worker that often."""
+    def blame(self, rows: list[Row], code: str, message: str) -> Tally:
+        """Fail the only row of `rows` without running the operator on it."""
         (given,) = rows
-        message = f"the worker died {deaths} times while on this row alone"
-        rows[0] = self._failed(given, "worker_died", message)
+        rows[0] = self._failed(given, code, message)
         return tally(self.operator, [given], rows)
 
     def _isolate(self, rows: Sequence[Row]) -> list[Row]:
@@ -67,6 +76,7 @@ class Batches:
         The operator gets copies, so a batch that fails half-way leaves nothing behind.
         """
         try:
+            self._watch(self.operator.name, rows)
             made = self.operator.run([row.copy() for row in rows])
             self._refuse_other_rows(rows, made)
             return [self._accept(*states) for states in zip(rows, made, strict=True)]
@@ -74,6 +84,8 @@ class Batches:
             raise_what_stops(self.operator.name, error)
             # Only the text is kept: the traceback would hold the failed batch's tensors in memory.
             code, message = explained(error)
+        finally:
+            self._watch(self.operator.name, ())
         if code == "out_of_memory":
             self._shrink(len(rows))
         if len(rows) == 1:

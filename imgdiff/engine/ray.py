@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -23,10 +24,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from imgdiff.console.progress import Progress
 from imgdiff.console.signs import Doing
 from imgdiff.data.input import Input
+from imgdiff.engine.child import ChildWorker
 from imgdiff.engine.libraries import import_libraries
 from imgdiff.engine.placement import in_sentences, needs_of, placed
 from imgdiff.engine.ray_errors import carried, cause
 from imgdiff.engine.ray_signs import Sender, make_board, show
+from imgdiff.engine.recovery import forgive
 from imgdiff.engine.shards import Task, Worker, tasks
 from imgdiff.errors import BrokenDeviceError, StoppedError
 from imgdiff.models.machine import gpus
@@ -80,8 +83,12 @@ class PhaseWorker:
             import_libraries(task.phase, task.models)
         except StoppedError as error:
             raise carried(error, task.phase.name) from None
-        self.worker = Worker(task, say=Sender(board))
-        self.task = task
+        self.task = replace(task, node=ray.get_runtime_context().get_node_id())
+        dumps, say = ray.cloudpickle.dumps, Sender(board)
+        limited = task.row_seconds is not None
+        self.worker: ChildWorker | Worker = (
+            ChildWorker(self.task, dumps, say) if limited else Worker(self.task, say=say)
+        )
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """batch: one shard, [1] each: its number, its part of the input, and the first phase that
@@ -89,6 +96,8 @@ class PhaseWorker:
         shard, first, part = int(batch["shard"][0]), int(batch["first"][0]), batch["part"][0]
         is_stopped = content_of(self.task.files.store, STOP) is not None
         if self.task.number >= first and not is_stopped:
+            lost = {node["NodeID"] for node in ray.nodes() if not node["Alive"]}
+            forgive(self.task.files.store, self.task.record_name(shard), lost)
             try:
                 self.worker.run(shard, part)
             except BrokenDeviceError:

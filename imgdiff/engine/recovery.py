@@ -2,19 +2,31 @@
 
 The first death of a worker at a shard says only that something in it may kill; from then on its
 rows are taken one by one. A row is blamed after two deaths while it was alone in hand: one may have
-come from outside, and a machine that is taken away is no row's fault.
+come from outside. A death that the driver or the machine shared counts for no row: who kills these
+(a scheduler, a time limit, the lack of memory, a person) kills whatever is in hand.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from imgdiff.errors import BrokenDeviceError, StoppedError
 from imgdiff.store.interface import Store, json_of
 
 BLAMED_AFTER = 2  # deaths with one row alone in hand
-LOADS = 3  # deaths in a row while models are loaded, after which that is not tried again
+TRIES = 3  # deaths without a row in hand, after which the run stops
 SHARD, LOADING = "shard", "loading"
+
+
+def forgive(store: Store, name: str, lost: Collection[str]) -> None:
+    """Where the worker that left a record died with its machine, no row is to blame.
+
+    lost: machines that are gone.
+    """
+    left = json_of(store, name)
+    if left and left.get("node") in lost:
+        store.replace(name, json.dumps(left | {"start": None}).encode(), durable=False)
 
 
 class RecoveryRecord:
@@ -25,22 +37,30 @@ class RecoveryRecord:
     whole machine dies, no row is to blame.
     """
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, start: str = "", node: str = "") -> None:
+        """start: of the driver, each time another one: who died with it is not to blame. node: the
+        machine of a cluster."""
         self._store, self._name = store, name
+        self._here = {"start": start, "node": node}
         left = json_of(store, name) or {}
         self.attempt: int = left.get("attempt", 0) + 1
         self.careful: bool = left.get("careful", False)
         self.blamed: dict[str, str] = left.get("blamed", {})
         self._alone: dict[str, int] = left.get("alone", {})  # row id -> deaths with it in hand
         self._loads: int = left.get("loads", 0)
-        match left.get("in_hand"):
+        self._rowless: int = left.get("rowless", 0)  # deaths at a careful shard without a row
+        self._note_death(left.get("in_hand"), is_shared=left.get("start", start) != start)
+
+    def _note_death(self, in_hand: Any, is_shared: bool) -> None:
+        match in_hand:
             case "loading":
                 self._loads += 1
             case "shard":
+                self._rowless += self.careful and not is_shared
                 self.careful, self._loads = True, 0
             case {"row": row, "operator": operator}:
                 self.careful, self._loads = True, 0
-                self._alone[row] = self._alone.get(row, 0) + 1
+                self._alone[row] = self._alone.get(row, 0) + (not is_shared)
                 if self._alone[row] >= BLAMED_AFTER:
                     self.blamed[row] = operator
 
@@ -57,26 +77,34 @@ class RecoveryRecord:
         Raises:
             StoppedError: several workers in a row died while they loaded them.
         """
-        if self._loads >= LOADS:
-            self.clear()  # another try is the user's to make
-            raise StoppedError(
-                f"{phase}: the worker died {self._loads} times while it loaded its models. "
-                "Is there memory enough for them?"
-            )
+        self._refuse_more(self._loads, phase, "while it loaded its models")
         with self._holding(LOADING):
             yield
+        self._write(SHARD)
 
     @contextmanager
     def shard(self) -> Iterator[None]:
-        """Around work on many rows at once."""
+        """Around all that is done with the shard.
+
+        Raises:
+            StoppedError: several workers died though they had no single row in hand.
+        """
+        self._refuse_more(self._rowless, self._name.rpartition(".")[0], "with no row in hand")
         with self._holding(SHARD):
             yield
+
+    def _refuse_more(self, deaths: int, where: str, when: str) -> None:
+        if deaths >= TRIES:
+            self.clear()  # another try is the user's to make
+            text = f"{where}: the worker died {deaths} times {when}. Is there memory enough for it?"
+            raise StoppedError(text)
 
     @contextmanager
     def row(self, row: str, operator: str) -> Iterator[None]:
         """Around one operator's work on one row alone."""
         with self._holding({"row": row, "operator": operator}):
             yield
+        self._write(SHARD)
 
     def clear(self) -> None:
         """The shard is stored."""
@@ -100,6 +128,7 @@ class RecoveryRecord:
             "blamed": self.blamed,
             "alone": self._alone,
             "loads": self._loads,
+            "rowless": self._rowless,
             "in_hand": in_hand,
-        }
+        } | self._here
         self._store.replace(self._name, json.dumps(state).encode(), durable=False)

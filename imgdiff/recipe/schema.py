@@ -31,6 +31,7 @@ class Section(BaseModel):
 
 class Limits(Section):
     max_failed_fraction: float = Field(default=0.02, ge=0, le=1)  # above it, exit code 3
+    max_row_seconds: float | None = Field(default=None, gt=0)  # of an operator, for each row
     max_pixels: int = Field(default=40_000_000, ge=1)  # of an imported image
 
 
