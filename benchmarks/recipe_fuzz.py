@@ -126,6 +126,7 @@ def main() -> int:
             figures |= {f"{kind}_{what}": found[what] for what in sorted(found)}
             total += found
         os.chdir(begun)
+    logging.disable(logging.NOTSET)
     figures |= {"tried": total.total(), "crashed": total[outcomes.CRASHED]}
     show_figures("mutants of recipes", figures, given.json)
     return 1 if total[outcomes.CRASHED] else 0

@@ -111,7 +111,10 @@ def test_the_operators_of_a_plan_are_never_set_up(project, fakes, monkeypatch):
     project.write_recipe(process=PHASES, limit=8, shard_rows=4)
     assert run.main(["mine.yaml"]) == run.COMPLETE
     for operator in plans[0].operators:
-        assert vars(operator).keys() == vars(type(operator)(operator.params)).keys()
+        made = vars(type(operator)(operator.params)).keys()
+        assert (
+            vars(operator).keys() - {"roles"} == made
+        )  # which depend on the models that are bound
 
 
 @pytest.mark.slow

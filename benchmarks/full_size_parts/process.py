@@ -87,11 +87,11 @@ class MeasuredProgress(Progress):
         self._counting = ExitStack()
         self._arithmetic: dict[str, float] = {}
 
-    def begin_phase(self, name: str, shards: int, done: Any) -> None:
+    def begin_phase(self, name: str, shards: int, rows: int, done: Any) -> None:
         self.end_phase()
         if self.found and self.found[-1].name == self._job.until:
             raise StoppedError(f"only to the end of {self._job.until}")
-        super().begin_phase(name, shards, done)
+        super().begin_phase(name, shards, rows, done)
         self.found.append(PhaseFigures(name))
         self._began, self._before = time.perf_counter(), dict(vars(self._tokens))
         self._peak.reset()

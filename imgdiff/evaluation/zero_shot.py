@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imgdiff.data.readers.folder import KINDS
+from imgdiff.data.readers.folder import PICTURES
 from imgdiff.errors import RefusedError
 from imgdiff.evaluation.asking import from_folder
 from imgdiff.statistics.estimates import Estimate, mean
@@ -45,7 +45,7 @@ def read_folder(folder: Path, limit: int | None = None) -> Classes:
     if not folder.is_dir():
         raise RefusedError(f"{folder}: no such folder")
     found = {
-        place.name: [p for p in sorted(place.iterdir()) if KINDS.get(p.suffix.lower()) == "image"]
+        place.name: [p for p in sorted(place.iterdir()) if p.suffix.lower()[1:] in PICTURES]
         for place in sorted(folder.iterdir())
         if place.is_dir()
     }

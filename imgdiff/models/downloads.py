@@ -8,6 +8,7 @@ from typing import TypeVar
 from imgdiff.console.signs import Loading, Say, silent
 from imgdiff.data.hub import stored_bytes
 from imgdiff.errors import RefusedError
+from imgdiff.models.pipeline_parts import local_path
 from imgdiff.models.sizes import size_of
 from imgdiff.models.zoo import Checkpoint
 
@@ -47,7 +48,8 @@ def _called(checkpoint: Checkpoint) -> str:
 def _following(role: str, checkpoint: Checkpoint, missing: int, say: Say) -> Iterator[None]:
     from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 
-    repos = [checkpoint.name, *(part.name for part in checkpoint.parts.values())]
+    models = (checkpoint, *checkpoint.parts.values())
+    repos = [each.name for each in models if local_path(each.name) is None]
     before = sum(map(stored_bytes, repos))
     over = threading.Event()
 

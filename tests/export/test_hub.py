@@ -264,7 +264,7 @@ def test_a_run_that_is_not_complete_is_refused(finished, hub, capsys):
 
 
 def test_data_of_an_earlier_state_is_refused(finished, hub, monkeypatch, capsys):
-    monkeypatch.setattr(run, "finish", lambda folder, console: exec("raise KeyboardInterrupt"))
+    monkeypatch.setattr(run, "finish", lambda folder, say: exec("raise KeyboardInterrupt"))
     assert run.main(["mine.yaml", "limit=30"]) == run.STOPPED
     capsys.readouterr()
     assert cli.main(PUSH) == run.REFUSED

@@ -72,6 +72,7 @@ def pairs(project, monkeypatch):
     """Pairs on disk, safe, unsafe and worse; returns (name, bytes) of every picture."""
     monkeypatch.setattr(Models, "nsfw", lambda self: Classifier())
     monkeypatch.setattr("imgdiff.run.pinned", lambda models, *_: models)
+    monkeypatch.setattr("imgdiff.run._examine", lambda *_: None)  # there is no such model
     random = np.random.default_rng(0)
     pictures, records = {}, []
     kinds = {"safe": SAFE, "unsafe": UNSAFE, "breaking": BREAKING, "edited": SAFE}

@@ -39,8 +39,8 @@ def test_the_worst_phrase_counts(models, pair_row):
 
 
 def test_a_caption_without_known_nouns_is_a_phrase(models, pair_row):
-    models.clip().text_degrees = {"A car": 10, "nothing but grass": 130}
-    region = Region(BOX, "a", caption_a="A car.", caption_b="Nothing but grass.")
+    models.clip().text_degrees = {"A car": 10, "nothing at all": 130}
+    region = Region(BOX, "a", caption_a="A car.", caption_b="Nothing at all.")
     row = see(models, pair_row(10, 70, regions=[region]))
     assert row.regions[0].scores["phrase_b"] == pytest.approx(0.5, abs=1e-6)
 

@@ -48,7 +48,7 @@ STEPS = {
     "matcher": 3000,
     "clip": 5000,
     "mllm": 10000,
-    "diffusion": 40000,
+    "diffusion": 24000,
     "few_steps": 4000,
 }
 
