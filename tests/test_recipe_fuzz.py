@@ -137,3 +137,16 @@ def test_an_evaluation_without_questions_is_refused(fuzz, capsys):
     Path(recipe_fuzz.SETTINGS).write_text("")
     assert main(recipe_fuzz.EVALUATE) == 2
     assert "there is nothing to score" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--answers", "--questions", "--json"])
+@pytest.mark.parametrize("name", ["", ".", "x" * 300, "captions.jsonl/a"])
+def test_files_of_evaluate_that_are_none_are_refused(fuzz, capsys, flag, name):
+    assert main([*recipe_fuzz.EVALUATE, flag, name]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_questions_that_are_no_text_are_refused(fuzz, capsys):
+    Path(recipe_fuzz.SETTINGS).write_bytes(b"\xff\xfe\x00")
+    assert main(recipe_fuzz.EVALUATE) == 2
+    assert "not a text file" in capsys.readouterr().err

@@ -125,6 +125,19 @@ def _count(text: str) -> int:
 
 def call(given: argparse.Namespace) -> int:
     """Do the test that was asked for, and print its table."""
+    try:
+        return _scored(given)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise RefusedError(f"{error.filename}: {error.strerror}") from None
+
+
+def _scored(given: argparse.Namespace) -> int:
+    """
+    Raises:
+        OSError: a file that is named cannot be read or written.
+    """
     scores: ScoreTable = given.test(given)
     if not scores:
         raise RefusedError("there is nothing to score: no questions, or none that were chosen")

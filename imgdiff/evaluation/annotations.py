@@ -74,6 +74,8 @@ def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
         lines = path.read_text("utf-8").splitlines()
     except OSError as error:
         raise RefusedError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RefusedError(f"{path}: not a text file") from None
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
