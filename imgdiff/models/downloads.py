@@ -48,8 +48,8 @@ def _called(checkpoint: Checkpoint) -> str:
 def _following(role: str, checkpoint: Checkpoint, missing: int, say: Say) -> Iterator[None]:
     from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 
-    models = (checkpoint, *checkpoint.parts.values())
-    repos = [each.name for each in models if local_path(each.name) is None]
+    names = (checkpoint.name, *(part.name for part in checkpoint.parts.values()))
+    repos = [name for name in names if local_path(name) is None]
     before = sum(map(stored_bytes, repos))
     over = threading.Event()
 
