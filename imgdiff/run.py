@@ -324,7 +324,8 @@ def finish(folder: RunDir, say: Say) -> list[Exported]:
     folder.report = build_report(folder)
     if same := told(folder.report["duplicates"], SHOWN_CHANGES):
         log.warning("%s: %s", folder.info.input.path, same)
-    names = [name for name in folder.info.formats if name != ALWAYS and folder.report["samples"]]
+    wanted = folder.info.formats if folder.report["samples"] else ()
+    names = [name for name in dict.fromkeys(wanted) if name != ALWAYS]
     dataset, noted = BuildingDataset(folder, fraction), Noted()
     with ExitStack() as open_exports:
         exports = [
