@@ -241,7 +241,8 @@ def test_an_odd_row_costs_one_row(odd, act):
         (
             {"odd_mapper": {"act": "no_library"}},
             "odd_mapper: libGL.so.1: cannot open shared object file. "
-            "Install what is missing, then run again.",
+            "On Debian and Ubuntu: apt-get install libgl1. Or, in the place of opencv-python: "
+            "pip install opencv-python-headless. Then run again.",
         ),
         (
             {"unready_mapper": {"error": "key"}},
