@@ -126,3 +126,53 @@ def test_no_weight_of_the_embedded_models_outlives_its_phase(tmp_path, monkeypat
     assert len(loads.made) > 500  # weights, too
     assert loads.held == set()
     assert loads.alive() == []
+
+
+SCATTERING = """
+import resource
+from pathlib import Path
+
+from imgdiff.operator import Mapper, register
+
+KEPT, SEEN = [], []
+
+
+def megabytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
+@register("scattering_mapper")
+class ScatteringMapper(Mapper):
+    stage = "scattering"
+    reads = ("caption_a",)
+
+    def process(self, rows):
+        if not KEPT:
+            SEEN.append(megabytes())
+            blocks = [b"x" * 100_000 for _ in range(3000)]  # too small to be mapped alone
+            KEPT.extend(blocks[::100])
+            SEEN.append(megabytes())
+
+
+@register("looking_mapper")
+class LookingMapper(Mapper):
+    stage = "looking"
+    reads = ("caption_a",)
+
+    def process(self, rows):
+        SEEN.append(megabytes())
+        Path("seen.txt").write_text(" ".join(map(str, SEEN)))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read as Linux says it")
+def test_what_a_phase_has_freed_does_not_stay_in_the_heap(project):
+    """Small things of a phase that live on lie between what was freed, and pin it."""
+    Path("own.py").write_text(SCATTERING)
+    operators = [*project.settings["operators"], "own.py"]
+    process = ["scattering_mapper", "looking_mapper"]
+    project.write_recipe(operators=operators, process=process, shard_rows=100)
+    assert run.main(["mine.yaml"]) == run.COMPLETE
+    before, full, after, *_ = map(float, Path("seen.txt").read_text().split())
+    assert full - before > 250
+    assert after - before < 100

@@ -5,10 +5,12 @@ measured. An estimate may be wrong, so a part that does not fit is halved, and t
 smaller, until some went well.
 """
 
+import ctypes
 import gc
 import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -143,3 +145,11 @@ def free_gpu_memory() -> None:
     torch = sys.modules.get("torch")  # where nothing was loaded, it need not be imported now
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
+    _trim_heap()
+
+
+def _trim_heap() -> None:
+    """The same of the C library's heap: glibc keeps freed memory that lies below a block in use,
+    more with every phase."""
+    with suppress(AttributeError, OSError, TypeError):  # another C library, which has its own ways
+        ctypes.CDLL(None).malloc_trim(0)
